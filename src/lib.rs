@@ -1,0 +1,5 @@
+//! The report's figures and tables, rebuilt on libtorch.
+
+pub mod data;
+pub mod device;
+pub mod seed;
