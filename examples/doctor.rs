@@ -1,1 +1,26 @@
-fn main(){println!("{:?}", tch::Tensor::from_slice(&[1f32,2.]).sum(tch::Kind::Float));}
+//! Is this machine ready? Says what is there of libtorch, the processor and CUDA, and what to do about anything that is missing.
+//! Trains nothing, writes nothing.
+
+use anyhow::Result;
+use clap::Parser;
+use reproduction::doctor::{self, Doctor};
+
+/// Is this machine ready?
+#[derive(Parser)]
+struct Flags {
+    /// Fail where there is no GPU to use
+    #[arg(long)]
+    cuda: bool,
+}
+
+fn main() -> Result<()> {
+    let flags = Flags::parse();
+    let mut report = Doctor::default();
+    // CUDA first: libtorch finds its CUDA half only before it is asked about anything that involves it.
+    let cuda = doctor::cuda();
+    report.section("libtorch", true, &doctor::libtorch());
+    report.section("processor", true, &doctor::cpu());
+    report.section("CUDA", flags.cuda, &cuda);
+    print!("{}", report.text());
+    report.verdict()
+}

@@ -1,1 +1,462 @@
-//! x
+//! Where tensors live: choosing a device, loading libtorch's CUDA half, saying what is there.
+//!
+//! **The trap.** libtorch comes as two libraries, `libtorch_cpu` and `libtorch_cuda`; a linker keeps only the first, since no symbol
+//! of the second is named. With that one alone libtorch says on every machine that there is no GPU. Linking the second by force
+//! makes each start load half a gigabyte and need all of NVIDIA's libraries. So [`cuda`] loads it on demand, and one binary serves
+//! both kinds of machine.
+//!
+//! This has to happen **before libtorch is first asked about CUDA**: it looks once for its CUDA half and remembers the answer for the
+//! rest of the process. Asking is more than `tch::Cuda::is_available()`: with libtorch 2.11, `tch::manual_seed`, any backward pass and
+//! any convolution ask too, on the CPU as well. Hence: [`select`] comes first in every program, and says so where it came too late.
+
+use anyhow::{Result, bail, ensure};
+use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW, Symbol};
+use std::ffi::{CStr, c_char, c_int};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::OnceLock;
+use std::{env, fmt, fs};
+use tch::Device;
+
+/// The device that a person asks for: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// The first CUDA device that can be used, else a Mac's own GPU, else the CPU.
+    #[default]
+    Auto,
+    Cpu,
+    /// The CUDA device with this index.
+    Cuda(usize),
+    /// The GPU of a Mac with Apple silicon.
+    Mps,
+}
+
+impl FromStr for Choice {
+    type Err = anyhow::Error;
+
+    /// # Errors
+    ///
+    /// Where the text is none of `auto`, `cpu`, `cuda`, `cuda:N` and `mps`.
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "auto" => return Ok(Choice::Auto),
+            "cpu" => return Ok(Choice::Cpu),
+            "cuda" => return Ok(Choice::Cuda(0)),
+            "mps" => return Ok(Choice::Mps),
+            _ => {}
+        }
+        // `parse` alone would also take "+1".
+        let index = text.strip_prefix("cuda:").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        match index.and_then(|digits| digits.parse().ok()) {
+            Some(index) => Ok(Choice::Cuda(index)),
+            None => bail!("unknown device '{text}'; expected auto, cpu, cuda, cuda:N (N = 0, 1, ...) or mps"),
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Choice::Auto => f.write_str("auto"),
+            Choice::Cpu => f.write_str("cpu"),
+            Choice::Cuda(index) => write!(f, "cuda:{index}"),
+            Choice::Mps => f.write_str("mps"),
+        }
+    }
+}
+
+/// The device for a choice. To be called before anything else asks libtorch about CUDA; see the module's text.
+///
+/// # Errors
+///
+/// Where the chosen device cannot be used, with the cause; a chosen GPU is never replaced by the CPU. `Auto` fails only where a GPU
+/// is lost because libtorch was asked about CUDA too early, which is a mistake in the program.
+pub fn select(choice: Choice) -> Result<Device> {
+    match choice {
+        Choice::Cpu => Ok(Device::Cpu),
+        Choice::Mps => {
+            ensure!(has_mps(), "device mps: there is none; it takes a Mac with Apple silicon, and its libtorch");
+            Ok(Device::Mps)
+        }
+        Choice::Cuda(index) => match cuda() {
+            Err(cause) => bail!("device {choice}: {cause}; {}", cause.remedy()),
+            Ok(driver) => {
+                let count = driver.gpus.len();
+                ensure!(index < count, "device {choice}: this machine has {count} CUDA device(s), cuda:0 to cuda:{}", count - 1);
+                Ok(Device::Cuda(index))
+            }
+        },
+        Choice::Auto => match cuda() {
+            Ok(_) => Ok(Device::Cuda(0)),
+            Err(cause @ NoCuda::TooLate) => bail!("device auto: {cause}; {}", cause.remedy()),
+            Err(_) if has_mps() => Ok(Device::Mps),
+            Err(_) => Ok(Device::Cpu),
+        },
+    }
+}
+
+fn has_mps() -> bool {
+    cfg!(all(target_os = "macos", target_arch = "aarch64")) && tch::utils::has_mps()
+}
+
+/// NVIDIA's driver, as it describes itself.
+#[derive(Clone, Debug)]
+pub struct Driver {
+    /// The newest CUDA version that the driver supports, as (major, minor).
+    pub cuda: (i32, i32),
+    /// The devices, in the order of their indices. Never empty.
+    pub gpus: Vec<Gpu>,
+}
+
+/// One CUDA device.
+#[derive(Clone, Debug)]
+pub struct Gpu {
+    pub name: String,
+    /// Memory in bytes.
+    pub memory: usize,
+}
+
+/// Why CUDA cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoCuda {
+    /// NVIDIA's driver library cannot be loaded; holds the loader's message.
+    NoDriver(String),
+    /// A call of the driver failed: the call, and what the driver says.
+    DriverFails(String),
+    /// The driver is there, a device is not.
+    NoDevice,
+    /// The CUDA versions, as (major, minor), that the driver supports and that libtorch needs.
+    OldDriver { supports: (i32, i32), needs: (i32, i32) },
+    /// There is no libtorch_cuda in this folder.
+    BuiltWithout(PathBuf),
+    /// A library that libtorch_cuda needs cannot be loaded: its name where it is known, and the loader's message.
+    Library { name: String, message: String },
+    /// libtorch was asked about CUDA before its CUDA half was loaded.
+    TooLate,
+    /// libtorch, with its CUDA half, can use none of the devices, so many, that the driver finds.
+    Unseen { driver: usize },
+}
+
+impl NoCuda {
+    /// What to do about it.
+    pub fn remedy(&self) -> String {
+        match self {
+            NoCuda::NoDriver(_) if cfg!(target_os = "macos") => "there is no CUDA on macOS: choose cpu or mps".into(),
+            NoCuda::NoDriver(_) => "install NVIDIA's driver (in a container: start it with --gpus all), or choose cpu".into(),
+            NoCuda::DriverFails(_) => "see what nvidia-smi says; after an update of the driver, restart the machine".into(),
+            NoCuda::NoDevice => match env::var("CUDA_VISIBLE_DEVICES") {
+                Ok(visible) => format!("CUDA_VISIBLE_DEVICES is '{visible}' and may hide it; or choose cpu"),
+                Err(_) => "see what nvidia-smi -L says, or choose cpu".into(),
+            },
+            NoCuda::OldDriver { needs, .. } => format!("update NVIDIA's driver to one for CUDA {}, or choose cpu", needs.0),
+            NoCuda::BuiltWithout(_) | NoCuda::Library { .. } => "run ./setup --cuda (with LIBTORCH unset), or choose cpu".into(),
+            NoCuda::TooLate => "call device::select before anything that asks libtorch about CUDA, tch::manual_seed included".into(),
+            NoCuda::Unseen { .. } => "see what nvidia-smi says, or choose cpu".into(),
+        }
+    }
+}
+
+impl fmt::Display for NoCuda {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoCuda::NoDriver(message) => write!(f, "no NVIDIA driver ({message})"),
+            NoCuda::DriverFails(message) => write!(f, "NVIDIA's driver fails: {message}"),
+            NoCuda::NoDevice => f.write_str("NVIDIA's driver finds no device"),
+            NoCuda::OldDriver { supports, needs } => {
+                write!(f, "NVIDIA's driver supports CUDA {}.{}, libtorch needs {}.{}", supports.0, supports.1, needs.0, needs.1)
+            }
+            NoCuda::BuiltWithout(folder) => write!(f, "libtorch is built without CUDA: no {CUDA_HALF} in {}", folder.display()),
+            NoCuda::Library { name, message } => write!(f, "{name} is not installed or cannot be loaded ({message})"),
+            NoCuda::TooLate => f.write_str("libtorch was asked about CUDA before its CUDA half was loaded"),
+            NoCuda::Unseen { driver } => write!(f, "libtorch can use none of the {driver} device(s) that NVIDIA's driver finds"),
+        }
+    }
+}
+
+impl std::error::Error for NoCuda {}
+
+const CUDA_HALF: &str = "libtorch_cuda.so";
+
+/// Makes CUDA usable, once for the process, and says what is there. Without a driver this costs nothing and loads nothing; with one
+/// it loads libtorch's CUDA half and NVIDIA's libraries (about 0.2 s and 350 MB).
+///
+/// # Errors
+///
+/// The first thing that is missing, in the order in which one would mend them: driver, device, libraries.
+pub fn cuda() -> std::result::Result<&'static Driver, &'static NoCuda> {
+    static CUDA: OnceLock<std::result::Result<Driver, NoCuda>> = OnceLock::new();
+    let found = CUDA.get_or_init(|| {
+        let mut driver = driver()?;
+        driver.gpus.truncate(load_cuda_half(&driver)?);
+        Ok(driver)
+    });
+    found.as_ref()
+}
+
+/// Loads libtorch's CUDA half for good; gives the number of devices that libtorch sees, which is not zero.
+fn load_cuda_half(driver: &Driver) -> std::result::Result<usize, NoCuda> {
+    // The one beside the libtorch that runs: another build's would not fit it.
+    let file = match libtorch_folder() {
+        Some(folder) if !folder.join(CUDA_HALF).exists() => return Err(NoCuda::BuiltWithout(folder)),
+        Some(folder) => folder.join(CUDA_HALF),
+        None => PathBuf::from(CUDA_HALF),
+    };
+    if let Some(needs) = needed_cuda()
+        && driver.cuda.0 < needs.0
+    {
+        return Err(NoCuda::OldDriver { supports: driver.cuda, needs });
+    }
+    open(&file, RTLD_NOW | RTLD_GLOBAL).map_err(|message| {
+        // "libcudnn.so.9: cannot open shared object file: No such file or directory"
+        let name = message.split(':').next().filter(|name| name.contains(".so")).unwrap_or(CUDA_HALF);
+        NoCuda::Library { name: Path::new(name).file_name().unwrap_or_default().to_string_lossy().into(), message: message.clone() }
+    })?;
+    if !tch::utils::has_cudart() {
+        return Err(NoCuda::TooLate);
+    }
+    match usize::try_from(tch::Cuda::device_count()) {
+        Ok(seen) if seen > 0 => Ok(seen),
+        _ => Err(NoCuda::Unseen { driver: driver.gpus.len() }),
+    }
+}
+
+/// Opens a library that is never closed, or gives the loader's message.
+fn open(file: &Path, flags: c_int) -> std::result::Result<&'static Library, String> {
+    // SAFETY: these are NVIDIA's and PyTorch's own libraries; what they run while being loaded is made to be run so.
+    match unsafe { Library::open(Some(file), flags) } {
+        Ok(library) => Ok(Box::leak(Box::new(library))),
+        Err(libloading::Error::DlOpen { source }) => Err(source.to_string()),
+        Err(other) => Err(other.to_string()),
+    }
+}
+
+/// Asks NVIDIA's driver library for its version and devices, without libtorch.
+fn driver() -> std::result::Result<Driver, NoCuda> {
+    let library = open(Path::new("libcuda.so.1"), RTLD_NOW | RTLD_LOCAL).map_err(NoCuda::NoDriver)?;
+    let missing = |error: libloading::Error| NoCuda::DriverFails(format!("libcuda.so.1 lacks a function ({error})"));
+    // SAFETY: types and meaning as in NVIDIA's cuda.h, stable since CUDA 3.2.
+    unsafe {
+        let init: Symbol<unsafe extern "C" fn(u32) -> c_int> = library.get(b"cuInit\0").map_err(missing)?;
+        let version: Symbol<unsafe extern "C" fn(*mut c_int) -> c_int> = library.get(b"cuDriverGetVersion\0").map_err(missing)?;
+        let count: Symbol<unsafe extern "C" fn(*mut c_int) -> c_int> = library.get(b"cuDeviceGetCount\0").map_err(missing)?;
+        let get: Symbol<unsafe extern "C" fn(*mut c_int, c_int) -> c_int> = library.get(b"cuDeviceGet\0").map_err(missing)?;
+        let name: Symbol<unsafe extern "C" fn(*mut c_char, c_int, c_int) -> c_int> = library.get(b"cuDeviceGetName\0").map_err(missing)?;
+        let memory: Symbol<unsafe extern "C" fn(*mut usize, c_int) -> c_int> = library.get(b"cuDeviceTotalMem_v2\0").map_err(missing)?;
+
+        check("cuInit", init(0))?;
+        let (mut cuda, mut devices) = (0, 0);
+        check("cuDriverGetVersion", version(&mut cuda))?;
+        check("cuDeviceGetCount", count(&mut devices))?;
+        let mut gpus = Vec::new();
+        for index in 0..devices {
+            let (mut device, mut bytes, mut text) = (0, 0, [0; 256]);
+            check("cuDeviceGet", get(&mut device, index))?;
+            check("cuDeviceGetName", name(text.as_mut_ptr(), 255, device))?;
+            check("cuDeviceTotalMem", memory(&mut bytes, device))?;
+            gpus.push(Gpu { name: CStr::from_ptr(text.as_ptr()).to_string_lossy().into_owned(), memory: bytes });
+        }
+        if gpus.is_empty() { Err(NoCuda::NoDevice) } else { Ok(Driver { cuda: major_minor(cuda), gpus }) }
+    }
+}
+
+/// The error for a status of NVIDIA's driver library.
+fn check(call: &str, status: c_int) -> std::result::Result<(), NoCuda> {
+    match status {
+        0 => Ok(()),
+        100 => Err(NoCuda::NoDevice),
+        803 => Err(NoCuda::DriverFails(format!("{call}: status 803, its kernel module and its library are of different versions"))),
+        status => Err(NoCuda::DriverFails(format!("{call}: status {status}"))),
+    }
+}
+
+/// 13020 means CUDA 13.2.
+fn major_minor(number: c_int) -> (i32, i32) {
+    (number / 1000, number % 1000 / 10)
+}
+
+/// A function of CUDA's runtime library, which libtorch's CUDA builds bring along.
+fn runtime_function<T>(name: &[u8]) -> Option<Symbol<T>> {
+    // SAFETY: the callers name the types of NVIDIA's cuda_runtime_api.h.
+    unsafe { Library::this().get(name).ok() }
+}
+
+/// The CUDA version that libtorch is built for; none where it is built without.
+fn needed_cuda() -> Option<(i32, i32)> {
+    let version: Symbol<unsafe extern "C" fn(*mut c_int) -> c_int> = runtime_function(b"cudaRuntimeGetVersion\0")?;
+    let mut number = 0;
+    // SAFETY: it only writes the number.
+    (unsafe { version(&mut number) } == 0).then(|| major_minor(number))
+}
+
+/// Memory of a GPU in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// In use, by this and other processes, with what libtorch keeps ready for later tensors.
+    pub used: usize,
+    pub total: usize,
+}
+
+/// The memory of a CUDA device; none for other devices.
+pub fn memory(device: Device) -> Option<Memory> {
+    let Device::Cuda(index) = device else { return None };
+    cuda().ok()?;
+    let get: Symbol<unsafe extern "C" fn(*mut c_int) -> c_int> = runtime_function(b"cudaGetDevice\0")?;
+    let set: Symbol<unsafe extern "C" fn(c_int) -> c_int> = runtime_function(b"cudaSetDevice\0")?;
+    let info: Symbol<unsafe extern "C" fn(*mut usize, *mut usize) -> c_int> = runtime_function(b"cudaMemGetInfo\0")?;
+    let (mut before, mut free, mut total) = (0, 0, 0);
+    // SAFETY: plain queries; this thread's current device, which libtorch relies on, is put back.
+    let status = unsafe {
+        if get(&mut before) != 0 || set(c_int::try_from(index).ok()?) != 0 {
+            return None;
+        }
+        let status = info(&mut free, &mut total);
+        set(before);
+        status
+    };
+    (status == 0).then_some(Memory { used: total.saturating_sub(free), total })
+}
+
+/// One line on a device: `cpu (Intel(R) Xeon(R) Processor, 2 threads)`, `cuda:0 (NVIDIA H200, 140 GiB)`.
+pub fn describe(device: Device) -> String {
+    match device {
+        Device::Cpu => format!("cpu ({}, {} threads)", cpu_model(), tch::get_num_threads()),
+        Device::Cuda(index) => match cuda().ok().and_then(|driver| driver.gpus.get(index)) {
+            Some(gpu) => format!("cuda:{index} ({}, {:.0} GiB)", gpu.name, gib(gpu.memory)),
+            None => format!("cuda:{index}"),
+        },
+        Device::Mps => format!("mps ({})", cpu_model()),
+        Device::Vulkan => "vulkan".into(),
+    }
+}
+
+/// Bytes in GiB, for people to read.
+pub fn gib(bytes: usize) -> f64 {
+    bytes as f64 / (1u64 << 30) as f64
+}
+
+/// The processor's name; its architecture where the system does not tell.
+pub fn cpu_model() -> String {
+    let told = if cfg!(target_os = "macos") {
+        let output = std::process::Command::new("sysctl").args(["-n", "machdep.cpu.brand_string"]).output();
+        output.ok().filter(|output| output.status.success()).map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    } else {
+        fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| model_name(&text))
+    };
+    told.filter(|name| !name.is_empty()).unwrap_or_else(|| env::consts::ARCH.into())
+}
+
+fn model_name(cpuinfo: &str) -> Option<String> {
+    let (_, name) = cpuinfo.lines().find(|line| line.starts_with("model name"))?.split_once(':')?;
+    Some(name.trim().to_owned())
+}
+
+/// Gives libtorch a thread for each physical core that this process may use, and returns how many: a second thread on a core's other
+/// half slows matrix products down. A user's `OMP_NUM_THREADS` wins.
+pub fn set_threads() -> i32 {
+    if env::var("OMP_NUM_THREADS").is_ok_and(|text| !text.trim().is_empty()) {
+        return tch::get_num_threads();
+    }
+    let cores = num_cpus::get_physical().min(num_cpus::get()).max(1);
+    tch::set_num_threads(i32::try_from(cores).unwrap_or(1));
+    tch::get_num_threads()
+}
+
+/// The folder of the libtorch that this process runs with, which need not be the one it was built with (LD_LIBRARY_PATH wins).
+pub fn libtorch_folder() -> Option<PathBuf> {
+    let loaded = fs::read_to_string("/proc/self/maps").ok().and_then(|maps| mapped_folder(&maps, "libtorch_cpu.so"));
+    // macOS has no such file; there, nothing but the built-in path is ever used.
+    loaded.or_else(|| option_env!("LIBTORCH_LIB").map(PathBuf::from).filter(|folder| folder.exists()))
+}
+
+/// The folder of a library in the text of /proc/self/maps, whose lines end in an absolute path where they have one.
+fn mapped_folder(maps: &str, library: &str) -> Option<PathBuf> {
+    let paths = maps.lines().filter_map(|line| line.find('/').map(|start| Path::new(&line[start..])));
+    paths.into_iter().find(|path| path.file_name().is_some_and(|name| name == library))?.parent().map(Path::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_are_read_as_they_are_written() -> Result<()> {
+        for choice in [Choice::Auto, Choice::Cpu, Choice::Cuda(0), Choice::Cuda(7), Choice::Mps] {
+            assert_eq!(choice.to_string().parse::<Choice>()?, choice);
+        }
+        assert_eq!("cuda".parse::<Choice>()?, Choice::Cuda(0));
+        for wrong in ["", "gpu", "CPU", "cuda:", "cuda:-1", "cuda:+1", "cuda:x", "cuda:99999999999999999999", "cuda 1"] {
+            let message = wrong.parse::<Choice>().unwrap_err().to_string();
+            assert!(message.contains(&format!("'{wrong}'")) && message.contains("auto, cpu, cuda, cuda:N"), "{message}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_cpu_is_always_there() -> Result<()> {
+        assert_eq!(select(Choice::Cpu)?, Device::Cpu);
+        let line = describe(Device::Cpu);
+        assert!(line.starts_with("cpu (") && line.ends_with(" threads)") && !line.contains("(,"), "{line}");
+        assert_eq!(memory(Device::Cpu), None);
+        Ok(())
+    }
+
+    #[test]
+    fn a_gpu_that_cannot_be_used_is_an_error_with_cause_and_remedy() {
+        // Whatever this machine has, it has no thousandth GPU.
+        let message = select(Choice::Cuda(999)).unwrap_err().to_string();
+        assert!(message.starts_with("device cuda:999: "), "{message}");
+        match cuda() {
+            Ok(driver) => assert!(message.contains(&format!("{} CUDA device", driver.gpus.len())), "{message}"),
+            Err(cause) => assert!(message.contains(&cause.to_string()) && message.contains(&cause.remedy()), "{message}"),
+        }
+    }
+
+    #[test]
+    fn auto_takes_the_cpu_where_there_is_no_gpu() {
+        match (cuda(), select(Choice::Auto)) {
+            (Ok(_), Ok(device)) => assert_eq!(device, Device::Cuda(0)),
+            // Other tests of this process may have asked libtorch about CUDA before.
+            (Err(NoCuda::TooLate), Err(error)) => assert!(error.to_string().contains("before"), "{error}"),
+            (Err(_), Ok(device)) => assert!([Device::Cpu, Device::Mps].contains(&device), "{device:?}"),
+            (found, selected) => panic!("{found:?}, but {selected:?}"),
+        }
+    }
+
+    #[test]
+    fn the_folder_of_a_library_is_read_from_the_memory_map() {
+        let maps = "7f00-7f01 r--p 00000000 fe:00 1    [heap]\n\
+                    7f01-7f02 r--p 00000000 fe:00 2    /a b/lib/libtorch_cpu.so.1\n\
+                    7f02-7f03 r-xp 00001000 fe:00 3    /a b/lib/libtorch_cpu.so\n";
+        assert_eq!(mapped_folder(maps, "libtorch_cpu.so"), Some(PathBuf::from("/a b/lib")));
+        assert_eq!(mapped_folder(maps, "libtorch_cuda.so"), None);
+        // Some tensor has to be used, else the linker may drop libtorch as a whole.
+        assert_eq!(tch::Tensor::from(1.0).size(), [0; 0]);
+        assert!(libtorch_folder().is_some_and(|folder| folder.exists()));
+    }
+
+    #[test]
+    fn statuses_and_versions_of_the_driver() {
+        assert_eq!(check("cuInit", 0), Ok(()));
+        assert_eq!(check("cuInit", 100), Err(NoCuda::NoDevice));
+        assert!(check("cuInit", 999).unwrap_err().to_string().contains("cuInit: status 999"));
+        assert_eq!(major_minor(13020), (13, 2));
+        assert_eq!(major_minor(12080), (12, 8));
+    }
+
+    #[test]
+    fn the_model_is_read_from_cpuinfo() {
+        let intel = "processor\t: 0\nmodel\t\t: 207\nmodel name\t: Intel(R) Xeon(R) Processor @ 2:1\n";
+        assert_eq!(model_name(intel).as_deref(), Some("Intel(R) Xeon(R) Processor @ 2:1"));
+        assert_eq!(model_name("processor\t: 0\nBogoMIPS\t: 50.00\n"), None, "an Arm machine tells none");
+    }
+
+    #[test]
+    fn threads_are_set_to_cores_that_are_there() {
+        let threads = set_threads();
+        assert!(threads >= 1);
+        if env::var_os("OMP_NUM_THREADS").is_none() {
+            assert!(threads as usize <= num_cpus::get());
+        }
+        assert_eq!(tch::get_num_threads(), threads);
+    }
+}

@@ -2,4 +2,5 @@
 
 pub mod data;
 pub mod device;
+pub mod doctor;
 pub mod seed;
