@@ -216,6 +216,7 @@ fn terminated_it_leaves_nothing() {
     let mut child = checkout.start_and_hang(&["--cpu"]);
     let pip = fs::read_to_string(checkout.staging()[0].join("child")).unwrap().trim().to_owned();
     signal("TERM", child.id());
+    wait_until("setup has ended", || !is_running(&child.id().to_string()));
     assert_eq!(child.wait().unwrap().code(), Some(143));
     checkout.assert_tidy();
     assert!(!is_running(&pip) && checkout.installed().is_none());
@@ -263,6 +264,19 @@ fn two_runs_at_once_fetch_once() {
     assert!(second.status.success(), "{second:?}");
     assert!(String::from_utf8_lossy(&second.stdout).contains("another ./setup"), "{second:?}");
     assert_eq!((checkout.calls().len(), checkout.installed().as_deref()), (1, Some("2.11.0 cpu")));
+    checkout.assert_tidy();
+}
+
+#[test]
+fn a_run_with_nothing_to_do_leaves_another_one_alone() {
+    let checkout = Checkout::new();
+    checkout.succeed(&["--cpu"]);
+    let mut other = checkout.start_and_hang(&["--cuda"]);
+    checkout.succeed(&["--cpu"]);
+    assert_eq!(checkout.staging().len(), 1);
+    fs::remove_file(checkout.path("hold")).unwrap();
+    assert!(other.wait().unwrap().success());
+    assert_eq!(checkout.installed().as_deref(), Some("2.11.0 cuda"));
     checkout.assert_tidy();
 }
 
