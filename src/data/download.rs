@@ -2,7 +2,7 @@
 //! none, and two processes that download at the same time each rename a good file.
 
 use super::idx;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -226,6 +226,7 @@ fn remove_leftovers(folder: &Path) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use anyhow::ensure;
     use std::io::{BufRead, BufReader};
     use std::net::{TcpListener, TcpStream};
     use std::path::PathBuf;

@@ -232,6 +232,8 @@ mod tests {
     fn a_huge_claim_takes_no_memory() {
         let beyond = file(&[u32::MAX; 4], &[]);
         assert!(error(&beyond).contains("more than the 1073741824"), "{}", error(&beyond));
+        let beyond = file(&[(1 << 30) + 1], &[]);
+        assert!(error(&beyond).contains("more than the 1073741824"), "{}", error(&beyond));
         let just_allowed = file(&[1 << 30], &[0; 100]);
         assert!(error(&just_allowed).contains("ends too early"));
         let mut input = just_allowed.as_slice();
@@ -241,9 +243,9 @@ mod tests {
     #[test]
     fn a_gzip_bomb_is_not_unpacked() {
         let bomb = gzip(&file(&[16], &vec![0; 64 << 20]));
-        let started = std::time::Instant::now();
-        assert!(error(&bomb).contains("goes on after"));
-        assert!(started.elapsed().as_millis() < 100, "16 bytes of 64 MiB are unpacked");
+        let mut rest = bomb.as_slice();
+        assert!(decode(&mut rest, LIMIT).is_err_and(|error| error.to_string().contains("goes on after")));
+        assert!(rest.len() > bomb.len() / 2, "{} of {} bytes are left", rest.len(), bomb.len());
     }
 
     proptest! {
@@ -305,7 +307,7 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            fs::set_permissions(&faulty, fs::Permissions::from_mode(0)).expect("one's own file");
+            fs::set_permissions(&faulty, fs::Permissions::from_mode(0o000)).expect("one's own file");
             if File::open(&faulty).is_ok() {
                 println!("skipped: this user may read everything, so no file is unreadable");
             } else {
