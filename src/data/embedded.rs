@@ -168,6 +168,12 @@ impl Pen {
             first: Tensor::from_slice(&first),
         }
     }
+
+    /// The rows of the glyphs, int64 `[n]`, for digits int64 `[n]` and numbers from 0 to 1 that choose among each digit's, `[n, 1]`.
+    fn glyph(&self, digits: &Tensor, numbers: &Tensor) -> Tensor {
+        let way = numbers.ge_tensor(&self.choice.index_select(0, digits)).sum_dim_intlist(1, false, Kind::Int64);
+        self.first.index_select(0, digits) + way
+    }
 }
 
 /// [`POINTS`] points along the strokes, each stroke with as many as its share of the length, and whether the pen is down between
@@ -316,8 +322,7 @@ fn draw_chunk(pen: &Pen, seed: u64, position: u64) -> (Tensor, Tensor) {
     });
     let mut random = Columns { numbers, taken: 0 };
 
-    let way = random.uniform(1, 0.0, 0.999).ge_tensor(&pen.choice.index_select(0, &labels)).sum_dim_intlist(1, false, Kind::Int64);
-    let glyph = pen.first.index_select(0, &labels) + way;
+    let glyph = pen.glyph(&labels, &random.uniform(1, 0.0, 0.999));
     let (points, is_down) = (pen.points.index_select(0, &glyph), pen.is_down.index_select(0, &glyph));
     let points = bend(&points, &mut random);
     let points = place(&points, &mut random);
@@ -453,14 +458,33 @@ mod tests {
         // What is restored when nobody draws, for another test may be drawing just now.
         let restored = || OneThreadPerOperation::new().threads;
         let before = restored();
-        thread::scope(|scope| {
-            for seed in 0..4 {
-                scope.spawn(move || digits(10, 10, seed));
-            }
-        });
-        assert_eq!(restored(), before);
+        // Not 1, so that it shows where it is not restored.
+        OneThreadPerOperation::new().threads = 3;
+        digits(10, 10, 0);
+        assert_eq!(restored(), 3);
+        // Whoever begins meanwhile waits, so as not to take the 1 for the number to restore. (A thread remembers its own number; a new
+        // one is given the process's.)
+        let meanwhile = OneThreadPerOperation::new();
+        let other = thread::spawn(move || OneThreadPerOperation::new().threads);
+        thread::sleep(std::time::Duration::from_millis(50));
+        drop(meanwhile);
+        assert_eq!(other.join().expect("no panic"), 3);
+        OneThreadPerOperation::new().threads = before;
         let _alone = OneThreadPerOperation::new();
         assert_eq!(tch::get_num_threads(), 1);
+    }
+
+    #[test]
+    fn glyphs_are_chosen_by_their_shares() {
+        let pen = Pen::new();
+        let numbers = [0.0, 0.69, 0.71, 0.91, 0.93, 0.999f32];
+        let chosen = pen.glyph(&Tensor::from_slice(&[1i64; 6]), &Tensor::from_slice(&numbers).unsqueeze(1));
+        // After the two zeros.
+        assert_eq!(Vec::<i64>::try_from(chosen).expect("rows"), [2, 2, 3, 3, 4, 4]);
+        let last = pen.glyph(&Tensor::arange(10, (Kind::Int64, Device::Cpu)), &Tensor::from_slice(&[0.999f32; 10]).unsqueeze(1));
+        let next = pen.first.narrow(0, 1, 9);
+        assert_eq!(last.narrow(0, 0, 9) + 1, next);
+        assert_eq!(last.int64_value(&[9]) + 1, pen.points.size()[0]);
     }
 
     #[test]

@@ -618,6 +618,14 @@ mod tests {
         assert!(!lines[0].0);
         assert_contains(&lines[0].1, &["found 0 of the four", "or unset MNIST_DIR"]);
 
+        let (contents, files) = small();
+        for (file, contents) in files.iter().zip(&contents) {
+            write(&root.path().join("data/mnist"), &file.name, contents);
+        }
+        let lines = search(root.path(), None, &[]).survey();
+        assert!(lines[0].0);
+        assert_contains(&lines[0].1, &["data/mnist, complete"]);
+
         write(&root.path().join("data/mnist"), "train-images-idx3-ubyte", &images(1));
         let lines = search(root.path(), None, &[]).survey();
         assert!(!lines[0].0);
