@@ -1,1 +1,69 @@
-pub struct Placeholder;
+//! Data sets as tensors, each read, checked and named by where it came from.
+
+pub mod download;
+pub mod embedded;
+pub mod idx;
+pub mod mnist;
+
+use sha2::{Digest, Sha256};
+use tch::Tensor;
+
+/// Images with their labels.
+#[derive(Debug)]
+pub struct Examples {
+    /// uint8, `[n, channels, height, width]`, 0 to 255.
+    pub images: Tensor,
+    /// int64, `[n]`, the class of each image from 0.
+    pub labels: Tensor,
+}
+
+impl Examples {
+    /// The number of images.
+    pub fn len(&self) -> i64 {
+        self.labels.size().first().copied().unwrap_or(0)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Where a data set came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// What figures and tables call it, for example "MNIST" or "embedded digits, not MNIST".
+    pub name: String,
+    /// SHA-256 in hexadecimal digits, of the checksums of the uncompressed files in their order.
+    pub checksum: String,
+    /// Whether it was drawn here because the real data set was not there or not asked for.
+    pub is_embedded: bool,
+}
+
+/// SHA-256 of the parts one after the other, in hexadecimal digits.
+pub(crate) fn sha256<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let state = parts.into_iter().fold(Sha256::new(), |state, part| state.chain_update(part));
+    state.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind};
+
+    #[test]
+    fn checksums_are_the_published_ones() {
+        // FIPS 180-2, appendix B.1.
+        assert_eq!(sha256([&b"a"[..], b"bc"]), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[test]
+    fn examples_are_counted_by_their_labels() {
+        let examples = |n: i64| Examples {
+            images: Tensor::zeros([n, 1, 2, 2], (Kind::Uint8, Device::Cpu)),
+            labels: Tensor::zeros([n], (Kind::Int64, Device::Cpu)),
+        };
+        assert_eq!(examples(3).len(), 3);
+        assert!(!examples(3).is_empty());
+        assert!(examples(0).is_empty());
+    }
+}

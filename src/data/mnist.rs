@@ -1,0 +1,653 @@
+//! MNIST: 60,000 training and 10,000 test images of handwritten digits, 28 x 28 (LeCun, Cortes and Burges).
+//!
+//! What it is called in figures and tables is decided by its checksums alone. A folder that somebody names is taken as it is or
+//! refused, never replaced by something else; only where nobody named one are the files downloaded, and only where that is not possible
+//! are drawn digits used, with a notice.
+
+use super::download::{self, Outcome, Patience};
+use super::idx::{self, Idx};
+use super::{Examples, Source, embedded, sha256};
+use anyhow::{Context, Result, bail, ensure};
+use std::fs;
+use std::io::{BufReader, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use tch::{Kind, Tensor};
+
+/// Where the files are downloaded from, in turn.
+const MIRRORS: [&str; 2] = ["https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"];
+
+/// The environment variable that names the folder with the files.
+const VARIABLE: &str = "MNIST_DIR";
+
+/// Height and width of the images, in pixels.
+const SIDE: usize = 28;
+
+/// One of the four files.
+#[derive(Clone, Debug)]
+struct Published {
+    name: String,
+    /// SHA-256 of the uncompressed file.
+    checksum: String,
+}
+
+/// The four files: images and labels for training, then for the test.
+type Files = [Published; 4];
+
+fn files() -> Files {
+    [
+        ("train-images-idx3-ubyte", "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
+        ("train-labels-idx1-ubyte", "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
+        ("t10k-images-idx3-ubyte", "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
+        ("t10k-labels-idx1-ubyte", "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
+    ]
+    .map(|(name, checksum)| Published { name: name.to_owned(), checksum: checksum.to_owned() })
+}
+
+/// Where to take the data set from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Location {
+    /// The folder that the environment variable `MNIST_DIR` names; without it `data/mnist` in the project, downloaded where it is
+    /// missing; without a network the embedded digits.
+    #[default]
+    Search,
+    /// This folder and nothing else.
+    Folder(PathBuf),
+    /// The digits that are drawn here.
+    Embedded,
+}
+
+impl FromStr for Location {
+    type Err = anyhow::Error;
+
+    /// `embedded`, or else a folder (one of this name is `./embedded`).
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "" => bail!("found nothing, expected a folder with the MNIST files, or \"embedded\""),
+            "embedded" => Ok(Self::Embedded),
+            folder => Ok(Self::Folder(folder.into())),
+        }
+    }
+}
+
+/// The data set in its published halves.
+#[derive(Debug)]
+pub struct Mnist {
+    /// MNIST: images uint8 `[60000, 1, 28, 28]`, labels int64 `[60000]`, 0 to 9.
+    pub train: Examples,
+    /// MNIST: images uint8 `[10000, 1, 28, 28]`, labels int64 `[10000]`, 0 to 9.
+    pub test: Examples,
+    pub source: Source,
+}
+
+/// Loads the data set from `location`; `root` is the project's folder, with `data/mnist` below it. Says on stderr where the data are not
+/// MNIST although nobody asked for that.
+///
+/// # Errors
+/// Where a file is missing from a folder that was named (`location` or the environment variable), where a file is damaged or does not
+/// fit the others, where a download breaks off or cannot be written. Each error names the file and what to do.
+pub fn load(location: &Location, root: &Path) -> Result<Mnist> {
+    Search { root, variable: variable(), mirrors: &MIRRORS, files: files(), patience: Patience::default() }.load(location)
+}
+
+/// What is there, a line for each place in the order they are tried: whether MNIST can be had from it, and what to do where not.
+pub fn survey(root: &Path) -> Vec<(bool, String)> {
+    Search { root, variable: variable(), mirrors: &MIRRORS, files: files(), patience: Patience::default() }.survey()
+}
+
+/// Set to nothing means not set, as for other programs' variables.
+fn variable() -> Option<PathBuf> {
+    std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Everything that [`load`] takes from its surroundings.
+struct Search<'a> {
+    root: &'a Path,
+    variable: Option<PathBuf>,
+    mirrors: &'a [&'a str],
+    files: Files,
+    patience: Patience,
+}
+
+impl Search<'_> {
+    fn load(&self, location: &Location) -> Result<Mnist> {
+        match (location, &self.variable) {
+            (Location::Embedded, _) => embedded_digits(),
+            (Location::Folder(folder), _) => self.named(folder).context("cannot use the folder given as data (--data)"),
+            (Location::Search, Some(folder)) => {
+                self.named(folder).with_context(|| format!("cannot use the folder that the environment variable {VARIABLE} names"))
+            }
+            (Location::Search, None) => self.own(),
+        }
+    }
+
+    /// From a folder that somebody named.
+    fn named(&self, folder: &Path) -> Result<Mnist> {
+        let mnist = self.named_quietly(folder)?;
+        if let Some(remark) = &mnist.1 {
+            eprintln!("{remark}");
+        }
+        Ok(mnist.0)
+    }
+
+    /// The data set, and what there is to say about it where it is not MNIST.
+    fn named_quietly(&self, folder: &Path) -> Result<(Mnist, Option<String>)> {
+        let shown = folder.display();
+        ensure!(folder.exists(), "{shown}: there is no such folder");
+        ensure!(folder.is_dir(), "{shown}: found a file, expected the folder with the four MNIST files");
+        let found: Vec<Option<PathBuf>> = self.files.iter().map(|file| find(folder, &file.name)).collect();
+        let missing: Vec<&str> = self.files.iter().zip(&found).filter(|(_, path)| path.is_none()).map(|(file, _)| &*file.name).collect();
+        ensure!(
+            missing.is_empty(),
+            "{shown}: found {} of the four MNIST files; put there, as it is or with .gz: {}",
+            4 - missing.len(),
+            missing.join(", ")
+        );
+        let mut read = Vec::new();
+        for path in found.into_iter().flatten() {
+            let idx = idx::read(&path).context("get this file anew")?;
+            read.push((path, idx));
+        }
+        let unknown: Vec<String> = read
+            .iter()
+            .zip(&self.files)
+            .filter(|((_, idx), file)| idx.checksum != file.checksum)
+            .map(|((path, _), _)| name_of(path))
+            .collect();
+        let name = if unknown.is_empty() { "MNIST".to_owned() } else { format!("data set in {}, not MNIST", name_of(folder)) };
+        let remark = (!unknown.is_empty()).then(|| {
+            let advice = if unknown.len() < 4 { "; the others are, so these may be damaged: get them anew" } else { "" };
+            format!("note: {shown} is used, but its contents are not MNIST's: {}{advice}", unknown.join(", "))
+        });
+        Ok((assemble(read, name)?, remark))
+    }
+
+    /// The project's own folder.
+    fn folder(&self) -> PathBuf {
+        self.root.join("data").join("mnist")
+    }
+
+    /// From the project's own folder, downloaded where need be.
+    fn own(&self) -> Result<Mnist> {
+        let folder = self.folder();
+        let mut read = self.read_own()?;
+        let missing: Vec<String> =
+            self.files.iter().zip(&read).filter(|(_, there)| there.is_none()).map(|(file, _)| format!("{}.gz", file.name)).collect();
+        if !missing.is_empty() {
+            let names: Vec<&str> = missing.iter().map(String::as_str).collect();
+            let outcome = download::fetch(&names, &folder, self.mirrors, self.patience, |name, contents| self.verify(name, contents))
+                .with_context(|| format!("cannot get MNIST; {}", self.by_hand()))?;
+            if let Outcome::Unreachable(reasons) = outcome {
+                eprint!("{}", self.notice(&names, &reasons));
+                return embedded_digits();
+            }
+            // What was there before need not be read again.
+            for (there, file) in read.iter_mut().zip(&self.files).filter(|(there, _)| there.is_none()) {
+                *there =
+                    Some(self.read_published(&folder, file)?.with_context(|| {
+                        format!("{} is gone from {} as soon as it was downloaded; run again", file.name, folder.display())
+                    })?);
+            }
+        }
+        assemble(read.into_iter().flatten().collect(), "MNIST".to_owned())
+    }
+
+    /// The project's own files as far as they are there.
+    fn read_own(&self) -> Result<Vec<Option<(PathBuf, Idx)>>> {
+        let folder = self.folder();
+        self.files.iter().map(|file| self.read_published(&folder, file)).collect()
+    }
+
+    fn read_published(&self, folder: &Path, file: &Published) -> Result<Option<(PathBuf, Idx)>> {
+        let Some(path) = find(folder, &file.name) else { return Ok(None) };
+        let advice = || format!("{} is damaged: remove it, and the next run downloads it again", path.display());
+        let idx = idx::read(&path).with_context(advice)?;
+        check(&idx, &file.checksum).with_context(advice)?;
+        Ok(Some((path, idx)))
+    }
+
+    fn verify(&self, name: &str, contents: fs::File) -> Result<()> {
+        let file = self.files.iter().find(|file| name.starts_with(&file.name)).context("not one of the four files")?;
+        check(&idx::decode(BufReader::new(contents), idx::LIMIT)?, &file.checksum)
+    }
+
+    fn by_hand(&self) -> String {
+        format!("to do it by hand, put the four files into {}, or name their folder in {VARIABLE} or with --data", self.folder().display())
+    }
+
+    fn notice(&self, missing: &[&str], reasons: &[String]) -> String {
+        let mut lines = vec![
+            "NOT MNIST. No mirror of MNIST can be reached, so digits drawn by this program".to_owned(),
+            "take its place. Results on them are not results on MNIST.".to_owned(),
+            String::new(),
+            "To use MNIST, get these files on a machine with a network,".to_owned(),
+        ];
+        lines.extend(missing.iter().map(|name| format!("    {name}")));
+        lines.extend(self.mirrors.iter().zip(["from", "or  "]).map(|(mirror, word)| format!("{word} {mirror}")));
+        lines.extend([
+            format!("and put them into {}", self.folder().display()),
+            format!("(or name the folder of all four in the variable {VARIABLE}, or with --data)."),
+            "To use the drawn digits without this notice: --data embedded".to_owned(),
+        ]);
+        let reasons: String = reasons.iter().map(|reason| format!("  {reason}\n")).collect();
+        format!("\n{}{reasons}\n", boxed(&lines))
+    }
+
+    fn survey(&self) -> Vec<(bool, String)> {
+        let mut lines = Vec::new();
+        if let Some(folder) = &self.variable {
+            let shown = folder.display();
+            lines.push(match self.named_quietly(folder) {
+                Ok((_, None)) => (true, format!("{VARIABLE}: MNIST in {shown}, complete, checksums right")),
+                Ok((mnist, Some(remark))) => (true, format!("{VARIABLE}: {}; {remark}", mnist.source.name)),
+                Err(error) => (false, format!("{VARIABLE}: {error:#}; or unset {VARIABLE}")),
+            });
+        }
+        let folder = self.folder();
+        let shown = folder.display();
+        lines.push(match self.read_own() {
+            Err(error) => (false, format!("{error:#}")),
+            Ok(read) => match read.iter().flatten().count() {
+                4 => (true, format!("MNIST in {shown}, complete, checksums right")),
+                count => (
+                    false,
+                    format!("{shown}: {count} of the four MNIST files; the first run downloads the others (11 MB); {}", self.by_hand()),
+                ),
+            },
+        });
+        lines.push((true, "digits drawn by this program, not MNIST: always there, --data embedded".to_owned()));
+        lines
+    }
+}
+
+/// A frame that stands out from a log.
+fn boxed(lines: &[String]) -> String {
+    let width = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
+    let rule = format!("+{}+\n", "=".repeat(width + 4));
+    let rows: String = lines.iter().map(|line| format!("|  {line:width$}  |\n")).collect();
+    format!("{rule}{rows}{rule}")
+}
+
+fn name_of(path: &Path) -> String {
+    // `..` and `/` have no name of their own.
+    let whole = || fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    path.file_name().map(|name| name.to_owned()).unwrap_or_else(|| whole().into_os_string()).to_string_lossy().into_owned()
+}
+
+/// The file `name` in the spellings it is found in: mirrors write a dot for the second dash, and unpacking drops `.gz` or leaves it.
+/// A file comes before a folder of that name, as some archives have both.
+fn find(folder: &Path, name: &str) -> Option<PathBuf> {
+    let dotted = name.replace("-idx", ".idx");
+    let spellings = [name.to_owned(), format!("{name}.gz"), dotted.clone(), format!("{dotted}.gz")].map(|spelling| folder.join(spelling));
+    // One that cannot be looked at is there: reading it will say why.
+    let is_there = |path: &&PathBuf| fs::metadata(path).map_or_else(|error| error.kind() != ErrorKind::NotFound, |_| true);
+    spellings.iter().find(|path| path.is_file()).or_else(|| spellings.iter().find(is_there)).cloned()
+}
+
+fn check(idx: &Idx, expected: &str) -> Result<()> {
+    ensure!(
+        idx.checksum == expected,
+        "its contents are not MNIST's: found SHA-256 {} of the uncompressed file, expected {expected}",
+        idx.checksum
+    );
+    Ok(())
+}
+
+/// Makes the data set of the four files, in the order of [`files`].
+fn assemble(read: Vec<(PathBuf, Idx)>, name: String) -> Result<Mnist> {
+    let checksum = sha256(read.iter().map(|(_, idx)| idx.checksum.as_bytes()));
+    let source = Source { name, checksum, is_embedded: false };
+    let [train_images, train_labels, test_images, test_labels] =
+        <[_; 4]>::try_from(read).map_err(|read| anyhow::anyhow!("found {} files, expected 4", read.len()))?;
+    Ok(Mnist { train: examples(&train_images, &train_labels)?, test: examples(&test_images, &test_labels)?, source })
+}
+
+fn examples((images_path, images): &(PathBuf, Idx), (labels_path, labels): &(PathBuf, Idx)) -> Result<Examples> {
+    let (shown, count) = (images_path.display(), images.shape[0]);
+    ensure!(
+        images.shape.len() == 3 && images.shape[1..] == [SIDE, SIDE] && count > 0,
+        "{shown}: found an array of {:?}, expected images, [their number, {SIDE}, {SIDE}]; put the right file there",
+        images.shape
+    );
+    let shown = labels_path.display();
+    ensure!(
+        labels.shape == [count],
+        "{shown}: found an array of {:?}, expected [{count}], a label for each image in {}; take both from the same data set",
+        labels.shape,
+        images_path.display()
+    );
+    if let Some(position) = labels.elements.iter().position(|&label| label > 9) {
+        bail!("{shown}: label {position} is {}, expected 0 to 9; put a file with ten classes there", labels.elements[position]);
+    }
+    let pixels = Tensor::from_data_size(&images.elements, &[count as i64, 1, SIDE as i64, SIDE as i64], Kind::Uint8);
+    Ok(Examples { images: pixels, labels: Tensor::from_slice(&labels.elements).to_kind(Kind::Int64) })
+}
+
+fn embedded_digits() -> Result<Mnist> {
+    let (train, test) = embedded::digits(60_000, 10_000, 0);
+    // Their bytes may depend on the machine's arithmetic, so they are counted, not looked up.
+    let checksum = |tensor: &Tensor| -> Result<String> {
+        let bytes: Vec<u8> = Vec::try_from(tensor.flatten(0, -1).to_kind(Kind::Uint8)).context("cannot read the drawn digits")?;
+        Ok(sha256([bytes.as_slice()]))
+    };
+    let checksums =
+        [&train.images, &train.labels, &test.images, &test.labels].into_iter().map(checksum).collect::<Result<Vec<String>>>()?;
+    let checksum = sha256(checksums.iter().map(String::as_bytes));
+    Ok(Mnist { train, test, source: Source { name: "embedded digits, not MNIST".to_owned(), checksum, is_embedded: true } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::download::tests::{Answer, HASTY, refusing, server};
+    use super::*;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
+    use std::time::Instant;
+    use tempfile::TempDir;
+
+    const TRAIN: usize = 20;
+    const TEST: usize = 10;
+
+    fn idx_file(shape: &[usize], elements: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0, 0, 8, shape.len() as u8];
+        bytes.extend(shape.iter().flat_map(|&size| (size as u32).to_be_bytes()));
+        bytes.extend(elements);
+        bytes
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).expect("memory can be written");
+        encoder.finish().expect("memory can be written")
+    }
+
+    fn images(count: usize) -> Vec<u8> {
+        idx_file(&[count, SIDE, SIDE], &(0..count * SIDE * SIDE).map(|position| (position % 251) as u8).collect::<Vec<u8>>())
+    }
+
+    fn labels(count: usize) -> Vec<u8> {
+        idx_file(&[count], &(0..count).map(|position| (position % 10) as u8).collect::<Vec<u8>>())
+    }
+
+    /// The contents of four files that stand for MNIST's, and their checksums under MNIST's names.
+    fn small() -> ([Vec<u8>; 4], Files) {
+        let contents = [images(TRAIN), labels(TRAIN), images(TEST), labels(TEST)];
+        let mut published = files();
+        for (file, contents) in published.iter_mut().zip(&contents) {
+            file.checksum = sha256([contents.as_slice()]);
+        }
+        (contents, published)
+    }
+
+    fn write(folder: &Path, name: &str, contents: &[u8]) {
+        fs::create_dir_all(folder).expect("a temporary folder");
+        fs::write(folder.join(name), contents).expect("a temporary file");
+    }
+
+    /// A folder that holds the four files, raw.
+    fn raw_folder() -> TempDir {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (contents, files) = small();
+        for (file, contents) in files.iter().zip(&contents) {
+            write(folder.path(), &file.name, contents);
+        }
+        folder
+    }
+
+    /// A folder that holds the four files as a mirror does.
+    fn mirror_folder() -> TempDir {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (contents, files) = small();
+        for (file, contents) in files.iter().zip(&contents) {
+            write(folder.path(), &format!("{}.gz", file.name), &gzip(contents));
+        }
+        folder
+    }
+
+    fn search<'a>(root: &'a Path, variable: Option<&Path>, mirrors: &'a [&'a str]) -> Search<'a> {
+        Search { root, variable: variable.map(Path::to_owned), mirrors, files: small().1, patience: HASTY }
+    }
+
+    fn load_folder(folder: &Path) -> Result<Mnist> {
+        search(Path::new("nowhere"), None, &[]).load(&Location::Folder(folder.to_owned()))
+    }
+
+    fn message(result: Result<Mnist>) -> String {
+        format!("{:#}", result.expect_err("this data set is faulty"))
+    }
+
+    fn assert_contains(text: &str, parts: &[&str]) {
+        for part in parts {
+            assert!(text.contains(part), "\"{part}\" in \"{text}\"");
+        }
+    }
+
+    fn assert_small(mnist: &Mnist) {
+        assert_eq!(mnist.train.images.size(), [TRAIN as i64, 1, 28, 28]);
+        assert_eq!(mnist.train.images.kind(), Kind::Uint8);
+        assert_eq!(mnist.train.labels.kind(), Kind::Int64);
+        assert_eq!((mnist.train.len(), mnist.test.len()), (TRAIN as i64, TEST as i64));
+        assert_eq!(mnist.test.labels.int64_value(&[7]), 7);
+        assert_eq!(mnist.train.images.int64_value(&[1, 0, 2, 3]), (784 + 2 * 28 + 3) % 251);
+        assert!(!mnist.source.is_embedded);
+        let checksums: Vec<String> = small().1.into_iter().map(|file| file.checksum).collect();
+        assert_eq!(mnist.source.checksum, sha256([checksums.concat().as_bytes()]));
+    }
+
+    #[test]
+    fn locations_are_read_from_flags() {
+        assert_eq!("embedded".parse::<Location>().expect("a location"), Location::Embedded);
+        assert_eq!("./embedded".parse::<Location>().expect("a location"), Location::Folder("./embedded".into()));
+        assert!("".parse::<Location>().is_err());
+        assert_eq!(Location::default(), Location::Search);
+    }
+
+    #[test]
+    fn raw_compressed_and_dotted_files_are_one_data_set() {
+        let (contents, files) = small();
+        let spellings: [fn(&str) -> String; 4] = [
+            |name| name.to_owned(),
+            |name| format!("{name}.gz"),
+            |name| name.replace("-idx", ".idx"),
+            |name| format!("{}.gz", name.replace("-idx", ".idx")),
+        ];
+        for (number, spelling) in spellings.iter().enumerate() {
+            for compressed in [false, true] {
+                let folder = tempfile::tempdir().expect("a temporary folder");
+                for (file, contents) in files.iter().zip(&contents) {
+                    write(folder.path(), &spelling(&file.name), &if compressed { gzip(contents) } else { contents.clone() });
+                }
+                let mnist = load_folder(folder.path()).unwrap_or_else(|error| panic!("spelling {number}: {error:#}"));
+                assert_small(&mnist);
+                assert_eq!(mnist.source.name, "MNIST");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_comes_before_a_folder_of_its_name() {
+        let folder = raw_folder();
+        let raw = folder.path().join("train-images-idx3-ubyte");
+        fs::rename(&raw, folder.path().join("train-images.idx3-ubyte")).expect("one's own file");
+        fs::create_dir(&raw).expect("a temporary folder");
+        assert_small(&load_folder(folder.path()).expect("the file with a dot is there"));
+    }
+
+    #[test]
+    fn another_data_set_is_used_under_its_own_name() {
+        let folder = raw_folder();
+        let mut contents = images(TRAIN);
+        contents[100] ^= 1;
+        write(folder.path(), "train-images-idx3-ubyte", &contents);
+        let (mnist, remark) = search(Path::new("nowhere"), None, &[]).named_quietly(folder.path()).expect("a well-formed data set");
+        let folder_name = folder.path().file_name().and_then(|name| name.to_str()).expect("a name");
+        assert_eq!(mnist.source.name, format!("data set in {folder_name}, not MNIST"));
+        assert!(!mnist.source.is_embedded);
+        assert_contains(&remark.expect("a remark"), &["not MNIST's: train-images-idx3-ubyte; the others are"]);
+    }
+
+    #[test]
+    fn a_named_folder_is_never_replaced() {
+        let files = mirror_folder();
+        let mirror = server(Answer::Folder(files.path().into()));
+        let empty = tempfile::tempdir().expect("a temporary folder");
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let good = raw_folder();
+        let mirrors = [mirror.as_str()];
+
+        let error = message(search(root.path(), None, &mirrors).load(&Location::Folder(empty.path().into())));
+        assert_contains(&error, &["--data", "found 0 of the four MNIST files", "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]);
+        let error = message(search(root.path(), Some(empty.path()), &mirrors).load(&Location::Search));
+        assert_contains(&error, &["MNIST_DIR", "found 0 of the four MNIST files"]);
+        assert!(fs::read_dir(root.path()).expect("the folder").next().is_none(), "nothing is downloaded");
+
+        let mnist = search(root.path(), Some(empty.path()), &mirrors).load(&Location::Folder(good.path().into()));
+        assert_small(&mnist.expect("--data comes before the variable"));
+        assert_small(&search(root.path(), Some(good.path()), &mirrors).load(&Location::Search).expect("the variable names good files"));
+
+        assert_contains(&message(load_folder(&empty.path().join("none"))), &["none: there is no such folder"]);
+        assert_contains(&message(load_folder(&good.path().join("t10k-labels-idx1-ubyte"))), &["found a file, expected the folder"]);
+    }
+
+    #[test]
+    fn files_that_do_not_fit_are_named() {
+        let cases: [(&str, Vec<u8>, &[&str]); 9] = [
+            ("train-images-idx3-ubyte", labels(TRAIN), &["found an array of [20], expected images, [their number, 28, 28]"]),
+            ("train-images-idx3-ubyte", idx_file(&[TRAIN, 32, 32], &[0; TRAIN * 1024]), &["found an array of [20, 32, 32]"]),
+            ("t10k-images-idx3-ubyte", idx_file(&[0, 28, 28], &[]), &["found an array of [0, 28, 28]"]),
+            ("t10k-labels-idx1-ubyte", images(TEST), &["found an array of [10, 28, 28], expected [10]"]),
+            ("train-labels-idx1-ubyte", labels(TRAIN - 1), &["found an array of [19], expected [20]", "train-images-idx3-ubyte"]),
+            ("train-labels-idx1-ubyte", idx_file(&[TRAIN], &[10; TRAIN]), &["label 0 is 10, expected 0 to 9"]),
+            ("t10k-images-idx3-ubyte", images(TEST)[..100].to_vec(), &["ends too early", "get this file anew"]),
+            ("t10k-images-idx3-ubyte", b"<html>".to_vec(), &["web page, not gzip"]),
+            ("t10k-images-idx3-ubyte", b"\x00\x00\x08\x02".to_vec(), &["ends within its header"]),
+        ];
+        for (name, contents, parts) in cases {
+            let folder = raw_folder();
+            write(folder.path(), name, &contents);
+            let error = message(load_folder(folder.path()));
+            assert_contains(&error, parts);
+            assert_contains(&error, &[name]);
+        }
+    }
+
+    #[test]
+    fn missing_files_are_downloaded_once() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let mirror = mirror_folder();
+        let (good, refusing) = (server(Answer::Folder(mirror.path().into())), refusing());
+        let own = root.path().join("data/mnist");
+        // One is there already, in another spelling, and stays.
+        write(&own, "t10k-labels.idx1-ubyte", &labels(TEST));
+        let mnist = search(root.path(), None, &[&refusing, &good]).load(&Location::Search).expect("the second mirror is good");
+        assert_small(&mnist);
+        assert_eq!(mnist.source.name, "MNIST");
+        let mut names: Vec<_> = fs::read_dir(&own).expect("the folder").flatten().map(|entry| entry.file_name()).collect();
+        names.sort();
+        let expected = ["t10k-images-idx3-ubyte.gz", "t10k-labels.idx1-ubyte", "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"];
+        assert_eq!(names, expected);
+        assert_small(&search(root.path(), None, &[&refusing]).load(&Location::Search).expect("everything is there"));
+    }
+
+    #[test]
+    fn a_download_with_another_checksum_is_an_error() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let mirror = mirror_folder();
+        write(mirror.path(), "train-labels-idx1-ubyte.gz", &gzip(&labels(TRAIN + 1)));
+        let good = server(Answer::Folder(mirror.path().into()));
+        let error = message(search(root.path(), None, &[&good]).load(&Location::Search));
+        assert_contains(&error, &["train-labels-idx1-ubyte.gz came, but", "found SHA-256", "to do it by hand", "data/mnist", "MNIST_DIR"]);
+        let names: Vec<_> =
+            fs::read_dir(root.path().join("data/mnist")).expect("the folder").flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(names, ["train-images-idx3-ubyte.gz"], "what was good is kept");
+    }
+
+    #[test]
+    fn a_damaged_file_of_ones_own_is_an_error() {
+        let (contents, files) = small();
+        let mut flipped = contents[0].clone();
+        flipped[500] ^= 4;
+        for damaged in [flipped, contents[0][..600].to_vec(), gzip(&contents[0])[..80].to_vec()] {
+            let root = tempfile::tempdir().expect("a temporary folder");
+            let own = root.path().join("data/mnist");
+            write(&own, &files[0].name, &damaged);
+            // It is found before the network is asked for the other three.
+            let error = message(search(root.path(), None, &[&refusing()]).load(&Location::Search));
+            assert_contains(&error, &["train-images-idx3-ubyte is damaged: remove it, and the next run downloads it again"]);
+        }
+    }
+
+    #[test]
+    fn without_a_network_the_embedded_digits_come_with_a_notice() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let refusing = refusing();
+        let mirrors = [refusing.as_str()];
+        let search = search(root.path(), None, &mirrors);
+        let started = Instant::now();
+        let mnist = search.load(&Location::Search).expect("the embedded digits need nothing");
+        assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+        assert_eq!((mnist.source.name.as_str(), mnist.source.is_embedded), ("embedded digits, not MNIST", true));
+        assert_eq!((mnist.train.len(), mnist.test.len()), (60_000, 10_000));
+        assert_eq!(mnist.source.checksum.len(), 64);
+        assert!(!root.path().join("data").exists(), "nothing is written");
+
+        let notice = search.notice(&["train-images-idx3-ubyte.gz"], &["the reason".to_owned()]);
+        assert_contains(
+            &notice,
+            &["NOT MNIST", "not results on MNIST", "train-images-idx3-ubyte.gz", &refusing, "MNIST_DIR", "--data", "the reason"],
+        );
+        assert_contains(&notice, &[&root.path().join("data/mnist").display().to_string()]);
+
+        let frame = boxed(&["one".to_owned(), "longer, ü".to_owned()]);
+        assert!(frame.lines().all(|line| line.chars().count() == "longer, ü".len() - 1 + 6), "{frame}");
+    }
+
+    #[test]
+    fn a_survey_says_what_is_there_and_what_to_do() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let lines = search(root.path(), None, &[]).survey();
+        assert_eq!(lines.iter().map(|(is_there, _)| *is_there).collect::<Vec<_>>(), [false, true]);
+        assert_contains(&lines[0].1, &["0 of the four", "the first run downloads", "MNIST_DIR"]);
+
+        let good = raw_folder();
+        let lines = search(root.path(), Some(good.path()), &[]).survey();
+        assert!(lines[0].0);
+        assert_contains(&lines[0].1, &["MNIST_DIR: MNIST in"]);
+
+        let lines = search(root.path(), Some(root.path()), &[]).survey();
+        assert!(!lines[0].0);
+        assert_contains(&lines[0].1, &["found 0 of the four", "or unset MNIST_DIR"]);
+
+        let (contents, files) = small();
+        for (file, contents) in files.iter().zip(&contents) {
+            write(&root.path().join("data/mnist"), &file.name, contents);
+        }
+        let lines = search(root.path(), None, &[]).survey();
+        assert!(lines[0].0);
+        assert_contains(&lines[0].1, &["data/mnist, complete"]);
+
+        write(&root.path().join("data/mnist"), "train-images-idx3-ubyte", &images(1));
+        let lines = search(root.path(), None, &[]).survey();
+        assert!(!lines[0].0);
+        assert_contains(&lines[0].1, &["is damaged: remove it"]);
+    }
+
+    #[test]
+    fn the_real_files_are_mnist() {
+        let Some(folder) = variable() else {
+            println!("skipped: {VARIABLE} does not name a folder with MNIST");
+            return;
+        };
+        let mnist = load(&Location::Folder(folder), Path::new("nowhere")).expect("MNIST");
+        assert_eq!(mnist.source.name, "MNIST");
+        assert_eq!(mnist.source.checksum, sha256([files().map(|file| file.checksum).concat().as_bytes()]));
+        assert_eq!(mnist.train.images.size(), [60_000, 1, 28, 28]);
+        assert_eq!(mnist.test.images.size(), [10_000, 1, 28, 28]);
+        // The first labels and the class counts as published.
+        assert_eq!(Vec::<i64>::try_from(mnist.train.labels.narrow(0, 0, 5)).expect("labels"), [5, 0, 4, 1, 9]);
+        let counts = Vec::<i64>::try_from(mnist.test.labels.bincount::<Tensor>(None, 10)).expect("counts");
+        assert_eq!(counts, [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]);
+        let mean = mnist.train.images.to_kind(Kind::Float).mean(Kind::Float).double_value(&[]) / 255.0;
+        assert!((mean - 0.1307).abs() < 1e-4, "{mean}");
+    }
+}
