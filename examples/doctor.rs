@@ -1,9 +1,9 @@
 //! Is this machine ready? Says what is there of libtorch, the processor and CUDA, and what to do about anything that is missing.
 //! Trains nothing, writes nothing.
 
-use anyhow::Result;
 use clap::Parser;
 use reproduction::doctor::{self, Doctor};
+use reproduction::run::{Result, project_root};
 
 /// Is this machine ready?
 #[derive(Parser)]
@@ -21,6 +21,7 @@ fn main() -> Result<()> {
     report.section("libtorch", true, &doctor::libtorch());
     report.section("processor", true, &doctor::cpu());
     report.section("CUDA", flags.cuda, &cuda);
+    report.section("data", false, &doctor::data(&project_root()?));
     print!("{}", report.text());
-    report.verdict()
+    Ok(report.verdict()?)
 }

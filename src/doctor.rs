@@ -2,6 +2,7 @@
 //!
 //! Each section is a list of [`Line`]s, so that other modules can report on what they need, a data set say, in the same form.
 
+use crate::data::mnist;
 use crate::device::{self, NoCuda};
 use anyhow::{Result, ensure};
 use std::fmt::Write;
@@ -196,6 +197,16 @@ fn product_on(device: Device) -> Result<()> {
     let expected = 64.0 * 64.0 * 64.0;
     ensure!(sum == expected, "a product of ones gives {sum}, not {expected}");
     Ok(())
+}
+
+/// Data sets: each place where one may lie. `root` is the project's folder.
+pub fn data(root: &Path) -> Vec<Line> {
+    let line = |(is_there, text): (bool, String)| match text.split_once("; ") {
+        Some((found, remedy)) if !is_there => Line::missing("MNIST", found, remedy),
+        _ if !is_there => Line::missing("MNIST", text, "give another folder with --data"),
+        _ => Line::ok("MNIST", text),
+    };
+    mnist::survey(root).into_iter().map(line).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub mod download;
 pub mod embedded;
 pub mod idx;
 pub mod mnist;
+pub mod splits;
 
 use sha2::{Digest, Sha256};
 use tch::Tensor;
@@ -25,6 +26,16 @@ impl Examples {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The examples at `index` (int64), copied in that order.
+    pub fn select(&self, index: &Tensor) -> Examples {
+        Examples { images: self.images.index_select(0, index), labels: self.labels.index_select(0, index) }
+    }
+
+    /// Another handle on the same examples, for another thread.
+    pub fn share(&self) -> Examples {
+        Examples { images: self.images.shallow_clone(), labels: self.labels.shallow_clone() }
     }
 }
 

@@ -1,0 +1,130 @@
+//! The MLP beside PyTorch: a training step, an epoch with the evaluation of all three splits, and the sweep of Table 2.
+//!
+//! `cargo bench --bench mlp` runs ours and theirs (benches/peer.py) alternately on the same machine, threads and data, and prints
+//! medians and ratios as Markdown. At its first run pip puts PyTorch into benches/python/, the same version as this libtorch.
+
+mod peer;
+
+use anyhow::Result;
+use peer::{Peer, Table, alternate};
+use reproduction::data::mnist::{self, Location};
+use reproduction::data::splits::Splits;
+use reproduction::device;
+use reproduction::experiment::{Experiment, ExperimentFile, Precision};
+use reproduction::model::{Mlp, Model};
+use reproduction::optim::Sgd;
+use reproduction::seed::{Purpose, draw};
+use reproduction::train::{fit, side_by_side};
+use std::path::Path;
+use std::time::Instant;
+use tch::{Device, Kind, Tensor};
+
+/// Steps in one round of the step benchmark.
+const STEPS: i64 = 200;
+/// The report's five networks.
+const TABLE_2: [&[i64]; 5] = [&[512, 512], &[256, 256], &[512, 256], &[64, 64], &[32, 32]];
+
+fn main() -> Result<()> {
+    // `cargo test --benches` starts this too; there is nothing to test.
+    if !std::env::args().any(|word| word == "--bench") {
+        return Ok(());
+    }
+    device::select(device::Choice::Cpu)?;
+    let threads = device::set_threads();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let digits = mnist::load(&Location::Search, root)?;
+    let data = peer::write_idx(&digits)?;
+    let experiment = ExperimentFile::read(&root.join("experiments/fig1_init.toml"))?.variant("glorot")?;
+    let splits = Splits::new(&digits.train, &digits.test, &experiment.split, 1, Device::Cpu)?;
+    let peer = |style: &str, work: &str, hidden: &[i64]| Peer::start(root, style, work, data.path(), hidden, threads);
+
+    let mut table = Table::new("against PyTorch tight", "against PyTorch idiomatic");
+    let hidden: &[i64] = &[512, 512];
+    let steps = alternate(7, || step(&splits, &experiment), &mut [&mut peer("tight", "step", hidden)?])?;
+    table.add("512-512, training step", 1e6 / STEPS as f64, "µs", &steps);
+    table.floor("matrix products of the step alone", floor(hidden, experiment.training.minibatch) * 1e6, "µs");
+    let mut peers = [&mut peer("tight", "epoch", hidden)?, &mut peer("idiomatic", "epoch", hidden)?];
+    let epochs = alternate(7, || epoch(&splits, &experiment, hidden, Precision::F32), &mut peers)?;
+    table.add("512-512, epoch and evaluation", 1.0, "s", &epochs);
+    let low = alternate(3, || epoch(&splits, &experiment, hidden, Precision::Bf16), &mut peers[..1])?;
+    table.add("the same, --precision bf16 (theirs in f32)", 1.0, "s", &low);
+    for hidden in &TABLE_2[1..] {
+        let epochs = alternate(7, || epoch(&splits, &experiment, hidden, Precision::F32), &mut [&mut peer("tight", "epoch", hidden)?])?;
+        table.add(&format!("{}-{}, epoch and evaluation", hidden[0], hidden[1]), 1.0, "s", &epochs);
+    }
+    let mut sweep_peers = [&mut peer("tight", "sweep", hidden)?];
+    let sweeps = alternate(3, || sweep(&splits, &experiment, threads as usize), &mut sweep_peers)?;
+    table.add(&format!("Table 2, five networks, {SWEEP_EPOCHS} epochs each"), 1.0, "s", &sweeps);
+    println!("\n{} on {}, {}, {}\n", "`cargo bench --bench mlp`", device::describe(Device::Cpu), digits.source.name, peers[0].version);
+    println!("{table}");
+    Ok(())
+}
+
+/// Epochs of each network in a round of the sweep; the whole of Table 2 has 60.
+const SWEEP_EPOCHS: i64 = 6;
+
+fn network(splits: &Splits, experiment: &Experiment, hidden: &[i64], precision: Precision) -> (Mlp, Experiment) {
+    let mut experiment = experiment.clone();
+    experiment.model.hidden = hidden.to_vec();
+    experiment.training.epochs = 1;
+    experiment.training.precision = precision;
+    let pixels = splits.train.images.size()[1..].iter().product();
+    let model = draw(1, Purpose::Initialization, 0, || Mlp::from_experiment(&experiment, pixels, Device::Cpu));
+    (model, experiment)
+}
+
+fn step(splits: &Splits, experiment: &Experiment) -> Result<f64> {
+    let (model, experiment) = network(splits, experiment, &[512, 512], Precision::F32);
+    let mut parameters = model.parameters();
+    let mut sgd = Sgd { learning_rate: experiment.training.learning_rate };
+    let started = Instant::now();
+    for minibatch in splits.train.minibatches(experiment.training.minibatch).take(STEPS as usize) {
+        let (_, gradients) = model.gradients(&minibatch.images, &minibatch.labels, sgd.loss_scale());
+        sgd.step(&mut parameters, &gradients);
+    }
+    Ok(started.elapsed().as_secs_f64())
+}
+
+fn epoch(splits: &Splits, experiment: &Experiment, hidden: &[i64], precision: Precision) -> Result<f64> {
+    let (model, experiment) = network(splits, experiment, hidden, precision);
+    let started = Instant::now();
+    fit(&model, splits, &experiment.training, 1, &mut |_| ())?;
+    Ok(started.elapsed().as_secs_f64())
+}
+
+/// The five networks as `table2_sweep` trains them: one trial a core.
+fn sweep(splits: &Splits, experiment: &Experiment, cores: usize) -> Result<f64> {
+    let started = Instant::now();
+    let trials = TABLE_2.iter().map(|hidden| (*hidden, splits.share())).collect();
+    let train = |(hidden, splits): &(&[i64], Splits)| {
+        tch::set_num_threads(1);
+        let (model, mut experiment) = network(splits, experiment, hidden, Precision::F32);
+        experiment.training.epochs = SWEEP_EPOCHS;
+        fit(&model, splits, &experiment.training, 1, &mut |_| ())
+    };
+    side_by_side(trials, cores, train, |_, _| Ok(()))?;
+    Ok(started.elapsed().as_secs_f64())
+}
+
+/// Seconds of the matrix products of one training step: the work that no implementation in single precision can leave out.
+fn floor(hidden: &[i64], minibatch: i64) -> f64 {
+    let widths: Vec<i64> = [&[784], hidden, &[10]].concat();
+    let random = |rows: i64, columns: i64| Tensor::rand([rows, columns], (Kind::Float, Device::Cpu));
+    let operands = |pair: &[i64]| (random(minibatch, pair[0]), random(pair[0], pair[1]), random(minibatch, pair[1]));
+    let layers: Vec<(Tensor, Tensor, Tensor)> = widths.windows(2).map(operands).collect();
+    let results: Vec<(Tensor, Tensor, Tensor)> = widths.windows(2).map(operands).collect();
+    let round = || {
+        let started = Instant::now();
+        for _ in 0..STEPS {
+            for (index, ((input, weight, delta), (to_input, to_weight, output))) in layers.iter().zip(&results).enumerate() {
+                let _ = input.mm_out(output, weight);
+                let _ = input.tr().mm_out(to_weight, delta);
+                if index > 0 {
+                    let _ = delta.mm_out(to_input, &weight.tr());
+                }
+            }
+        }
+        started.elapsed().as_secs_f64() / STEPS as f64
+    };
+    peer::median((0..7).map(|_| round()).collect())
+}

@@ -1,0 +1,159 @@
+//! Another implementation of the same work in a process of its own, and the table that sets both side by side.
+
+use anyhow::{Context, Result, ensure};
+use reproduction::data::Examples;
+use reproduction::data::mnist::Mnist;
+use std::fmt;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use tch::{Kind, Tensor};
+
+/// PyTorch, doing one kind of work a round at a time.
+pub struct Peer {
+    process: Child,
+    output: BufReader<ChildStdout>,
+    pub version: String,
+}
+
+impl Peer {
+    /// Starts benches/peer.py and waits until its data and network are ready.
+    pub fn start(root: &Path, style: &str, work: &str, data: &Path, hidden: &[i64], threads: i32) -> Result<Peer> {
+        let packages = python_packages(root)?;
+        let widths: Vec<String> = hidden.iter().map(i64::to_string).collect();
+        let mut process = Command::new("python3")
+            .env("PYTHONPATH", packages)
+            .arg(root.join("benches/peer.py"))
+            .args([style, work, "--hidden", &widths.join(","), "--threads", &threads.to_string(), "--data"])
+            .arg(data)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start python3")?;
+        let output = BufReader::new(process.stdout.take().context("the peer's output")?);
+        let mut peer = Peer { process, output, version: String::new() };
+        let ready = peer.line()?;
+        peer.version = ready.strip_prefix("ready ").with_context(|| format!("benches/peer.py said {ready:?}"))?.to_owned();
+        Ok(peer)
+    }
+
+    /// One round; its seconds.
+    fn round(&mut self) -> Result<f64> {
+        writeln!(self.process.stdin.as_ref().context("the peer's input")?)?;
+        let line = self.line()?;
+        line.parse().with_context(|| format!("benches/peer.py said {line:?}"))
+    }
+
+    fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        ensure!(!line.is_empty(), "benches/peer.py ended; its message stands above");
+        Ok(line.trim().to_owned())
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // Closing its input ends it.
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
+
+/// The folder with PyTorch and torchvision, filled by pip if it is not there.
+fn python_packages(root: &Path) -> Result<PathBuf> {
+    let folder = root.join("benches/python");
+    if folder.join("torchvision").is_dir() {
+        return Ok(folder);
+    }
+    println!("Installing PyTorch 2.11.0 and torchvision into {} (4.7 GB on x86-64 Linux)", folder.display());
+    let partial = root.join("benches/python.partial");
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--upgrade", "--target"]).arg(&partial);
+    let status = pip.args(["torch==2.11.0", "torchvision==0.26.0", "numpy", "pillow"]).status().context("cannot start python3")?;
+    ensure!(status.success(), "pip could not install PyTorch into {}; its message stands above", partial.display());
+    std::fs::rename(&partial, &folder)?;
+    Ok(folder)
+}
+
+/// Seconds of every round: ours first, then each peer's. The first round of each warms up and does not count.
+pub fn alternate(rounds: usize, mut ours: impl FnMut() -> Result<f64>, peers: &mut [&mut Peer]) -> Result<Vec<Vec<f64>>> {
+    let mut seconds = vec![Vec::new(); peers.len() + 1];
+    for round in 0..=rounds {
+        let mut times = vec![ours()?];
+        for peer in peers.iter_mut() {
+            times.push(peer.round()?);
+        }
+        if round > 0 {
+            seconds.iter_mut().zip(times).for_each(|(seconds, time)| seconds.push(time));
+        }
+    }
+    Ok(seconds)
+}
+
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Medians and their ratios, as Markdown.
+pub struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// `peers`: the headings of the ratios.
+    pub fn new(first: &str, second: &str) -> Table {
+        let heading = ["", "ours", first, second].map(str::to_owned).to_vec();
+        let rule = ["---", "---:", "---:", "---:"].map(str::to_owned).to_vec();
+        Table { rows: vec![heading, rule] }
+    }
+
+    /// A row from what [`alternate`] measured; `factor` turns seconds into `unit`.
+    pub fn add(&mut self, what: &str, factor: f64, unit: &str, seconds: &[Vec<f64>]) {
+        let medians: Vec<f64> = seconds.iter().map(|seconds| median(seconds.clone()) * factor).collect();
+        let mut row = vec![what.to_owned(), format!("{} {unit}", three_digits(medians[0]))];
+        let ratio = |theirs: &f64| format!("{} {unit}, {:.2}x", three_digits(*theirs), theirs / medians[0]);
+        row.extend(medians[1..].iter().map(ratio));
+        row.resize(4, String::new());
+        eprintln!("{}", row.join(" | "));
+        self.rows.push(row);
+    }
+
+    /// A row of ours alone.
+    pub fn floor(&mut self, what: &str, value: f64, unit: &str) {
+        self.rows.push(vec![what.to_owned(), format!("{} {unit}", three_digits(value)), String::new(), String::new()]);
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        self.rows.iter().try_for_each(|row| writeln!(formatter, "| {} |", row.join(" | ")))
+    }
+}
+
+fn three_digits(value: f64) -> String {
+    let decimals = (2 - value.abs().log10().floor() as i64).clamp(0, 6) as usize;
+    format!("{value:.decimals$}")
+}
+
+/// The data set as raw IDX files, for a peer to read.
+pub fn write_idx(digits: &Mnist) -> Result<tempfile::TempDir> {
+    let folder = tempfile::tempdir()?;
+    for (prefix, examples) in [("train", &digits.train), ("t10k", &digits.test)] {
+        let Examples { images, labels } = examples;
+        let images = images.squeeze_dim(1);
+        write_tensor(&folder.path().join(format!("{prefix}-images-idx3-ubyte")), &images)?;
+        write_tensor(&folder.path().join(format!("{prefix}-labels-idx1-ubyte")), &labels.to_kind(Kind::Uint8))?;
+    }
+    Ok(folder)
+}
+
+/// IDX: two zero bytes, 8 for unsigned bytes, the number of dimensions, each as big-endian u32, the values.
+fn write_tensor(path: &Path, tensor: &Tensor) -> Result<()> {
+    let size = tensor.size();
+    let mut bytes = vec![0, 0, 8, size.len() as u8];
+    size.iter().for_each(|length| bytes.extend((*length as u32).to_be_bytes()));
+    bytes.extend(Vec::<u8>::try_from(tensor.flatten(0, -1))?);
+    std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}

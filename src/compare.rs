@@ -1,0 +1,147 @@
+//! Reported beside reproduced, with a verdict and its rule.
+//!
+//! The report gives one run without a spread. If a run of ours is one draw from a normal distribution of standard deviation s, known
+//! from n seeds, and the report's run is another, then with probability 95 % it lies within t s sqrt(1 + 1/n) of our mean, t being the
+//! 0.975 quantile of Student's distribution with n - 1 degrees of freedom (a prediction interval). So our seed-to-seed deviation stands
+//! for theirs too. To this comes half a unit of the reported value's last digit. Where every seed gives the same value the rule asks
+//! for equality to that digit.
+
+use crate::points::{Origin, Point};
+use comfy_table::{CellAlignment, Table, presets};
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+/// One number of the report beside ours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    pub what: String,
+    pub reported: f64,
+    /// Half a unit of the last digit reported.
+    pub resolution: f64,
+    pub reproduced: f64,
+    /// Standard deviation over seeds; none for a single run.
+    pub deviation: Option<f64>,
+    pub seeds: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every seed gives the reported value, to its last digit.
+    Equal,
+    /// Within the 95 % prediction interval.
+    Reproduced,
+    Differs,
+    /// One seed has no spread to judge by.
+    OneSeed,
+}
+
+/// The rule, for people.
+pub const RULE: &str = "reproduced: the reported run lies within the 95 % prediction interval of a further run of ours, \
+     mean ± t(0.975, n-1) · sd · sqrt(1 + 1/n); a single published run has no spread, so ours stands for both";
+
+impl Comparison {
+    /// Reproduced minus reported.
+    pub fn difference(&self) -> f64 {
+        self.reproduced - self.reported
+    }
+
+    /// The largest difference that still counts as reproduced; none for one seed.
+    pub fn allowance(&self) -> Option<f64> {
+        let n = f64::from(self.seeds);
+        let t = StudentsT::new(0.0, 1.0, n - 1.0).ok()?.inverse_cdf(0.975);
+        Some(self.resolution + t * self.deviation? * (1.0 + 1.0 / n).sqrt())
+    }
+
+    pub fn verdict(&self) -> Verdict {
+        let difference = self.difference().abs();
+        match self.allowance() {
+            _ if difference <= self.resolution && self.deviation.unwrap_or(0.0) <= self.resolution => Verdict::Equal,
+            None => Verdict::OneSeed,
+            Some(allowance) if difference <= allowance => Verdict::Reproduced,
+            Some(_) => Verdict::Differs,
+        }
+    }
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.pad(match self {
+            Verdict::Equal => "equal",
+            Verdict::Reproduced => "reproduced",
+            Verdict::Differs => "differs",
+            Verdict::OneSeed => "no verdict: one seed",
+        })
+    }
+}
+
+/// For every curve that both the report and we have: its last common point, in the order of the points.
+pub fn last_points(points: &[Point]) -> Vec<Comparison> {
+    let mut comparisons: Vec<Comparison> = Vec::new();
+    for ours in points.iter().filter(|point| point.origin == Origin::Reproduced) {
+        let same = |theirs: &&Point| {
+            theirs.origin == Origin::Reported && (&theirs.panel, &theirs.series, theirs.x) == (&ours.panel, &ours.series, ours.x)
+        };
+        let Some(theirs) = points.iter().find(same) else { continue };
+        let curve = format!("{}, {}", ours.panel.replace('_', " "), ours.series);
+        comparisons.retain(|earlier| !earlier.what.starts_with(&format!("{curve}, epoch ")));
+        comparisons.push(Comparison {
+            what: format!("{curve}, epoch {}", ours.x),
+            reported: theirs.y,
+            resolution: theirs.resolution.unwrap_or(0.0),
+            reproduced: ours.y,
+            deviation: ours.deviation,
+            seeds: ours.seeds.unwrap_or(1),
+        });
+    }
+    comparisons
+}
+
+/// The comparisons as a table for a terminal.
+pub fn table(comparisons: &[Comparison]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table.set_header(["", "reported", "reproduced", "difference", "allowed", "verdict"]);
+    for comparison in comparisons {
+        let decimals = (-comparison.resolution.log10()).ceil().clamp(2.0, 7.0) as usize;
+        let reproduced = match comparison.deviation {
+            Some(deviation) => format!("{:.decimals$} ± {deviation:.decimals$} (n = {})", comparison.reproduced, comparison.seeds),
+            None => format!("{:.decimals$} (n = 1)", comparison.reproduced),
+        };
+        table.add_row([
+            comparison.what.clone(),
+            format!("{:.decimals$}", comparison.reported),
+            reproduced,
+            format!("{:+.decimals$}", comparison.difference()),
+            comparison.allowance().map_or(String::new(), |allowance| format!("{allowance:.decimals$}")),
+            comparison.verdict().to_string(),
+        ]);
+    }
+    for column in 1..5 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn comparison(reproduced: f64, deviation: Option<f64>, seeds: u32) -> Comparison {
+        Comparison { what: String::new(), reported: 0.97, resolution: 5e-5, reproduced, deviation, seeds }
+    }
+
+    #[test]
+    fn verdicts_follow_the_rule() {
+        // n = 3: t(0.975, 2) = 4.3027, so 0.001 of deviation allows 0.00497 and half a digit.
+        let allowance = comparison(0.97, Some(0.001), 3).allowance().expect("three seeds have a spread");
+        assert!((allowance - (4.302_65 * 0.001 * (4.0_f64 / 3.0).sqrt() + 5e-5)).abs() < 1e-7, "{allowance}");
+        assert_eq!(comparison(0.9749, Some(0.001), 3).verdict(), Verdict::Reproduced);
+        assert_eq!(comparison(0.9751, Some(0.001), 3).verdict(), Verdict::Differs);
+        assert_eq!(comparison(0.9649, Some(0.001), 3).verdict(), Verdict::Differs);
+        assert_eq!(comparison(0.97, Some(0.0), 3).verdict(), Verdict::Equal);
+        assert_eq!(comparison(0.9701, Some(0.0), 3).verdict(), Verdict::Differs);
+        assert_eq!(comparison(0.9749, None, 1).verdict(), Verdict::OneSeed);
+        assert_eq!(comparison(0.97, None, 1).verdict(), Verdict::Equal);
+    }
+}

@@ -1,0 +1,78 @@
+//! Central differences against a network's own gradients.
+//!
+//! dL/dw = (L(w + epsilon) - L(w - epsilon)) / (2 epsilon) + O(epsilon^2): the error of the difference falls with epsilon^2 until the
+//! rounding of L, about u |L| / epsilon for unit roundoff u, takes over. In double precision the best epsilon is near 1e-5.
+
+use crate::layers::Mode;
+use crate::loss::cross_entropy;
+use crate::model::{Model, Parameter};
+use tch::{Kind, Tensor};
+
+/// How far apart both gradients are on the elements of one parameter that were looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Agreement {
+    pub parameter: String,
+    /// Elements looked at.
+    pub elements: i64,
+    /// |difference| / max(|numeric|, |own|) in the Euclidean norm; 0 where both are zero.
+    pub relative_error: f64,
+    /// The largest absolute difference.
+    pub largest_difference: f64,
+}
+
+/// A loss of logits and labels, as a mean per example.
+pub type Loss = fn(&Tensor, &Tensor) -> Tensor;
+
+/// Compares the gradients of `model` with central differences of the mean cross-entropy on the first `elements` elements of every
+/// parameter. Meant for networks in double precision.
+pub fn check(model: &dyn Model, images: &Tensor, labels: &Tensor, epsilon: f64, elements: i64) -> Vec<Agreement> {
+    let (_, gradients) = model.gradients(images, labels, 1.0);
+    let compare = |(parameter, gradient): (&Parameter, &Tensor)| {
+        let elements = elements.min(gradient.numel() as i64);
+        let own = gradient.flatten(0, -1).narrow(0, 0, elements).to_kind(Kind::Double);
+        let numeric = central_differences(model, cross_entropy, images, labels, parameter, epsilon, elements);
+        agreement(&parameter.name, &numeric, &own)
+    };
+    let gradients: Vec<Tensor> = gradients.iter().map(|gradient| gradient.whole()).collect();
+    model.parameters().iter().zip(&gradients).map(compare).collect()
+}
+
+/// Central differences of `loss` with respect to the first `elements` elements of `parameter`, as doubles [elements]. The parameter is
+/// moved and put back.
+pub fn central_differences(
+    model: &dyn Model,
+    loss: Loss,
+    images: &Tensor,
+    labels: &Tensor,
+    parameter: &Parameter,
+    epsilon: f64,
+    elements: i64,
+) -> Tensor {
+    let flat = parameter.tensor.view(-1);
+    let difference = |index| {
+        let mut element = flat.get(index);
+        let value = element.double_value(&[]);
+        let mut loss_at = |value: f64| {
+            let _ = element.fill_(value);
+            loss(&model.logits(images, Mode::Eval), labels).double_value(&[])
+        };
+        let (above, below) = (loss_at(value + epsilon), loss_at(value - epsilon));
+        let _ = element.fill_(value);
+        (above - below) / (2.0 * epsilon)
+    };
+    Tensor::from_slice(&(0..elements).map(difference).collect::<Vec<f64>>())
+}
+
+/// `numeric` and `own` are doubles of the same shape.
+fn agreement(parameter: &str, numeric: &Tensor, own: &Tensor) -> Agreement {
+    let own = own.to_device(numeric.device());
+    let norm = |tensor: &Tensor| tensor.norm().double_value(&[]);
+    let difference = numeric - &own;
+    let scale = norm(numeric).max(norm(&own));
+    Agreement {
+        parameter: parameter.to_owned(),
+        elements: numeric.numel() as i64,
+        relative_error: if scale > 0.0 { norm(&difference) / scale } else { 0.0 },
+        largest_difference: difference.abs().max().double_value(&[]),
+    }
+}

@@ -1,0 +1,120 @@
+//! What a training run measured: epoch x split x metric, to and from CSV.
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    Train,
+    Validation,
+    Test,
+}
+
+impl Metric {
+    /// As in CSV files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Metric::Loss => "loss",
+            Metric::Accuracy => "accuracy",
+            Metric::TwiceSoftmaxedLoss => "twice_softmaxed_loss",
+        }
+    }
+}
+
+impl Split {
+    pub const ALL: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Split::Train => "train",
+            Split::Validation => "validation",
+            Split::Test => "test",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Mean cross-entropy per example.
+    Loss,
+    /// The share of examples whose largest logit is that of their label.
+    Accuracy,
+    /// Cross-entropy with the softmax taken twice, as the report's Figure 1 has it.
+    TwiceSoftmaxedLoss,
+}
+
+/// One measurement: a mean over all the examples of a split after an epoch (the first is epoch 1).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    pub epoch: i64,
+    pub split: Split,
+    pub metric: Metric,
+    pub value: f64,
+}
+
+/// Every measurement of one run, in the order in which they were made.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    pub records: Vec<Record>,
+}
+
+impl History {
+    /// The last epoch measured; 0 if there is none.
+    pub fn epochs(&self) -> i64 {
+        self.records.iter().map(|record| record.epoch).max().unwrap_or(0)
+    }
+
+    /// The value of `metric` on `split` after `epoch`.
+    pub fn get(&self, epoch: i64, split: Split, metric: Metric) -> Option<f64> {
+        let wanted = |record: &&Record| record.epoch == epoch && record.split == split && record.metric == metric;
+        self.records.iter().find(wanted).map(|record| record.value)
+    }
+
+    /// The same after the last epoch.
+    pub fn last(&self, split: Split, metric: Metric) -> Option<f64> {
+        self.get(self.epochs(), split, metric)
+    }
+
+    /// CSV with the columns epoch, split, metric, value; values in the shortest form that reads back as the same number.
+    pub fn to_csv(&self) -> Result<Vec<u8>> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        for record in &self.records {
+            writer.serialize(record)?;
+        }
+        Ok(writer.into_inner()?)
+    }
+
+    /// Reads what [`History::to_csv`] made.
+    pub fn read(path: &Path) -> Result<History> {
+        let mut reader = csv::Reader::from_path(path).with_context(|| format!("cannot read the history {}", path.display()))?;
+        let records = reader.deserialize().collect::<Result<_, _>>();
+        Ok(History { records: records.with_context(|| format!("in the history {}; remove it to train anew", path.display()))? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_survives_its_csv() -> Result<()> {
+        let value = |epoch, split, metric, value| Record { epoch, split, metric, value };
+        let history = History {
+            records: vec![
+                value(1, Split::Train, Metric::Loss, 0.1 + 0.2),
+                value(1, Split::Validation, Metric::TwiceSoftmaxedLoss, 1.461_153_9),
+                value(2, Split::Test, Metric::Accuracy, 0.1135),
+            ],
+        };
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("history.csv");
+        std::fs::write(&path, history.to_csv()?)?;
+        assert_eq!(History::read(&path)?, history);
+        assert_eq!(history.last(Split::Test, Metric::Accuracy), Some(0.1135));
+        assert_eq!(history.last(Split::Train, Metric::Loss), None, "not measured after the last epoch");
+        Ok(())
+    }
+}

@@ -1,0 +1,45 @@
+//! The fully connected layer.
+
+use super::{Gradient, Initialization};
+use tch::{Device, Kind, Tensor};
+
+/// a = h W + b, with h [n, fan_in], W [fan_in, fan_out], b [fan_out] and a [n, fan_out].
+#[derive(Debug)]
+pub struct Linear {
+    pub weight: Tensor,
+    pub bias: Tensor,
+}
+
+impl Linear {
+    /// A layer with weights as `initialization` draws them and a zero bias.
+    pub fn new(fan_in: i64, fan_out: i64, initialization: Initialization, kind: Kind, device: Device) -> Linear {
+        let weight = initialization.weight(fan_in, fan_out).to_device(device).to_kind(kind);
+        Linear { weight, bias: Tensor::zeros([fan_out], (kind, device)) }
+    }
+
+    /// h W + b, in the precision of `input`: parameters of a higher one are rounded to it.
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        let kind = input.kind();
+        if kind == self.weight.kind() {
+            return self.bias.addmm(input, &self.weight);
+        }
+        self.bias.to_kind(kind).addmm(input, &self.weight.to_kind(kind))
+    }
+
+    /// dL/dh = delta W^T, where delta = dL/da, [n, fan_out].
+    pub fn input_gradient(&self, delta: &Tensor) -> Tensor {
+        let kind = delta.kind();
+        if kind == self.weight.kind() {
+            return delta.mm(&self.weight.tr());
+        }
+        delta.mm(&self.weight.to_kind(kind).tr())
+    }
+
+    /// dL/dW = h^T delta and dL/db = the sum of delta's rows, for factors computed from `L * divisor`.
+    pub fn parameter_gradients(input: &Tensor, delta: &Tensor, divisor: f64) -> [Gradient; 2] {
+        [
+            Gradient::Product { left: input.shallow_clone(), right: delta.shallow_clone(), divisor },
+            Gradient::RowSum { rows: delta.shallow_clone(), divisor },
+        ]
+    }
+}

@@ -1,0 +1,99 @@
+//! The multilayer perceptron of Problem 1, with its backward pass written by hand.
+//!
+//! For images x of a minibatch of n, labels y and L layers, h_0 = x, and
+//!
+//! | forward | |
+//! |---|---|
+//! | a_l = h_{l-1} W_l + b_l | activations before the non-linearity, l = 1 ... L |
+//! | h_l = max(0, a_l) | ReLU, l < L |
+//! | p = softmax(a_L) | probabilities |
+//! | L = -(1/n) sum_i ln p\[i, y_i\] | mean cross-entropy |
+//!
+//! | backward | |
+//! |---|---|
+//! | delta_L = (p - onehot(y)) / n | dL/da_L: the derivative of the softmax and that of the logarithm cancel |
+//! | dL/dW_l = h_{l-1}^T delta_l | |
+//! | dL/db_l = sum_i delta_l\[i\] | |
+//! | delta_{l-1} = (delta_l W_l^T) * \[h_{l-1} > 0\] | through the ReLU, which passes where its output is positive |
+//!
+//! No autograd graph is built: parameters do not require gradients.
+
+use super::{Model, Parameter};
+use crate::experiment::Experiment;
+use crate::layers::{Gradient, Initialization, Linear, Mode};
+use crate::loss::logit_gradient;
+use tch::{Device, Kind, Tensor};
+
+/// Ten digits.
+const CLASSES: i64 = 10;
+
+/// A multilayer perceptron.
+#[derive(Debug)]
+pub struct Mlp {
+    layers: Vec<Linear>,
+    /// The precision of the arithmetic; parameters are kept in `Float` when this is lower.
+    compute: Kind,
+}
+
+impl Mlp {
+    /// A network of widths `inputs - hidden ... - outputs`, drawn from libtorch's generator (see [`crate::seed::draw`]).
+    ///
+    /// `compute` is the precision of the matrix products: `Float`, `Double`, or `BFloat16` over parameters kept in `Float`.
+    pub fn new(inputs: i64, hidden: &[i64], outputs: i64, initialization: Initialization, compute: Kind, device: Device) -> Mlp {
+        let widths: Vec<i64> = [&[inputs], hidden, &[outputs]].concat();
+        let kind = if compute == Kind::BFloat16 { Kind::Float } else { compute };
+        let layers = widths.windows(2).map(|pair| Linear::new(pair[0], pair[1], initialization, kind, device)).collect();
+        Mlp { layers, compute }
+    }
+
+    /// The network of `experiment` for images of `pixels` values.
+    pub fn from_experiment(experiment: &Experiment, pixels: i64, device: Device) -> Mlp {
+        let Experiment { model, training, .. } = experiment;
+        Mlp::new(pixels, &model.hidden, CLASSES, model.initialization, training.precision.kind(), device)
+    }
+
+    /// h_0 ... h_{L-1} and a_L.
+    fn forward(&self, images: &Tensor) -> Vec<Tensor> {
+        let mut values = Vec::with_capacity(self.layers.len() + 1);
+        values.push(images.flatten(1, -1).to_kind(self.compute));
+        for (index, layer) in self.layers.iter().enumerate() {
+            let mut a = layer.forward(&values[index]);
+            values.push(if index + 1 < self.layers.len() { a.relu_() } else { a });
+        }
+        values
+    }
+}
+
+impl Model for Mlp {
+    fn parameters(&self) -> Vec<Parameter> {
+        let named = |(index, layer): (usize, &Linear)| {
+            let name = |what: &str| format!("layer {}, {what}", index + 1);
+            [
+                Parameter { name: name("weight"), tensor: layer.weight.shallow_clone() },
+                Parameter { name: name("bias"), tensor: layer.bias.shallow_clone() },
+            ]
+        };
+        self.layers.iter().enumerate().flat_map(named).collect()
+    }
+
+    fn logits(&self, images: &Tensor, _mode: Mode) -> Tensor {
+        self.forward(images).pop().expect("a network has an output")
+    }
+
+    fn gradients(&self, images: &Tensor, labels: &Tensor, loss_scale: f64) -> (Tensor, Vec<Gradient>) {
+        let mut values = self.forward(images);
+        let logits = values.pop().expect("a network has an output");
+        let mut delta = logit_gradient(&logits, labels, loss_scale);
+        let mut gradients = Vec::with_capacity(2 * self.layers.len());
+        for (index, layer) in self.layers.iter().enumerate().rev() {
+            let input = &values[index];
+            let [weight, bias] = Linear::parameter_gradients(input, &delta, loss_scale);
+            gradients.extend([bias, weight]);
+            if index > 0 {
+                delta = input.threshold_backward(&layer.input_gradient(&delta), 0.0);
+            }
+        }
+        gradients.reverse();
+        (logits, gradients)
+    }
+}

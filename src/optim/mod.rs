@@ -1,0 +1,5 @@
+//! Update rules: one struct, one step.
+
+mod sgd;
+
+pub use sgd::Sgd;

@@ -1,0 +1,316 @@
+//! Grids of learning curves: ours as a mean with its band, the published one dashed over it.
+
+use super::style::{FAINT, INK, OVERSAMPLING, colour, darker, load_font, scaled};
+use crate::history::Metric;
+use crate::points::{Origin, Point};
+use anyhow::{Context, Result, anyhow};
+use image::{RgbImage, imageops};
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, ValueFormatter};
+use plotters::prelude::*;
+use std::ops::Range;
+
+/// A picture of panels under a common title and legend. Where the data are not MNIST the title says so.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    pub title: String,
+    /// From top to bottom; each from left to right.
+    pub rows: Vec<Vec<Cell>>,
+}
+
+/// One place of the grid: panels one below the other.
+pub type Cell = Vec<Panel>;
+
+/// One pair of axes.
+#[derive(Clone, Debug)]
+pub struct Panel {
+    pub title: String,
+    pub x_label: String,
+    /// The panel of the points that are drawn here.
+    pub key: String,
+    pub x_scale: Scale,
+    pub y_scale: Scale,
+}
+
+impl Panel {
+    /// Axes of `metric` against epochs for the points of `variant`, titled "variant: what".
+    pub fn new(variant: &str, metric: Metric, what: &str) -> Panel {
+        Panel {
+            title: format!("{}: {what}", variant.replace('_', " ")),
+            x_label: "epoch".to_owned(),
+            key: format!("{variant}_{}", metric.name()),
+            x_scale: Scale::Linear,
+            y_scale: Scale::Automatic,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    Linear,
+    Logarithmic,
+    /// Logarithmic where the values are positive and span more than a decade.
+    Automatic,
+}
+
+/// Width of a cell, height of a row, and height of title and legend, in pixels of the written picture.
+const CELL: (u32, u32) = (700, 420);
+const HEADER: u32 = 92;
+
+type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+type Chart<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Cartesian2d<Ruler, Ruler>>;
+
+/// Draws `figure` from `points`.
+///
+/// # Errors
+/// If a panel has no points.
+pub fn draw(figure: &Figure, points: &[Point]) -> Result<RgbImage> {
+    load_font();
+    let columns = figure.rows.iter().map(Vec::len).max().unwrap_or(1).max(1);
+    let (width, height) = (columns as u32 * CELL.0, HEADER + figure.rows.len() as u32 * CELL.1);
+    let mut buffer = vec![0; (scaled(width) * scaled(height) * 3) as usize];
+    {
+        let root = BitMapBackend::with_buffer(&mut buffer, (scaled(width), scaled(height))).into_drawing_area();
+        paint(figure, points, &root, columns).map_err(|error| anyhow!("cannot draw {}: {error:#}", figure.title))?;
+        root.present().map_err(|error| anyhow!("cannot draw {}: {error}", figure.title))?;
+    }
+    let large = RgbImage::from_raw(scaled(width), scaled(height), buffer).context("a picture of the size asked for")?;
+    Ok(imageops::thumbnail(&large, large.width() / OVERSAMPLING, large.height() / OVERSAMPLING))
+}
+
+fn paint(figure: &Figure, points: &[Point], root: &Area, columns: usize) -> Result<()> {
+    root.fill(&WHITE)?;
+    let (header, body) = root.split_vertically(scaled(HEADER));
+    let mut series: Vec<&str> = Vec::new();
+    for point in points {
+        if !series.contains(&point.series.as_str()) {
+            series.push(&point.series);
+        }
+    }
+    paint_header(&header, figure, points, &series)?;
+    let cells = body.split_evenly((figure.rows.len().max(1), columns));
+    for (row, cells) in figure.rows.iter().zip(cells.chunks(columns)) {
+        for (cell, area) in row.iter().zip(cells) {
+            for (panel, area) in cell.iter().zip(area.split_evenly((cell.len(), 1))) {
+                paint_panel(&area, panel, points, &series)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Title, where the points are from, and the legend: above the panels, so that it hides nothing.
+fn paint_header(area: &Area, figure: &Figure, points: &[Point], series: &[&str]) -> Result<()> {
+    let text = |size: u32| ("sans-serif", scaled(size) as i32).into_font().color(&INK);
+    let bold = ("sans-serif", scaled(19) as i32, FontStyle::Bold).into_font().color(&INK);
+    let ours = points.iter().find(|point| point.origin == Origin::Reproduced);
+    let has_reported = points.iter().any(|point| point.origin == Origin::Reported);
+    let data = ours.map_or("", |point| point.data.as_str());
+    let title = if data.starts_with("MNIST") { figure.title.clone() } else { format!("{} ({data})", figure.title) };
+    let (left, line) = (scaled(20) as i32, |y: u32| scaled(y) as i32);
+    area.draw(&Text::new(title, (left, line(12)), bold))?;
+    let seeds = ours.and_then(|point| point.seeds).unwrap_or(1);
+    let device = ours.map_or("", |point| point.device.as_str());
+    area.draw(&Text::new(format!("{data}, {device}"), (left, line(38)), text(13)))?;
+
+    let (mut x, y, style) = (left, line(72), text(14));
+    let swatch = scaled(28) as i32;
+    let mut entry = |label: &str, draw: &dyn Fn(i32) -> Result<()>| -> Result<()> {
+        draw(x)?;
+        x += swatch + scaled(7) as i32;
+        area.draw(&Text::new(label.to_owned(), (x, y - scaled(8) as i32), style.clone()))?;
+        x += area.estimate_text_size(label, &style)?.0 as i32 + scaled(26) as i32;
+        Ok(())
+    };
+    for (index, name) in series.iter().enumerate() {
+        let bar = |x: i32| -> Result<()> {
+            let corners = [(x, y - scaled(5) as i32), (x + swatch, y + scaled(5) as i32)];
+            Ok(area.draw(&Rectangle::new(corners, colour(index).filled()))?)
+        };
+        entry(name, &bar)?;
+    }
+    let stroke = ShapeStyle { color: INK.to_rgba(), filled: false, stroke_width: scaled(2) };
+    let band = |x: i32| -> Result<()> {
+        let corners = [(x, y - scaled(7) as i32), (x + swatch, y + scaled(7) as i32)];
+        if seeds > 1 {
+            area.draw(&Rectangle::new(corners, INK.mix(0.18).filled()))?;
+        }
+        Ok(area.draw(&PathElement::new([(x, y), (x + swatch, y)], stroke))?)
+    };
+    let label = if seeds > 1 { format!("ours: mean of {seeds} seeds, band ± 1 sd") } else { "ours: one seed".to_owned() };
+    entry(&label, &band)?;
+    if has_reported {
+        let dashes = |x: i32| -> Result<()> {
+            for start in [0, 11, 22] {
+                let (from, to) = (x + scaled(start) as i32, x + scaled(start + 6) as i32);
+                area.draw(&PathElement::new([(from, y), (to, y)], stroke))?;
+            }
+            Ok(())
+        };
+        entry("published: one run", &dashes)?;
+    }
+    Ok(())
+}
+
+fn paint_panel(area: &Area, panel: &Panel, points: &[Point], series: &[&str]) -> Result<()> {
+    let points: Vec<&Point> = points.iter().filter(|point| point.panel == panel.key).collect();
+    anyhow::ensure!(!points.is_empty(), "panel `{}` has no points", panel.key);
+    let low = |point: &Point| point.y - point.deviation.unwrap_or(0.0);
+    let high = |point: &Point| point.y + point.deviation.unwrap_or(0.0);
+    let x_axis = Ruler::new(panel.x_scale, points.iter().map(|point| point.x), 0.02, 10);
+    let y_axis = Ruler::new(panel.y_scale, points.iter().flat_map(|point| [point.y, low(point), high(point)]), 0.06, 6);
+    let (x_ticks, y_ticks) = (x_axis.ticks.len(), y_axis.ticks.len());
+    let mut chart = ChartBuilder::on(area)
+        .margin(scaled(8))
+        .margin_right(scaled(20))
+        .caption(&panel.title, ("sans-serif", scaled(15) as i32).into_font().color(&INK))
+        .x_label_area_size(scaled(40))
+        .y_label_area_size(scaled(66))
+        .build_cartesian_2d(x_axis, y_axis)?;
+    let labels = ("sans-serif", scaled(13) as i32).into_font().color(&INK);
+    chart
+        .configure_mesh()
+        .x_labels(x_ticks)
+        .y_labels(y_ticks)
+        .bold_line_style(FAINT.stroke_width(OVERSAMPLING))
+        .light_line_style(TRANSPARENT)
+        .axis_style(INK.stroke_width(OVERSAMPLING))
+        .label_style(labels.clone())
+        .axis_desc_style(labels)
+        .x_desc(&panel.x_label)
+        .draw()?;
+    for (index, name) in series.iter().enumerate() {
+        let curve = |origin| points.iter().filter(move |point| point.series == *name && point.origin == origin);
+        let ours: Vec<&&Point> = curve(Origin::Reproduced).collect();
+        let upper = ours.iter().map(|point| (point.x, high(point)));
+        let lower = ours.iter().rev().map(|point| (point.x, low(point)));
+        let band: Vec<(f64, f64)> = upper.chain(lower).collect();
+        chart.draw_series([Polygon::new(band, colour(index).mix(0.18))])?;
+        let line = ours.iter().map(|point| (point.x, point.y));
+        chart.draw_series(LineSeries::new(line, colour(index).stroke_width(scaled(2))))?;
+        let published = curve(Origin::Reported).map(|point| (point.x, point.y)).collect();
+        paint_dashes(&mut chart, published, darker(colour(index)))?;
+    }
+    Ok(())
+}
+
+fn paint_dashes(chart: &mut Chart, published: Vec<(f64, f64)>, colour: RGBColor) -> Result<()> {
+    let style = ShapeStyle { color: colour.to_rgba(), filled: false, stroke_width: scaled(2) };
+    chart.draw_series(DashedLineSeries::new(published, scaled(6), scaled(5), style))?;
+    Ok(())
+}
+
+/// One axis: its range, ticks and labels.
+#[derive(Clone)]
+struct Ruler {
+    logarithmic: bool,
+    /// The values at its ends; their decimal logarithms on a logarithmic axis, and so the ticks.
+    range: Range<f64>,
+    ticks: Vec<f64>,
+    decimals: usize,
+}
+
+impl Ruler {
+    /// An axis over `values`, widened by the share `padding` on both sides, with about `count` ticks.
+    fn new(scale: Scale, values: impl Iterator<Item = f64> + Clone, padding: f64, count: usize) -> Ruler {
+        let extent = |values: &mut dyn Iterator<Item = f64>| {
+            let finite = values.filter(|value| value.is_finite());
+            finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
+        };
+        let (low, high) = extent(&mut values.clone());
+        let spans_decades = low > 0.0 && high > 10.0 * low;
+        let logarithmic = scale == Scale::Logarithmic || (scale == Scale::Automatic && spans_decades);
+        let (low, high) = if logarithmic { extent(&mut values.map(f64::log10)) } else { (low, high) };
+        let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
+        let span = if high > low { high - low } else { low.abs().max(1e-3) * 0.01 };
+        let range = low - padding * span..high + padding * span;
+        if !logarithmic {
+            let step = round_step((range.end - range.start) / count as f64);
+            let decimals = (-step.log10().floor()).max(0.0) as usize;
+            return Ruler { logarithmic, ticks: multiples(step, &range), range, decimals };
+        }
+        let decades = range.end - range.start;
+        let mantissas: &[f64] = if decades < 2.5 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let step = (decades / count as f64).ceil().max(1.0);
+        let powers = multiples(step, &(range.start.floor() - 1.0..range.end));
+        let ticks = powers.iter().flat_map(|power| mantissas.iter().map(move |mantissa| power + mantissa.log10()));
+        Ruler { logarithmic, ticks: ticks.filter(|tick| range.contains(tick)).collect(), range, decimals: 0 }
+    }
+
+    /// Where `value` lies between the ends of the range.
+    fn place(&self, value: f64) -> f64 {
+        // A band that reaches zero has no logarithm; it ends at the edge.
+        if self.logarithmic { value.max(f64::MIN_POSITIVE).log10().max(self.range.start) } else { value }
+    }
+
+    /// The value that [`Ruler::place`] puts there.
+    fn value(&self, place: f64) -> f64 {
+        if self.logarithmic { 10_f64.powf(place) } else { place }
+    }
+}
+
+impl Ranged for Ruler {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, pixels: (i32, i32)) -> i32 {
+        let share = (self.place(*value) - self.range.start) / (self.range.end - self.range.start);
+        pixels.0 + (f64::from(pixels.1 - pixels.0) * share).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _hint: Hint) -> Vec<f64> {
+        self.ticks.iter().map(|tick| self.value(*tick)).collect()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.value(self.range.start)..self.value(self.range.end)
+    }
+}
+
+impl ValueFormatter<f64> for Ruler {
+    fn format(value: &f64) -> String {
+        value.to_string()
+    }
+
+    fn format_ext(&self, value: &f64) -> String {
+        if !self.logarithmic {
+            format!("{value:.*}", self.decimals)
+        } else if (0.009..10_000.0).contains(value) {
+            format!("{}", (value * 1e4).round() / 1e4)
+        } else {
+            format!("{value:.0e}")
+        }
+    }
+}
+
+/// The smallest of 1, 2, 5 times a power of ten that is at least `step`.
+fn round_step(step: f64) -> f64 {
+    let power = 10_f64.powf(step.log10().floor());
+    [1.0, 2.0, 5.0, 10.0].into_iter().map(|factor| factor * power).find(|rounded| *rounded >= step * (1.0 - 1e-9)).unwrap_or(step)
+}
+
+fn multiples(step: f64, range: &Range<f64>) -> Vec<f64> {
+    let first = (range.start / step).ceil() as i64;
+    let last = (range.end / step).floor() as i64;
+    (first..=last).map(|index| index as f64 * step).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(ruler: &Ruler) -> Vec<String> {
+        ruler.ticks.iter().map(|tick| ruler.format_ext(&ruler.value(*tick))).collect()
+    }
+
+    #[test]
+    fn ticks_are_round_and_within_the_range() {
+        let ruler = Ruler::new(Scale::Linear, [0.8667, 0.9434].into_iter(), 0.0, 6);
+        assert_eq!(labels(&ruler), ["0.88", "0.90", "0.92", "0.94"]);
+        let ruler = Ruler::new(Scale::Logarithmic, [0.5, 30.0].into_iter(), 0.0, 6);
+        assert_eq!(labels(&ruler), ["0.5", "1", "2", "5", "10", "20"]);
+        let constant = Ruler::new(Scale::Linear, [0.1135, 0.1135].into_iter(), 0.06, 6);
+        assert!(constant.range.start < 0.1135 && constant.range.end > 0.1135, "a constant has a range around it");
+        assert!(Ruler::new(Scale::Linear, std::iter::empty(), 0.1, 5).ticks.len() > 1, "no values, still an axis");
+    }
+}

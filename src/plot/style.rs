@@ -1,0 +1,48 @@
+//! Colours, sizes and the font of every picture.
+
+use plotters::style::{FontStyle, RGBColor, register_font};
+use std::sync::Once;
+
+/// Pictures are drawn this many times larger than they are written.
+pub const OVERSAMPLING: u32 = 2;
+
+pub const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
+pub const FAINT: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
+
+/// Colours that remain apart for people with colour vision deficiencies (Okabe and Ito 2008), in the order in which series take them.
+const PALETTE: [RGBColor; 6] = [
+    RGBColor(0x00, 0x72, 0xb2),
+    RGBColor(0xd5, 0x5e, 0x00),
+    RGBColor(0x00, 0x9e, 0x73),
+    RGBColor(0xcc, 0x79, 0xa7),
+    RGBColor(0xe6, 0x9f, 0x00),
+    RGBColor(0x56, 0xb4, 0xe9),
+];
+
+/// The colour of the series in place `index`.
+pub fn colour(index: usize) -> RGBColor {
+    PALETTE[index % PALETTE.len()]
+}
+
+/// A darker shade, for the published curve over ours.
+pub fn darker(RGBColor(red, green, blue): RGBColor) -> RGBColor {
+    let darken = |value: u8| (f64::from(value) * 0.55) as u8;
+    RGBColor(darken(red), darken(green), darken(blue))
+}
+
+/// `size` of the written picture in pixels of the drawn one.
+pub fn scaled(size: u32) -> u32 {
+    size * OVERSAMPLING
+}
+
+/// Makes the crate's font known to plotters under the name it uses by default.
+pub fn load_font() {
+    static LOADED: Once = Once::new();
+    LOADED.call_once(|| {
+        let fonts = [(FontStyle::Normal, dejavu::sans::regular()), (FontStyle::Bold, dejavu::sans::bold())];
+        for (style, bytes) in fonts {
+            // It fails for bytes that are no font only; a picture without text would show that at once.
+            let _ = register_font("sans-serif", style, bytes);
+        }
+    });
+}

@@ -1,0 +1,74 @@
+//! The flags of every example.
+
+use crate::data::mnist::Location;
+use crate::device;
+use crate::experiment::{Experiment, Precision};
+use clap::Parser;
+use std::path::PathBuf;
+
+#[derive(Clone, Debug, Parser)]
+#[command(version, about = "Reproduces a figure or table of the report; see the README.")]
+pub(super) struct Flags {
+    /// Run on the first NVIDIA GPU (the same as --device cuda)
+    #[arg(long, conflicts_with = "device")]
+    cuda: bool,
+    /// auto, cpu, cuda, cuda:N or mps
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<device::Choice>,
+    /// A folder with the data set's files, or `embedded` for drawn stand-ins
+    #[arg(long, value_name = "PATH")]
+    data: Option<Location>,
+    /// The first seed
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Seeds to train with: N, N + 1, ...
+    #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub seeds: u32,
+    /// Epochs instead of the experiment's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    epochs: Option<i64>,
+    /// Train on the first N examples only
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    pub limit: Option<i64>,
+    /// Precision of the matrix products; parameters stay in f32
+    #[arg(long, value_enum)]
+    precision: Option<Precision>,
+    /// Folder for the figure and its CSV
+    #[arg(long, value_name = "DIR", default_value = "plots")]
+    pub out: PathBuf,
+    /// Folder for histories, settings and provenance of every trial
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub runs: PathBuf,
+    /// Draw again from the CSV, without data or training
+    #[arg(long)]
+    pub redraw: bool,
+    /// Train anew what an earlier run has finished
+    #[arg(long)]
+    pub fresh: bool,
+    /// Only this variant of the experiment (can be given several times)
+    #[arg(long, value_name = "NAME")]
+    pub variant: Vec<String>,
+    /// No progress
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+impl Flags {
+    pub fn device(&self) -> device::Choice {
+        let automatic = if self.cuda { device::Choice::Cuda(0) } else { device::Choice::Auto };
+        self.device.unwrap_or(automatic)
+    }
+
+    pub fn data(&self) -> Location {
+        self.data.clone().unwrap_or(Location::Search)
+    }
+
+    /// The experiment with what the flags change.
+    pub fn apply(&self, mut experiment: Experiment) -> Experiment {
+        let Experiment { split, training, .. } = &mut experiment;
+        training.epochs = self.epochs.unwrap_or(training.epochs);
+        training.precision = self.precision.unwrap_or(training.precision);
+        split.limit = self.limit.or(split.limit);
+        experiment
+    }
+}

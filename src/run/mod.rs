@@ -1,0 +1,153 @@
+//! What an example holds: its flags, its inputs, its trials and its outputs.
+
+mod flags;
+mod progress;
+mod provenance;
+mod trials;
+
+pub use trials::{Outcome, Trained};
+
+use crate::compare::{self, Comparison, Verdict};
+use crate::data::mnist::{self, Mnist};
+use crate::device;
+use crate::experiment::{Experiment, ExperimentFile};
+use crate::files::{ensure_writable, write_whole};
+use crate::plot::{self, Figure};
+use crate::points::{self, Point};
+use crate::reported;
+use clap::{CommandFactory, FromArgMatches};
+use flags::Flags;
+use std::path::{Path, PathBuf};
+use tch::Device;
+
+/// An error of an example, printed as one chain: what, because of what.
+pub struct Failure(anyhow::Error);
+
+/// What an example's `main` returns.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure(error.into())
+    }
+}
+
+impl std::fmt::Debug for Failure {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(formatter, "{:#}", self.0)
+    }
+}
+
+/// One run of an example.
+pub struct Run {
+    name: &'static str,
+    flags: Flags,
+    root: PathBuf,
+    device: Device,
+    /// The variants to train, with what the flags change, and whether that is as the file has them.
+    variants: Vec<Variant>,
+}
+
+struct Variant {
+    name: String,
+    experiment: Experiment,
+    is_as_in_file: bool,
+}
+
+impl Run {
+    /// Reads the flags and finds the project, the device and the output folder. Flags that do not parse end the program with exit
+    /// code 2.
+    ///
+    /// # Errors
+    /// If a variant is unknown, the device cannot be used or the output folder not written: before any work.
+    pub fn start(name: &'static str) -> Result<Run> {
+        let matches = Flags::command().name(name).bin_name(name).get_matches();
+        let flags = Flags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        let root = project_root()?;
+        let variants = variants(&ExperimentFile::read(&root.join("experiments").join(format!("{name}.toml")))?, &flags)?;
+        ensure_writable(&flags.out)?;
+        let device = if flags.redraw { Device::Cpu } else { device::select(flags.device())? };
+        device::set_threads();
+        Ok(Run { name, flags, root, device, variants })
+    }
+
+    /// MNIST, or what `--data` says.
+    pub fn mnist(&self) -> Result<Mnist> {
+        Ok(mnist::load(&self.flags.data(), &self.root)?)
+    }
+
+    /// Trains every variant with every seed, as `experiments/<name>.toml` and the flags say; finished trials of an earlier run with
+    /// the same settings, data and code are kept.
+    pub fn train(&self, digits: &Mnist) -> Result<Trained> {
+        Ok(trials::train(self, digits)?)
+    }
+
+    /// The published curves of figure `number`.
+    pub fn reported(&self, number: u32) -> Result<reported::Figure> {
+        Ok(reported::Figure::read(&self.root.join("experiments"), number)?)
+    }
+
+    /// With `--redraw`, the points of the figure's CSV.
+    pub fn redraw(&self) -> Result<Option<Vec<Point>>> {
+        if !self.flags.redraw {
+            return Ok(None);
+        }
+        Ok(Some(points::read_csv(&self.output("csv"))?))
+    }
+
+    /// Writes `<out>/<name>.csv`, the points, and `<out>/<name>.png`, the figure that draws them.
+    pub fn write(&self, figure: &Figure, points: &[Point]) -> Result<()> {
+        let picture = plot::draw(figure, points)?;
+        let png = plot::to_png(&picture, &provenance::text_chunks(self, figure.title.as_str())?)?;
+        if !self.flags.redraw {
+            write_whole(&self.output("csv"), &points::to_csv(points)?)?;
+        }
+        write_whole(&self.output("png"), &png)?;
+        eprintln!("wrote {} and {}", self.output("png").display(), self.output("csv").display());
+        Ok(())
+    }
+
+    /// Prints reported beside reproduced, with verdicts and their rule.
+    pub fn compare(&self, comparisons: &[Comparison]) -> Result<()> {
+        if comparisons.is_empty() {
+            println!("\nNothing here can be compared with the report: this was not its data set in full, or not its epochs.");
+            return Ok(());
+        }
+        let count = |verdict| comparisons.iter().filter(|comparison| comparison.verdict() == verdict).count();
+        println!("\n{}\n", compare::table(comparisons));
+        println!(
+            "{} equal, {} reproduced, {} differ, {} without verdict (one seed).\nRule: {}.",
+            count(Verdict::Equal),
+            count(Verdict::Reproduced),
+            count(Verdict::Differs),
+            count(Verdict::OneSeed),
+            compare::RULE
+        );
+        Ok(())
+    }
+
+    fn output(&self, extension: &str) -> PathBuf {
+        self.flags.out.join(format!("{}.{extension}", self.name))
+    }
+}
+
+fn variants(file: &ExperimentFile, flags: &Flags) -> anyhow::Result<Vec<Variant>> {
+    let names = if flags.variant.is_empty() { file.default_variants() } else { &flags.variant };
+    let variant = |name: &String| {
+        let as_in_file = file.variant(name)?;
+        let experiment = flags.apply(as_in_file.clone());
+        Ok(Variant { name: name.clone(), is_as_in_file: experiment == as_in_file, experiment })
+    };
+    let first = |(index, name): &(usize, &String)| !names[..*index].contains(name);
+    names.iter().enumerate().filter(first).map(|(_, name)| variant(name)).collect()
+}
+
+/// The folder that holds `experiments/`: the current one, so that binaries can be carried elsewhere, or the one the crate was built in.
+pub fn project_root() -> anyhow::Result<PathBuf> {
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let here = std::env::current_dir()?;
+    let found = [here.as_path(), built_in].into_iter().find(|folder| folder.join("experiments").is_dir());
+    let missing =
+        || anyhow::anyhow!("no folder experiments/ in {} or {}; run from the project's folder", here.display(), built_in.display());
+    Ok(found.ok_or_else(missing)?.to_owned())
+}

@@ -1,0 +1,56 @@
+//! How far training is: a bar on a terminal, plain lines elsewhere.
+
+use crate::history::{History, Metric, Split};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Progress over all trials of a run, shared by their threads.
+pub struct Display {
+    bar: ProgressBar,
+    /// When the last plain line was printed; none where there is a bar or nothing is to be said.
+    plain: Option<Mutex<Option<Instant>>>,
+}
+
+/// Plain lines come no more often than this, and at the end of each trial.
+const PAUSE: Duration = Duration::from_secs(5);
+
+impl Display {
+    /// Progress towards `minibatches` in all.
+    pub fn new(minibatches: u64, quiet: bool) -> Display {
+        let terminal = std::io::stderr().is_terminal();
+        let target = if quiet || !terminal { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
+        let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {elapsed} gone, {eta} left  {msg}");
+        let bar =
+            ProgressBar::with_draw_target(Some(minibatches), target).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Display { bar, plain: (!quiet && !terminal).then(|| Mutex::new(None)) }
+    }
+
+    /// So many more minibatches are done.
+    pub fn advance(&self, minibatches: u64) {
+        self.bar.inc(minibatches);
+    }
+
+    /// An epoch of `trial` was measured.
+    pub fn epoch(&self, trial: &str, epoch: i64, epochs: i64, history: &History) {
+        let value = |metric| history.get(epoch, Split::Validation, metric).unwrap_or(f64::NAN);
+        let (loss, accuracy) = (value(Metric::Loss), 100.0 * value(Metric::Accuracy));
+        let line = format!("{trial}: epoch {epoch}/{epochs}, validation loss {loss:.4}, accuracy {accuracy:.2} %");
+        if let Some(last) = &self.plain {
+            let mut last = last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            if epoch == epochs || last.is_none_or(|printed| printed.elapsed() >= PAUSE) {
+                let percent = 100 * self.bar.position() / self.bar.length().unwrap_or(1).max(1);
+                eprintln!("{percent:>3} %, {:.0} s left: {line}", self.bar.eta().as_secs_f64());
+                *last = Some(Instant::now());
+            }
+        }
+        self.bar.set_message(line);
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

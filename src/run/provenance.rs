@@ -1,0 +1,99 @@
+//! Where a result comes from: enough to make it again, or to say why it came out differently.
+
+use super::Run;
+use crate::data::Source;
+use crate::experiment::Experiment;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use std::process::Command;
+
+/// Versions of what computes.
+const LIBRARIES: &str = "libtorch 2.11.0, tch 0.24.0";
+
+/// What one trial was trained from and with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// SHA-256 of the resolved experiment, the data's checksum and the seed: the same on every machine.
+    pub trial: String,
+    pub variant: String,
+    pub seed: u64,
+    pub data: String,
+    pub data_checksum: String,
+    /// Digest of this crate's sources: results of other code are not taken for those of this.
+    pub code: String,
+    pub device: String,
+    pub threads: i64,
+    pub libraries: String,
+    pub commit: String,
+    pub command: String,
+    pub date: String,
+    pub seconds: f64,
+}
+
+impl Provenance {
+    pub fn new(run: &Run, experiment: &Experiment, variant: &str, seed: u64, source: &Source, device: &str, threads: i64) -> Provenance {
+        let identity = format!("{}\ndata = {}\nseed = {seed}\n", experiment.to_toml(), source.checksum);
+        Provenance {
+            trial: Sha256::digest(identity).iter().map(|byte| format!("{byte:02x}")).collect(),
+            variant: variant.to_owned(),
+            seed,
+            data: source.name.clone(),
+            data_checksum: source.checksum.clone(),
+            code: env!("SOURCE_DIGEST").to_owned(),
+            device: device.to_owned(),
+            threads,
+            libraries: LIBRARIES.to_owned(),
+            commit: commit(&run.root),
+            command: command(),
+            date: date(),
+            seconds: 0.0,
+        }
+    }
+
+    /// Whether a result of `other` is the one that this trial would have, to the last bit.
+    pub fn same_result(&self, other: &Provenance) -> bool {
+        let decisive = |p: &Provenance| (p.trial.clone(), p.code.clone(), p.device.clone(), p.threads, p.libraries.clone());
+        decisive(self) == decisive(other)
+    }
+
+    pub fn read(path: &Path) -> Result<Provenance> {
+        let text = std::fs::read_to_string(path)?;
+        toml::from_str(&text).with_context(|| format!("in {}", path.display()))
+    }
+}
+
+/// Keys and texts for the PNG.
+pub fn text_chunks(run: &Run, title: &str) -> Result<Vec<(String, String)>> {
+    let experiment = std::fs::read_to_string(run.root.join("experiments").join(format!("{}.toml", run.name))).unwrap_or_default();
+    let chunk = |key: &str, text: String| (key.to_owned(), text);
+    Ok(vec![
+        chunk("Title", title.to_owned()),
+        chunk("Software", format!("{} {}, {LIBRARIES}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))),
+        chunk("Creation Time", date()),
+        chunk("Commit", commit(&run.root)),
+        chunk("Command", command()),
+        chunk("Experiment", experiment),
+    ])
+}
+
+/// The commit of the checkout, with `-dirty` where files differ from it.
+fn commit(root: &Path) -> String {
+    let output = Command::new("git").arg("-C").arg(root).args(["describe", "--always", "--dirty", "--abbrev=12"]).output();
+    let text = output.ok().filter(|output| output.status.success()).and_then(|output| String::from_utf8(output.stdout).ok());
+    text.map_or("unknown".to_owned(), |text| text.trim().to_owned())
+}
+
+/// The command line, with the program by its name: where it lies on this machine says nothing.
+fn command() -> String {
+    let mut words: Vec<String> = std::env::args().collect();
+    if let Some(program) = words.first_mut() {
+        *program = Path::new(program).file_stem().map_or(String::new(), |name| name.to_string_lossy().into_owned());
+    }
+    words.join(" ")
+}
+
+fn date() -> String {
+    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
+}

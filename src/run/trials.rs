@@ -1,0 +1,160 @@
+//! The trials of an experiment: every variant with every seed, trained side by side, each kept as it finishes.
+
+use super::progress::Display;
+use super::provenance::Provenance;
+use super::{Run, Variant};
+use crate::data::Examples;
+use crate::data::mnist::Mnist;
+use crate::data::splits::Splits;
+use crate::device;
+use crate::experiment::Experiment;
+use crate::files::write_whole;
+use crate::history::{History, Metric, Split};
+use crate::model::Mlp;
+use crate::points::{Point, mean_over_seeds};
+use crate::reported;
+use crate::seed::{Purpose, draw};
+use crate::train::{Progress, fit, side_by_side};
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use tch::Device;
+
+/// One trained network's history.
+#[derive(Debug)]
+pub struct Outcome {
+    pub variant: String,
+    pub seed: u64,
+    pub history: History,
+}
+
+/// Every trial of a run.
+#[derive(Debug)]
+pub struct Trained {
+    pub outcomes: Vec<Outcome>,
+    /// The data set, and what of it was used if not all.
+    pub data: String,
+    pub device: String,
+}
+
+impl Trained {
+    /// The variants, in the order in which they were asked for.
+    pub fn variants(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.outcomes.iter().map(|outcome| outcome.variant.as_str()).collect();
+        names.dedup();
+        names
+    }
+
+    /// Mean and deviation over seeds of `metric` on all splits, as panel `<variant>_<metric>`.
+    pub fn curves(&self, variant: &str, metric: Metric) -> Vec<Point> {
+        let of_variant = self.outcomes.iter().filter(|outcome| outcome.variant == variant);
+        let histories: Vec<&History> = of_variant.map(|outcome| &outcome.history).collect();
+        let panel = format!("{variant}_{}", metric.name());
+        let curve = |split| mean_over_seeds(&panel, &histories, split, metric, &self.data, &self.device);
+        Split::ALL.into_iter().flat_map(curve).collect()
+    }
+}
+
+impl Trained {
+    /// [`Trained::curves`], and over them the published ones of `panel`, where the data are those of the report.
+    pub fn with_reported(&self, variant: &str, metric: Metric, figure: &reported::Figure, panel: &str) -> Result<Vec<Point>> {
+        let mut points = self.curves(variant, metric);
+        if self.data == "MNIST" {
+            points.extend(figure.panel(panel, &format!("{variant}_{}", metric.name()))?);
+        }
+        Ok(points)
+    }
+}
+
+/// One trial to train, with handles on the data for the thread that trains it.
+struct Trial {
+    experiment: Experiment,
+    provenance: Provenance,
+    folder: PathBuf,
+    train: Examples,
+    test: Examples,
+}
+
+impl Trial {
+    fn minibatches(&self) -> u64 {
+        let Experiment { split, training, .. } = &self.experiment;
+        let examples = (self.train.len() - split.validation_examples).min(split.limit.unwrap_or(i64::MAX)).max(0) as u64;
+        training.epochs as u64 * examples.div_ceil(training.minibatch as u64)
+    }
+}
+
+/// See [`Run::train`].
+pub(super) fn train(run: &Run, digits: &Mnist) -> Result<Trained> {
+    let seeds = run.flags.seed..run.flags.seed + u64::from(run.flags.seeds);
+    let plan: Vec<(&Variant, u64)> = seeds.flat_map(|seed| run.variants.iter().map(move |variant| (variant, seed))).collect();
+
+    // On the CPU one thread a trial uses the cores better than all threads on one: minibatches are small.
+    let cores = tch::get_num_threads() as usize;
+    let workers = if run.device == Device::Cpu { cores.min(plan.len()) } else { 1 };
+    let threads = if workers > 1 { 1 } else { cores as i64 };
+    let device = device::describe(run.device);
+
+    let mut kept = Vec::new();
+    let mut trials = Vec::new();
+    for (Variant { name, experiment, is_as_in_file }, seed) in plan {
+        let provenance = Provenance::new(run, experiment, name, seed, &digits.source, &device, threads);
+        // What flags changed, or other data, has a folder of its own: trying something out loses no finished run.
+        let is_default = *is_as_in_file && digits.source.name == "MNIST";
+        let suffix = if is_default { String::new() } else { format!("-{}", &provenance.trial[..8]) };
+        let folder = run.flags.runs.join(run.name).join(format!("{name}-seed{seed}{suffix}"));
+        if let Some(history) = finished(&folder, &provenance).filter(|_| !run.flags.fresh) {
+            kept.push(Outcome { variant: name.clone(), seed, history });
+            continue;
+        }
+        let (train, test) = (digits.train.share(), digits.test.share());
+        trials.push(Trial { experiment: experiment.clone(), provenance, folder, train, test });
+    }
+    if !kept.is_empty() && !run.flags.quiet {
+        eprintln!("{} of {} trials were finished before and are kept (--fresh trains them anew)", kept.len(), kept.len() + trials.len());
+    }
+
+    let display = Display::new(trials.iter().map(Trial::minibatches).sum(), run.flags.quiet);
+    let mut outcomes = kept;
+    let train_one = |trial: &Trial| {
+        tch::set_num_threads(threads as i32);
+        train_trial(trial, run.device, &display)
+    };
+    side_by_side(trials, workers, train_one, |_, outcome| {
+        outcomes.push(outcome);
+        Ok(())
+    })?;
+    let rank = |outcome: &Outcome| (run.variants.iter().position(|variant| variant.name == outcome.variant), outcome.seed);
+    outcomes.sort_by_key(rank);
+    let limit = run.flags.limit.map_or(String::new(), |limit| format!(", first {limit} training examples"));
+    Ok(Trained { outcomes, data: format!("{}{limit}", digits.source.name), device })
+}
+
+/// The history in `folder` if it is of this very trial.
+fn finished(folder: &Path, provenance: &Provenance) -> Option<History> {
+    let found = Provenance::read(&folder.join(PROVENANCE)).ok()?;
+    let history = || History::read(&folder.join(HISTORY)).ok();
+    provenance.same_result(&found).then(history)?
+}
+
+/// Trains and keeps one trial. Provenance is written last: a folder without it holds no finished trial.
+fn train_trial(trial: &Trial, device: Device, display: &Display) -> Result<Outcome> {
+    let Trial { experiment, provenance, folder, train, test } = trial;
+    let name = format!("{} seed {}", provenance.variant, provenance.seed);
+    let started = Instant::now();
+    let splits = Splits::new(train, test, &experiment.split, provenance.seed, device)?;
+    let pixels = splits.train.images.size()[1..].iter().product();
+    let model = draw(provenance.seed, Purpose::Initialization, 0, || Mlp::from_experiment(experiment, pixels, device));
+    let mut tell = |progress: Progress| match progress {
+        Progress::Minibatches(minibatches) => display.advance(minibatches),
+        Progress::Epoch { epoch, history } => display.epoch(&name, epoch, experiment.training.epochs, history),
+    };
+    let history = fit(&model, &splits, &experiment.training, provenance.seed, &mut tell).with_context(|| format!("trial {name}"))?;
+    let provenance = Provenance { seconds: started.elapsed().as_secs_f64(), ..provenance.clone() };
+    write_whole(&folder.join(HISTORY), &history.to_csv()?)?;
+    write_whole(&folder.join("experiment.toml"), experiment.to_toml().as_bytes())?;
+    write_whole(&folder.join(PROVENANCE), toml::to_string(&provenance)?.as_bytes())?;
+    Ok(Outcome { variant: provenance.variant, seed: provenance.seed, history })
+}
+
+const HISTORY: &str = "history.csv";
+const PROVENANCE: &str = "provenance.toml";
