@@ -19,10 +19,13 @@ fn main() {
     }
 }
 
-/// A digest of everything that computes, so that a kept result is not taken for one of changed code.
-fn source_digest(folder: &Path) -> u64 {
+/// What decides the outcome of training, beside the resolved experiment; changes elsewhere (plots, tables, flags) leave kept results valid.
+const DECISIVE: [&str; 7] = ["seed.rs", "data", "layers", "loss.rs", "model", "optim", "train"];
+
+/// A digest of the code that decides a result, so that a kept one is not taken for one of changed code.
+fn source_digest(source: &Path) -> u64 {
     let mut files = Vec::new();
-    collect(folder, &mut files);
+    DECISIVE.iter().for_each(|name| collect(source.join(name), &mut files));
     files.sort();
     let mut hasher = DefaultHasher::new();
     for file in files {
@@ -31,9 +34,10 @@ fn source_digest(folder: &Path) -> u64 {
     hasher.finish()
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() { collect(&path, files) } else { files.push(path) }
+fn collect(path: PathBuf, files: &mut Vec<PathBuf>) {
+    if path.is_dir() {
+        std::fs::read_dir(path).into_iter().flatten().flatten().for_each(|entry| collect(entry.path(), files));
+    } else {
+        files.push(path);
     }
 }

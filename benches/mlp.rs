@@ -1,11 +1,11 @@
 //! The MLP beside PyTorch: a training step, an epoch with the evaluation of all three splits, and the sweep of Table 2.
 //!
 //! `cargo bench --bench mlp` runs ours and theirs (benches/peer.py) alternately on the same machine, threads and data, and prints
-//! medians and ratios as Markdown. At its first run pip puts PyTorch into benches/python/, the same version as this libtorch.
+//! medians and ratios as Markdown; `-- step`, `epoch`, `bf16`, `small` or `sweep` runs a part. At its first run pip puts PyTorch into benches/python/, the same version as this libtorch.
 
 mod peer;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use peer::{Peer, Table, alternate};
 use reproduction::data::mnist::{self, Location};
 use reproduction::data::splits::Splits;
@@ -34,28 +34,42 @@ fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let digits = mnist::load(&Location::Search, root)?;
     let data = peer::write_idx(&digits)?;
-    let experiment = ExperimentFile::read(&root.join("experiments/fig1_init.toml"))?.variant("glorot")?;
+    let mut experiment = ExperimentFile::read(&root.join("experiments/fig1_init.toml"))?.variant("glorot")?;
+    experiment.training.as_mut().context("training")?.epochs = 1;
     let splits = Splits::new(&digits.train, &digits.test, &experiment.split, 1, Device::Cpu)?;
     let peer = |style: &str, work: &str, hidden: &[i64]| Peer::start(root, style, work, data.path(), hidden, threads);
 
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| name.contains(word.as_str()));
+    let best: &[i64] = &[512, 512];
     let mut table = Table::new("against PyTorch tight", "against PyTorch idiomatic");
-    let hidden: &[i64] = &[512, 512];
-    let steps = alternate(7, || step(&splits, &experiment), &mut [&mut peer("tight", "step", hidden)?])?;
-    table.add("512-512, training step", 1e6 / STEPS as f64, "µs", &steps);
-    table.floor("matrix products of the step alone", floor(hidden, experiment.training.minibatch) * 1e6, "µs");
-    let mut peers = [&mut peer("tight", "epoch", hidden)?, &mut peer("idiomatic", "epoch", hidden)?];
-    let epochs = alternate(7, || epoch(&splits, &experiment, hidden, Precision::F32), &mut peers)?;
-    table.add("512-512, epoch and evaluation", 1.0, "s", &epochs);
-    let low = alternate(3, || epoch(&splits, &experiment, hidden, Precision::Bf16), &mut peers[..1])?;
-    table.add("the same, --precision bf16 (theirs in f32)", 1.0, "s", &low);
-    for hidden in &TABLE_2[1..] {
-        let epochs = alternate(7, || epoch(&splits, &experiment, hidden, Precision::F32), &mut [&mut peer("tight", "epoch", hidden)?])?;
-        table.add(&format!("{}-{}, epoch and evaluation", hidden[0], hidden[1]), 1.0, "s", &epochs);
+    if is_wanted("step") {
+        let steps = alternate(15, || step(&splits, &experiment), &mut [&mut peer("tight", "step", best)?])?;
+        table.add("512-512, training step", 1e6 / STEPS as f64, "µs", &steps);
+        table.floor("its matrix products alone", floor(best, experiment.training()?.minibatch) * 1e6, "µs");
     }
-    let mut sweep_peers = [&mut peer("tight", "sweep", hidden)?];
-    let sweeps = alternate(3, || sweep(&splits, &experiment, threads as usize), &mut sweep_peers)?;
-    table.add(&format!("Table 2, five networks, {SWEEP_EPOCHS} epochs each"), 1.0, "s", &sweeps);
-    println!("\n{} on {}, {}, {}\n", "`cargo bench --bench mlp`", device::describe(Device::Cpu), digits.source.name, peers[0].version);
+    if is_wanted("epoch") {
+        let mut peers = [&mut peer("tight", "epoch", best)?, &mut peer("idiomatic", "epoch", best)?];
+        let epochs = alternate(9, || epoch(&splits, &experiment, best, Precision::F32), &mut peers)?;
+        table.add("512-512, epoch with evaluation", 1.0, "s", &epochs);
+        let pairs = alternate(9, || pair(&splits, &experiment, best, threads as usize), &mut peers[..1])?;
+        table.add("the same, one trial a core as the examples train, per trial", 1.0, "s", &pairs);
+    }
+    if is_wanted("bf16") {
+        let low = alternate(3, || epoch(&splits, &experiment, best, Precision::Bf16), &mut [&mut peer("tight", "epoch", best)?])?;
+        table.add("512-512, --precision bf16 (theirs in f32)", 1.0, "s", &low);
+    }
+    if is_wanted("small") {
+        for hidden in &TABLE_2[1..] {
+            let epochs = alternate(9, || epoch(&splits, &experiment, hidden, Precision::F32), &mut [&mut peer("tight", "epoch", hidden)?])?;
+            table.add(&format!("{}-{}, epoch with evaluation", hidden[0], hidden[1]), 1.0, "s", &epochs);
+        }
+    }
+    if is_wanted("sweep") {
+        let sweeps = alternate(3, || sweep(&splits, &experiment, threads as usize), &mut [&mut peer("tight", "sweep", best)?])?;
+        table.add(&format!("Table 2, five networks, {SWEEP_EPOCHS} epochs each"), 1.0, "s", &sweeps);
+    }
+    println!("\n{}, {}, {}\n", device::describe(Device::Cpu), digits.source.name, peer::version(root)?);
     println!("{table}");
     Ok(())
 }
@@ -63,22 +77,22 @@ fn main() -> Result<()> {
 /// Epochs of each network in a round of the sweep; the whole of Table 2 has 60.
 const SWEEP_EPOCHS: i64 = 6;
 
-fn network(splits: &Splits, experiment: &Experiment, hidden: &[i64], precision: Precision) -> (Mlp, Experiment) {
+fn network(splits: &Splits, experiment: &Experiment, hidden: &[i64], precision: Precision) -> Result<(Mlp, Experiment)> {
     let mut experiment = experiment.clone();
     experiment.model.hidden = hidden.to_vec();
-    experiment.training.epochs = 1;
-    experiment.training.precision = precision;
+    experiment.model.parameters = None;
+    experiment.model.precision = precision;
     let pixels = splits.train.images.size()[1..].iter().product();
-    let model = draw(1, Purpose::Initialization, 0, || Mlp::from_experiment(&experiment, pixels, Device::Cpu));
-    (model, experiment)
+    let model = draw(1, Purpose::Initialization, 0, || Mlp::from_experiment(&experiment, pixels, Device::Cpu))?;
+    Ok((model, experiment))
 }
 
 fn step(splits: &Splits, experiment: &Experiment) -> Result<f64> {
-    let (model, experiment) = network(splits, experiment, &[512, 512], Precision::F32);
+    let (model, experiment) = network(splits, experiment, &[512, 512], Precision::F32)?;
     let mut parameters = model.parameters();
-    let mut sgd = Sgd { learning_rate: experiment.training.learning_rate };
+    let mut sgd = Sgd { learning_rate: experiment.training()?.learning_rate };
     let started = Instant::now();
-    for minibatch in splits.train.minibatches(experiment.training.minibatch).take(STEPS as usize) {
+    for minibatch in splits.train.minibatches(experiment.training()?.minibatch).take(STEPS as usize) {
         let (_, gradients) = model.gradients(&minibatch.images, &minibatch.labels, sgd.loss_scale());
         sgd.step(&mut parameters, &gradients);
     }
@@ -86,10 +100,21 @@ fn step(splits: &Splits, experiment: &Experiment) -> Result<f64> {
 }
 
 fn epoch(splits: &Splits, experiment: &Experiment, hidden: &[i64], precision: Precision) -> Result<f64> {
-    let (model, experiment) = network(splits, experiment, hidden, precision);
+    let (model, experiment) = network(splits, experiment, hidden, precision)?;
     let started = Instant::now();
-    fit(&model, splits, &experiment.training, 1, &mut |_| ())?;
+    fit(&model, splits, experiment.training()?, 1, &mut |_| ())?;
     Ok(started.elapsed().as_secs_f64())
+}
+
+/// Seconds per trial where every core trains one of its own.
+fn pair(splits: &Splits, experiment: &Experiment, hidden: &[i64], cores: usize) -> Result<f64> {
+    let started = Instant::now();
+    let train = |splits: &Splits| {
+        tch::set_num_threads(1);
+        epoch(splits, experiment, hidden, Precision::F32)
+    };
+    side_by_side((0..cores).map(|_| splits.share()).collect(), cores, train, |_, _| Ok(()))?;
+    Ok(started.elapsed().as_secs_f64() / cores as f64)
 }
 
 /// The five networks as `table2_sweep` trains them: one trial a core.
@@ -98,9 +123,9 @@ fn sweep(splits: &Splits, experiment: &Experiment, cores: usize) -> Result<f64> 
     let trials = TABLE_2.iter().map(|hidden| (*hidden, splits.share())).collect();
     let train = |(hidden, splits): &(&[i64], Splits)| {
         tch::set_num_threads(1);
-        let (model, mut experiment) = network(splits, experiment, hidden, Precision::F32);
-        experiment.training.epochs = SWEEP_EPOCHS;
-        fit(&model, splits, &experiment.training, 1, &mut |_| ())
+        let (model, mut experiment) = network(splits, experiment, hidden, Precision::F32)?;
+        experiment.training.as_mut().context("training")?.epochs = SWEEP_EPOCHS;
+        fit(&model, splits, experiment.training()?, 1, &mut |_| ())
     };
     side_by_side(trials, cores, train, |_, _| Ok(()))?;
     Ok(started.elapsed().as_secs_f64())

@@ -7,7 +7,9 @@
 //! for equality to that digit.
 
 use crate::points::{Origin, Point};
-use comfy_table::{CellAlignment, Table, presets};
+use crate::reported::Number;
+use crate::table;
+use comfy_table::{CellAlignment, Table};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// One number of the report beside ours.
@@ -95,13 +97,34 @@ pub fn last_points(points: &[Point]) -> Vec<Comparison> {
     comparisons
 }
 
+/// For every number that the report prints in `number` and we have in the accuracy panel of `variant`: our last epoch beside it.
+/// Nothing where our data are not the report's.
+pub fn with_number(points: &[Point], variant: &str, number: &Number) -> Vec<Comparison> {
+    let printed = [("train", number.train), ("validation", number.validation), ("test", number.test)];
+    let compared = |(split, reported): (&str, Option<f64>)| {
+        let is_curve = |point: &&Point| point.panel == format!("{variant}_accuracy") && point.series == split;
+        let ours = points.iter().filter(is_curve).rfind(|point| point.origin == Origin::Reproduced && point.data == "MNIST")?;
+        let parameters = number.parameters.map_or(String::new(), |count| format!(" ({count} parameters)"));
+        Some(Comparison {
+            what: format!("{}{parameters}, {split}", variant.replace('_', " ")),
+            reported: reported?,
+            resolution: PRINTED_RESOLUTION,
+            reproduced: ours.y,
+            deviation: ours.deviation,
+            seeds: ours.seeds.unwrap_or(1),
+        })
+    };
+    printed.into_iter().filter_map(compared).collect()
+}
+
+/// Half a unit of the last digit of an accuracy printed as per cent with two decimals.
+const PRINTED_RESOLUTION: f64 = 5e-5;
+
 /// The comparisons as a table for a terminal.
 pub fn table(comparisons: &[Comparison]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY);
-    table.set_header(["", "reported", "reproduced", "difference", "allowed", "verdict"]);
+    let mut table = table::new(["", "reported", "reproduced", "difference", "allowed", "verdict"]);
     for comparison in comparisons {
-        let decimals = (-comparison.resolution.log10()).ceil().clamp(2.0, 7.0) as usize;
+        let decimals = (-(2.0 * comparison.resolution).log10()).ceil().clamp(2.0, 7.0) as usize;
         let reproduced = match comparison.deviation {
             Some(deviation) => format!("{:.decimals$} ± {deviation:.decimals$} (n = {})", comparison.reproduced, comparison.seeds),
             None => format!("{:.decimals$} (n = 1)", comparison.reproduced),

@@ -6,6 +6,7 @@
 use crate::layers::Mode;
 use crate::loss::cross_entropy;
 use crate::model::{Model, Parameter};
+use anyhow::{Context, Result};
 use tch::{Kind, Tensor};
 
 /// How far apart both gradients are on the elements of one parameter that were looked at.
@@ -61,6 +62,29 @@ pub fn central_differences(
         (above - below) / (2.0 * epsilon)
     };
     Tensor::from_slice(&(0..elements).map(difference).collect::<Vec<f64>>())
+}
+
+/// For each N, the largest absolute difference between `own` and the central differences of `loss` with epsilon = 1/N, over the first
+/// elements of the parameter of this name; `own`: the gradient that is checked, doubles [elements].
+///
+/// # Errors
+/// If the model has no such parameter.
+pub fn largest_differences(
+    model: &dyn Model,
+    loss: Loss,
+    images: &Tensor,
+    labels: &Tensor,
+    parameter: &str,
+    own: &Tensor,
+    numbers: &[f64],
+) -> Result<Vec<(f64, f64)>> {
+    let found = model.parameters().into_iter().find(|candidate| candidate.name == parameter);
+    let found = found.with_context(|| format!("the network has no parameter `{parameter}`"))?;
+    let difference = |n: &f64| {
+        let numeric = central_differences(model, loss, images, labels, &found, 1.0 / n, own.numel() as i64);
+        (*n, agreement(parameter, &numeric, own).largest_difference)
+    };
+    Ok(numbers.iter().map(difference).collect())
 }
 
 /// `numeric` and `own` are doubles of the same shape.

@@ -1,20 +1,30 @@
-//! The report's figures and tables, rebuilt on libtorch.
+#![doc = include_str!("../README.md")]
+//!
+//! # Modules
+//!
+//! In layer order: a module imports those above it, never one below.
 
-pub mod compare;
-pub mod data;
-pub mod device;
-pub mod doctor;
-pub mod experiment;
+// 1 plain data, no tensors
 pub mod files;
-pub mod gradient_check;
+pub mod seed;
+pub mod experiment;
 pub mod history;
-pub mod layers;
-pub mod loss;
-pub mod model;
-pub mod optim;
-pub mod plot;
 pub mod points;
 pub mod reported;
-pub mod run;
-pub mod seed;
+// 2 parts
+pub mod device;
+pub mod data;
+pub mod layers;
+pub mod loss;
+pub mod plot;
+pub mod table;
+pub mod compare;
+// 3 networks and update rules
+pub mod model;
+pub mod optim;
+// 4 procedures
 pub mod train;
+pub mod gradient_check;
+// 5 what an example holds
+pub mod doctor;
+pub mod run;

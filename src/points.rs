@@ -15,6 +15,8 @@ pub enum Origin {
     Reproduced,
     /// The report.
     Reported,
+    /// Theory, drawn for orientation.
+    Guide,
 }
 
 /// One point of one curve. `y` is a mean over `seeds` runs, `deviation` their standard deviation (n - 1 in the denominator).

@@ -78,7 +78,7 @@ impl Figure {
         let error = *self.reading_error.get(panel).with_context(|| format!("the published {} has no panel `{panel}`", self.name))?;
         let point = |row: &Row| Point {
             panel: to.to_owned(),
-            series: if row.series == "valid" { "validation".to_owned() } else { row.series.clone() },
+            series: series(&row.series).to_owned(),
             origin: Origin::Reported,
             x: row.x,
             y: row.y,
@@ -89,5 +89,14 @@ impl Figure {
             device: String::new(),
         };
         Ok(self.rows.iter().filter(|row| row.panel == panel).map(point).collect())
+    }
+}
+
+/// This crate's word for a series of the digitised curves.
+fn series(name: &str) -> &str {
+    match name {
+        "valid" => "validation",
+        "max_difference" => "report",
+        name => name,
     }
 }

@@ -1,7 +1,8 @@
 //! The hand-derived backward pass against autograd and against central differences, in double precision.
 
+use reproduction::experiment::Initialization;
 use reproduction::gradient_check::check;
-use reproduction::layers::{Initialization, Mode};
+use reproduction::layers::Mode;
 use reproduction::loss::cross_entropy;
 use reproduction::model::{Mlp, Model};
 use reproduction::seed::{Purpose, draw};

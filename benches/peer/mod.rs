@@ -13,7 +13,6 @@ use tch::{Kind, Tensor};
 pub struct Peer {
     process: Child,
     output: BufReader<ChildStdout>,
-    pub version: String,
 }
 
 impl Peer {
@@ -31,9 +30,9 @@ impl Peer {
             .spawn()
             .context("cannot start python3")?;
         let output = BufReader::new(process.stdout.take().context("the peer's output")?);
-        let mut peer = Peer { process, output, version: String::new() };
+        let mut peer = Peer { process, output };
         let ready = peer.line()?;
-        peer.version = ready.strip_prefix("ready ").with_context(|| format!("benches/peer.py said {ready:?}"))?.to_owned();
+        ensure!(ready == "ready", "benches/peer.py said {ready:?}, expected \"ready\"");
         Ok(peer)
     }
 
@@ -74,6 +73,13 @@ fn python_packages(root: &Path) -> Result<PathBuf> {
     ensure!(status.success(), "pip could not install PyTorch into {}; its message stands above", partial.display());
     std::fs::rename(&partial, &folder)?;
     Ok(folder)
+}
+
+/// Which PyTorch the peers run.
+pub fn version(root: &Path) -> Result<String> {
+    let program = "import torch; print('PyTorch', torch.__version__)";
+    let output = Command::new("python3").env("PYTHONPATH", python_packages(root)?).args(["-c", program]).output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// Seconds of every round: ours first, then each peer's. The first round of each warms up and does not count.

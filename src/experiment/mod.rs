@@ -3,7 +3,6 @@
 //! A file holds one experiment and its variants; a variant lists only what differs. Unknown keys and values out of range are errors
 //! that name the file, the key, what was found and what is expected, before anything is loaded or trained.
 
-use crate::layers::Initialization;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -14,7 +13,10 @@ use std::path::{Path, PathBuf};
 pub struct Experiment {
     pub split: Split,
     pub model: Model,
-    pub training: Training,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<Training>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradient_check: Option<GradientCheck>,
 }
 
 /// How the training file becomes training and validation examples.
@@ -44,6 +46,23 @@ pub struct Model {
     /// Widths of the hidden layers.
     pub hidden: Vec<i64>,
     pub initialization: Initialization,
+    #[serde(default)]
+    pub precision: Precision,
+    /// How many parameters the report counts; checked where the network is built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<i64>,
+}
+
+/// The distribution that weights are drawn from. Biases start at zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Initialization {
+    /// U(-d, d) with d = sqrt(6 / (fan_in + fan_out)), also called Xavier (Glorot and Bengio 2010, equation 16).
+    Glorot,
+    /// N(0, 1).
+    Normal,
+    /// 0.
+    Zero,
 }
 
 /// Plain stochastic gradient descent.
@@ -54,8 +73,31 @@ pub struct Training {
     pub minibatch: i64,
     pub learning_rate: f64,
     pub order: Order,
-    #[serde(default)]
-    pub precision: Precision,
+}
+
+/// Finite differences against the backward pass, for epsilon = 1/N with N = k * 10^i.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GradientCheck {
+    /// The loss that is differenced.
+    pub loss: CheckedLoss,
+    /// The parameter, by name.
+    pub parameter: String,
+    /// Its first so many elements.
+    pub elements: i64,
+    /// The values of k.
+    pub multiples: Vec<u32>,
+    /// The values of i.
+    pub powers: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckedLoss {
+    /// The loss that the backward pass differentiates.
+    CrossEntropy,
+    /// Cross-entropy of softmax outputs, which it does not; what the report's pictures show.
+    TwiceSoftmaxed,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,13 +109,15 @@ pub enum Order {
     AsPublished,
 }
 
-/// The precision of the matrix products. Parameters are kept in single precision under both.
+/// The precision of the matrix products. Parameters are kept in single precision under the first two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
     #[default]
     F32,
     Bf16,
+    /// Double precision, parameters and all.
+    F64,
 }
 
 impl Precision {
@@ -81,6 +125,7 @@ impl Precision {
         match self {
             Precision::F32 => tch::Kind::Float,
             Precision::Bf16 => tch::Kind::BFloat16,
+            Precision::F64 => tch::Kind::Double,
         }
     }
 }
@@ -148,7 +193,7 @@ impl ExperimentFile {
 impl Experiment {
     /// States the first rule that is broken, with the key and the value.
     pub fn check(&self) -> Result<()> {
-        let Experiment { split, model, training } = self;
+        let Experiment { split, model, training, gradient_check } = self;
         at_least_one("split.validation_examples", split.validation_examples)?;
         if let Some(limit) = split.limit {
             at_least_one("split.limit", limit)?;
@@ -157,11 +202,29 @@ impl Experiment {
         for width in &model.hidden {
             ensure!((1..=65_536).contains(width), "model.hidden holds {width}, expected widths from 1 to 65536");
         }
-        at_least_one("training.epochs", training.epochs)?;
-        at_least_one("training.minibatch", training.minibatch)?;
-        let rate = training.learning_rate;
-        ensure!(rate.is_finite() && rate > 0.0, "training.learning_rate is {rate}, expected a finite number above 0");
+        ensure!(training.is_some() || gradient_check.is_some(), "neither [training] nor [gradient_check] is there, expected one of them");
+        if let Some(training) = training {
+            at_least_one("training.epochs", training.epochs)?;
+            at_least_one("training.minibatch", training.minibatch)?;
+            let rate = training.learning_rate;
+            ensure!(rate.is_finite() && rate > 0.0, "training.learning_rate is {rate}, expected a finite number above 0");
+        }
+        if let Some(check) = gradient_check {
+            at_least_one("gradient_check.elements", check.elements)?;
+            let is_good = !check.multiples.is_empty() && check.multiples.iter().all(|multiple| *multiple >= 1);
+            ensure!(is_good, "gradient_check.multiples is {:?}, expected numbers from 1", check.multiples);
+            let is_good = !check.powers.is_empty() && check.powers.iter().all(|power| *power <= 9);
+            ensure!(is_good, "gradient_check.powers is {:?}, expected numbers from 0 to 9", check.powers);
+        }
         Ok(())
+    }
+
+    /// How the network is trained.
+    ///
+    /// # Errors
+    /// If the experiment has no such section.
+    pub fn training(&self) -> Result<&Training> {
+        self.training.as_ref().context("the experiment has no [training], so there is nothing to train")
     }
 
     /// The resolved experiment as TOML.
@@ -190,4 +253,84 @@ fn overlay(base: &mut toml::Table, changes: &toml::Table) {
 /// toml's messages quote the source over several lines; an error here is one chain.
 fn one_line(error: toml::de::Error) -> anyhow::Error {
     anyhow::anyhow!("{}", error.to_string().trim().replace('\n', " "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        run = ["wide"]
+        [split]
+        validation = "last"
+        validation_examples = 100
+        [model]
+        hidden = [5]
+        initialization = "glorot"
+        [training]
+        epochs = 2
+        minibatch = 10
+        learning_rate = 0.1
+        order = "shuffled"
+        [variants.plain]
+        [variants.wide]
+        model.hidden = [50, 60]
+    "#;
+
+    fn parse(text: &str) -> Result<ExperimentFile> {
+        ExperimentFile::parse(text, Path::new("x.toml"))
+    }
+
+    #[test]
+    fn a_variant_lists_only_what_differs() -> Result<()> {
+        let file = parse(GOOD)?;
+        assert_eq!(file.default_variants(), ["wide"]);
+        let (plain, mut wide) = (file.variant("plain")?, file.variant("wide")?);
+        assert_eq!((&plain.model.hidden[..], &wide.model.hidden[..]), (&[5_i64][..], &[50, 60][..]));
+        wide.model.hidden = vec![5];
+        assert_eq!(plain, wide);
+        let again: Experiment = toml::from_str(&plain.to_toml())?;
+        assert_eq!(again, plain, "the resolved TOML reads back");
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_file_key_found_and_expected() {
+        let cases = [
+            ("epochs = 2", "epochs = 0", "training.epochs is 0, expected at least 1"),
+            ("epochs = 2", "epochs = \"two\"", "epochs"),
+            ("minibatch = 10", "minibatch = -1", "training.minibatch is -1, expected at least 1"),
+            ("learning_rate = 0.1", "learning_rate = -0.1", "training.learning_rate is -0.1, expected a finite number above 0"),
+            ("learning_rate = 0.1", "learning_rate = nan", "training.learning_rate is NaN"),
+            ("learning_rate = 0.1", "learning_rat = 0.1", "unknown field `learning_rat`"),
+            ("hidden = [5]", "hidden = []", "model.hidden is empty"),
+            ("hidden = [5]", "hidden = [0]", "model.hidden holds 0, expected widths from 1 to 65536"),
+            ("validation = \"last\"", "validation = \"first\"", "unknown variant `first`, expected `last` or `random`"),
+            ("validation_examples = 100", "validation_examples = 0", "split.validation_examples is 0"),
+            ("initialization = \"glorot\"", "initialization = \"xavier\"", "`xavier`"),
+            ("order = \"shuffled\"", "", "missing field `order`"),
+            ("run = [\"wide\"]", "run = [\"narrow\"]", "unknown variant `narrow` of x.toml; known are: plain, wide"),
+            ("run = [\"wide\"]", "", "`run` is missing"),
+            ("run = [\"wide\"]", "run = []", "`run` is empty"),
+            ("[variants.plain]", "[variants]\nplain = 1", "expected a table"),
+            ("model.hidden = [50, 60]", "model.depth = 2", "unknown field `depth`"),
+            ("[split]", "[split", "x.toml"),
+            ("[training]", "[gradient_check]", "unknown field `epochs`"),
+            ("hidden = [5]", "hidden = [5]\nprecision = \"f16\"", "`f16`"),
+        ];
+        for (good, bad, expected) in cases {
+            assert!(GOOD.contains(good));
+            let error = format!("{:#}", parse(&GOOD.replacen(good, bad, 1)).expect_err(bad));
+            assert!(error.contains(expected) && error.contains("x.toml") && !error.contains('\n'), "{bad}: {error}");
+        }
+    }
+
+    proptest::proptest! {
+        /// Whatever a file holds, reading it gives an experiment or a message.
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,200}", key in "[a-z_.]{1,20}", value in "[-0-9a-z\\[\\]\".,]{0,20}") {
+            let _ = parse(&text);
+            let _ = parse(&format!("{GOOD}\n[variants.other]\n{key} = {value}"));
+        }
+    }
 }

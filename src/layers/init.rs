@@ -1,19 +1,7 @@
 //! How weights start.
 
-use serde::{Deserialize, Serialize};
+use crate::experiment::Initialization;
 use tch::{Device, Kind, Tensor};
-
-/// The distribution that weights are drawn from. Biases start at zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Initialization {
-    /// U(-d, d) with d = sqrt(6 / (fan_in + fan_out)), also called Xavier (Glorot and Bengio 2010, equation 16).
-    Glorot,
-    /// N(0, 1).
-    Normal,
-    /// 0.
-    Zero,
-}
 
 impl Initialization {
     /// A weight of shape [fan_in, fan_out], drawn from libtorch's generator on the CPU in single precision, so that it is the same

@@ -1,6 +1,7 @@
 //! The fully connected layer.
 
-use super::{Gradient, Initialization};
+use super::Gradient;
+use crate::experiment::Initialization;
 use tch::{Device, Kind, Tensor};
 
 /// a = h W + b, with h [n, fan_in], W [fan_in, fan_out], b [fan_out] and a [n, fan_out].

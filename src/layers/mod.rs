@@ -1,9 +1,8 @@
 //! Layers as thin wrappers around libtorch tensors: what each computes is written beside it.
 
-pub mod init;
-pub mod linear;
+mod init;
+mod linear;
 
-pub use init::Initialization;
 pub use linear::Linear;
 
 use tch::{Kind, Tensor};

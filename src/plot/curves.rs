@@ -33,6 +33,11 @@ pub struct Panel {
 }
 
 impl Panel {
+    /// Axes for the points of panel `key`.
+    pub fn against(x_label: &str, key: &str, title: &str, scale: Scale) -> Panel {
+        Panel { title: title.to_owned(), x_label: x_label.to_owned(), key: key.to_owned(), x_scale: scale, y_scale: scale }
+    }
+
     /// Axes of `metric` against epochs for the points of `variant`, titled "variant: what".
     pub fn new(variant: &str, metric: Metric, what: &str) -> Panel {
         Panel {
@@ -137,7 +142,7 @@ fn paint_header(area: &Area, figure: &Figure, points: &[Point], series: &[&str])
         }
         Ok(area.draw(&PathElement::new([(x, y), (x + swatch, y)], stroke))?)
     };
-    let label = if seeds > 1 { format!("ours: mean of {seeds} seeds, band ± 1 sd") } else { "ours: one seed".to_owned() };
+    let label = if seeds > 1 { format!("ours: mean of {seeds} seeds, band ± 1 sd") } else { "ours: one run".to_owned() };
     entry(&label, &band)?;
     if has_reported {
         let dashes = |x: i32| -> Result<()> {
@@ -187,7 +192,14 @@ fn paint_panel(area: &Area, panel: &Panel, points: &[Point], series: &[&str]) ->
         let band: Vec<(f64, f64)> = upper.chain(lower).collect();
         chart.draw_series([Polygon::new(band, colour(index).mix(0.18))])?;
         let line = ours.iter().map(|point| (point.x, point.y));
-        chart.draw_series(LineSeries::new(line, colour(index).stroke_width(scaled(2))))?;
+        // Earlier curves are wider, so that one which lies under another still shows.
+        let width = scaled(2) + (series.len() - 1 - index).min(2) as u32;
+        chart.draw_series(LineSeries::new(line, colour(index).stroke_width(width)))?;
+        if let [only] = ours[..] {
+            chart.draw_series([Circle::new((only.x, only.y), scaled(5), colour(index).stroke_width(scaled(2)))])?;
+        }
+        let guide = curve(Origin::Guide).map(|point| (point.x, point.y));
+        chart.draw_series(LineSeries::new(guide, colour(index).stroke_width(OVERSAMPLING)))?;
         let published = curve(Origin::Reported).map(|point| (point.x, point.y)).collect();
         paint_dashes(&mut chart, published, darker(colour(index)))?;
     }

@@ -10,13 +10,15 @@ pub const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
 pub const FAINT: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
 
 /// Colours that remain apart for people with colour vision deficiencies (Okabe and Ito 2008), in the order in which series take them.
-const PALETTE: [RGBColor; 6] = [
+const PALETTE: [RGBColor; 8] = [
     RGBColor(0x00, 0x72, 0xb2),
     RGBColor(0xd5, 0x5e, 0x00),
     RGBColor(0x00, 0x9e, 0x73),
     RGBColor(0xcc, 0x79, 0xa7),
     RGBColor(0xe6, 0x9f, 0x00),
     RGBColor(0x56, 0xb4, 0xe9),
+    RGBColor(0x8c, 0x56, 0x4b),
+    RGBColor(0x55, 0x55, 0x55),
 ];
 
 /// The colour of the series in place `index`.

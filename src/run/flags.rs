@@ -3,6 +3,7 @@
 use crate::data::mnist::Location;
 use crate::device;
 use crate::experiment::{Experiment, Precision};
+use anyhow::{Result, bail};
 use clap::Parser;
 use std::path::PathBuf;
 
@@ -64,11 +65,18 @@ impl Flags {
     }
 
     /// The experiment with what the flags change.
-    pub fn apply(&self, mut experiment: Experiment) -> Experiment {
-        let Experiment { split, training, .. } = &mut experiment;
-        training.epochs = self.epochs.unwrap_or(training.epochs);
-        training.precision = self.precision.unwrap_or(training.precision);
+    ///
+    /// # Errors
+    /// If `--epochs` is given and nothing is trained.
+    pub fn apply(&self, mut experiment: Experiment) -> Result<Experiment> {
+        let Experiment { split, model, training, .. } = &mut experiment;
+        match (training, self.epochs) {
+            (Some(training), Some(epochs)) => training.epochs = epochs,
+            (None, Some(_)) => bail!("--epochs was given, but this example trains nothing; leave it out"),
+            (_, None) => {}
+        }
+        model.precision = self.precision.unwrap_or(model.precision);
         split.limit = self.limit.or(split.limit);
-        experiment
+        Ok(experiment)
     }
 }

@@ -1,6 +1,7 @@
 //! What an example holds: its flags, its inputs, its trials and its outputs.
 
 mod flags;
+mod gradients;
 mod progress;
 mod provenance;
 mod trials;
@@ -15,7 +16,9 @@ use crate::files::{ensure_writable, write_whole};
 use crate::plot::{self, Figure};
 use crate::points::{self, Point};
 use crate::reported;
+use crate::table;
 use clap::{CommandFactory, FromArgMatches};
+use comfy_table::Table;
 use flags::Flags;
 use std::path::{Path, PathBuf};
 use tch::Device;
@@ -82,9 +85,30 @@ impl Run {
         Ok(trials::train(self, digits)?)
     }
 
+    /// Checks the gradients of every variant with every seed.
+    pub fn check_gradients(&self, digits: &Mnist) -> Result<Vec<Point>> {
+        Ok(gradients::check(self, digits)?)
+    }
+
+    /// Prints whether the hand-derived gradients are right, and where the published differences level off beside ours.
+    pub fn judge_gradients(&self, points: &[Point]) -> Result<()> {
+        if let Some(verdict) = gradients::verdict(points) {
+            println!("\n{verdict}");
+        }
+        self.compare(&gradients::plateau(points))
+    }
+
     /// The published curves of figure `number`.
     pub fn reported(&self, number: u32) -> Result<reported::Figure> {
         Ok(reported::Figure::read(&self.root.join("experiments"), number)?)
+    }
+
+    /// The published curves of `panel` of figure `number` as points of panel `to`; none where the data are not the report's.
+    pub fn published(&self, digits: &Mnist, number: u32, panel: &str, to: &str) -> Result<Vec<Point>> {
+        if digits.source.name != "MNIST" {
+            return Ok(Vec::new());
+        }
+        Ok(self.reported(number)?.panel(panel, to)?)
     }
 
     /// With `--redraw`, the points of the figure's CSV.
@@ -107,16 +131,43 @@ impl Run {
         Ok(())
     }
 
+    /// The numbers that the report prints.
+    pub fn reported_numbers(&self) -> Result<reported::Reported> {
+        Ok(reported::Reported::read(&self.root.join("experiments"))?)
+    }
+
+    /// Prints titled tables and writes them to `<out>/<name>.md`.
+    pub fn write_tables(&self, tables: &[(&str, Table)]) -> Result<()> {
+        let path = self.output("md");
+        let sections = tables.iter().map(|(title, table)| format!("### {title}\n\n{}", table::markdown(table)));
+        write_whole(&path, sections.collect::<Vec<_>>().join("\n").as_bytes())?;
+        tables.iter().for_each(|(title, table)| println!("\n{title}\n{table}"));
+        eprintln!("wrote {}", path.display());
+        Ok(())
+    }
+
+    /// The variants that are run, with their experiments.
+    pub fn experiments(&self) -> Vec<(&str, &Experiment)> {
+        self.variants.iter().map(|variant| (variant.name.as_str(), &variant.experiment)).collect()
+    }
+
     /// Prints reported beside reproduced, with verdicts and their rule.
     pub fn compare(&self, comparisons: &[Comparison]) -> Result<()> {
+        if !comparisons.is_empty() {
+            println!("\n{}", compare::table(comparisons));
+        }
+        self.summarize(comparisons)
+    }
+
+    /// Prints how many of the report's numbers were met, and by which rule.
+    pub fn summarize(&self, comparisons: &[Comparison]) -> Result<()> {
         if comparisons.is_empty() {
             println!("\nNothing here can be compared with the report: this was not its data set in full, or not its epochs.");
             return Ok(());
         }
         let count = |verdict| comparisons.iter().filter(|comparison| comparison.verdict() == verdict).count();
-        println!("\n{}\n", compare::table(comparisons));
         println!(
-            "{} equal, {} reproduced, {} differ, {} without verdict (one seed).\nRule: {}.",
+            "\n{} equal, {} reproduced, {} differ, {} without verdict (one seed).\nRule: {}.",
             count(Verdict::Equal),
             count(Verdict::Reproduced),
             count(Verdict::Differs),
@@ -135,7 +186,7 @@ fn variants(file: &ExperimentFile, flags: &Flags) -> anyhow::Result<Vec<Variant>
     let names = if flags.variant.is_empty() { file.default_variants() } else { &flags.variant };
     let variant = |name: &String| {
         let as_in_file = file.variant(name)?;
-        let experiment = flags.apply(as_in_file.clone());
+        let experiment = flags.apply(as_in_file.clone())?;
         Ok(Variant { name: name.clone(), is_as_in_file: experiment == as_in_file, experiment })
     };
     let first = |(index, name): &(usize, &String)| !names[..*index].contains(name);

@@ -16,6 +16,7 @@ use crate::reported;
 use crate::seed::{Purpose, draw};
 use crate::train::{Progress, fit, side_by_side};
 use anyhow::{Context, Result};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tch::Device;
@@ -77,7 +78,7 @@ struct Trial {
 
 impl Trial {
     fn minibatches(&self) -> u64 {
-        let Experiment { split, training, .. } = &self.experiment;
+        let Experiment { split, training: Some(training), .. } = &self.experiment else { return 0 };
         let examples = (self.train.len() - split.validation_examples).min(split.limit.unwrap_or(i64::MAX)).max(0) as u64;
         training.epochs as u64 * examples.div_ceil(training.minibatch as u64)
     }
@@ -94,7 +95,7 @@ pub(super) fn train(run: &Run, digits: &Mnist) -> Result<Trained> {
     let threads = if workers > 1 { 1 } else { cores as i64 };
     let device = device::describe(run.device);
 
-    let mut kept = Vec::new();
+    let (mut outcomes, mut kept_in) = (Vec::new(), BTreeSet::new());
     let mut trials = Vec::new();
     for (Variant { name, experiment, is_as_in_file }, seed) in plan {
         let provenance = Provenance::new(run, experiment, name, seed, &digits.source, &device, threads);
@@ -102,19 +103,22 @@ pub(super) fn train(run: &Run, digits: &Mnist) -> Result<Trained> {
         let is_default = *is_as_in_file && digits.source.name == "MNIST";
         let suffix = if is_default { String::new() } else { format!("-{}", &provenance.trial[..8]) };
         let folder = run.flags.runs.join(run.name).join(format!("{name}-seed{seed}{suffix}"));
-        if let Some(history) = finished(&folder, &provenance).filter(|_| !run.flags.fresh) {
-            kept.push(Outcome { variant: name.clone(), seed, history });
+        let finished = if run.flags.fresh { None } else { finished(&run.flags.runs, &folder, &provenance) };
+        if let Some((folder, history)) = finished {
+            kept_in.insert(folder.parent().unwrap_or(&folder).to_owned());
+            outcomes.push(Outcome { variant: name.clone(), seed, history });
             continue;
         }
         let (train, test) = (digits.train.share(), digits.test.share());
         trials.push(Trial { experiment: experiment.clone(), provenance, folder, train, test });
     }
-    if !kept.is_empty() && !run.flags.quiet {
-        eprintln!("{} of {} trials were finished before and are kept (--fresh trains them anew)", kept.len(), kept.len() + trials.len());
+    if !run.flags.quiet && !kept_in.is_empty() {
+        let folders: Vec<String> = kept_in.iter().map(|folder| folder.display().to_string()).collect();
+        let (kept, all) = (outcomes.len(), outcomes.len() + trials.len());
+        eprintln!("{kept} of {all} trials were finished before and are kept, from {} (--fresh trains them anew)", folders.join(", "));
     }
 
     let display = Display::new(trials.iter().map(Trial::minibatches).sum(), run.flags.quiet);
-    let mut outcomes = kept;
     let train_one = |trial: &Trial| {
         tch::set_num_threads(threads as i32);
         train_trial(trial, run.device, &display)
@@ -129,11 +133,16 @@ pub(super) fn train(run: &Run, digits: &Mnist) -> Result<Trained> {
     Ok(Trained { outcomes, data: format!("{}{limit}", digits.source.name), device })
 }
 
-/// The history in `folder` if it is of this very trial.
-fn finished(folder: &Path, provenance: &Provenance) -> Option<History> {
-    let found = Provenance::read(&folder.join(PROVENANCE)).ok()?;
-    let history = || History::read(&folder.join(HISTORY)).ok();
-    provenance.same_result(&found).then(history)?
+/// The history of this very trial and its folder: `folder`, or that of another experiment below `runs` that has trained the same.
+fn finished(runs: &Path, folder: &Path, provenance: &Provenance) -> Option<(PathBuf, History)> {
+    let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let others = entries(runs).flat_map(|experiment| entries(&experiment).collect::<Vec<_>>());
+    std::iter::once(folder.to_owned()).chain(others).find_map(|folder| {
+        let found = Provenance::read(&folder.join(PROVENANCE)).ok()?;
+        let history = || History::read(&folder.join(HISTORY)).ok();
+        let history = provenance.same_result(&found).then(history)??;
+        Some((folder, history))
+    })
 }
 
 /// Trains and keeps one trial. Provenance is written last: a folder without it holds no finished trial.
@@ -143,12 +152,13 @@ fn train_trial(trial: &Trial, device: Device, display: &Display) -> Result<Outco
     let started = Instant::now();
     let splits = Splits::new(train, test, &experiment.split, provenance.seed, device)?;
     let pixels = splits.train.images.size()[1..].iter().product();
-    let model = draw(provenance.seed, Purpose::Initialization, 0, || Mlp::from_experiment(experiment, pixels, device));
+    let model = draw(provenance.seed, Purpose::Initialization, 0, || Mlp::from_experiment(experiment, pixels, device))?;
+    let training = experiment.training()?;
     let mut tell = |progress: Progress| match progress {
         Progress::Minibatches(minibatches) => display.advance(minibatches),
-        Progress::Epoch { epoch, history } => display.epoch(&name, epoch, experiment.training.epochs, history),
+        Progress::Epoch { epoch, history } => display.epoch(&name, epoch, training.epochs, history),
     };
-    let history = fit(&model, &splits, &experiment.training, provenance.seed, &mut tell).with_context(|| format!("trial {name}"))?;
+    let history = fit(&model, &splits, training, provenance.seed, &mut tell).with_context(|| format!("trial {name}"))?;
     let provenance = Provenance { seconds: started.elapsed().as_secs_f64(), ..provenance.clone() };
     write_whole(&folder.join(HISTORY), &history.to_csv()?)?;
     write_whole(&folder.join("experiment.toml"), experiment.to_toml().as_bytes())?;

@@ -32,9 +32,11 @@ pub fn fit(model: &dyn Model, splits: &Splits, training: &Training, seed: u64, t
     let mut sgd = Sgd { learning_rate: training.learning_rate };
     let mut history = History::default();
     for epoch in 1..=training.epochs {
-        let ordered = in_order(&splits.train, training.order, seed, epoch);
+        let order = order(training.order, &splits.train, seed, epoch);
         let mut logits = Vec::new();
-        for minibatch in ordered.minibatches(training.minibatch) {
+        for index in order.split(training.minibatch, 0) {
+            // Gathered when it is needed, a minibatch stays in the cache; a shuffled copy of all would pass through memory twice.
+            let minibatch = splits.train.select(&index);
             let (output, gradients) = model.gradients(&minibatch.images, &minibatch.labels, sgd.loss_scale());
             sgd.step(&mut parameters, &gradients);
             logits.push(output);
@@ -43,7 +45,7 @@ pub fn fit(model: &dyn Model, splits: &Splits, training: &Training, seed: u64, t
             }
         }
         tell(Progress::Minibatches((logits.len() % STRIDE) as u64));
-        ensure_finite(&logits, &ordered.labels, epoch, training)?;
+        ensure_finite(&logits, &splits.train.labels.index_select(0, &order), epoch, training)?;
         for (split, inputs) in Split::ALL.into_iter().zip([&splits.train, &splits.validation, &splits.test]) {
             let measured = evaluate(model, inputs).into_iter();
             history.records.extend(measured.map(|(metric, value)| Record { epoch, split, metric, value }));
@@ -53,16 +55,14 @@ pub fn fit(model: &dyn Model, splits: &Splits, training: &Training, seed: u64, t
     Ok(history)
 }
 
-/// The training examples in the order of this epoch: one copy, whose minibatches are then contiguous.
-fn in_order(train: &Inputs, order: Order, seed: u64, epoch: i64) -> Inputs {
-    match order {
-        Order::AsPublished => train.share(),
-        Order::Shuffled => {
-            let options = (Kind::Int64, Device::Cpu);
-            let index = draw(seed, Purpose::Shuffle, epoch as u64, || Tensor::randperm(train.len(), options));
-            train.select(&index.to_device(train.labels.device()))
-        }
-    }
+/// The order in which an epoch takes the training examples, int64 [n].
+fn order(order: Order, train: &Inputs, seed: u64, epoch: i64) -> Tensor {
+    let options = (Kind::Int64, Device::Cpu);
+    let index = match order {
+        Order::AsPublished => Tensor::arange(train.len(), options),
+        Order::Shuffled => draw(seed, Purpose::Shuffle, epoch as u64, || Tensor::randperm(train.len(), options)),
+    };
+    index.to_device(train.labels.device())
 }
 
 /// `logits` of an epoch's minibatches, `labels` of its examples in the same order.

@@ -1,0 +1,36 @@
+//! Figures 5 and 6 (7 is their common caption): finite differences against the hand-derived backward pass.
+//! Trains nothing. Reads experiments/fig5_7_gradient_check.toml; writes plots/fig5_7_gradient_check.png and .csv.
+
+use reproduction::plot::Scale::{Linear, Logarithmic};
+use reproduction::plot::{Figure, Panel};
+use reproduction::run::{Result, Run};
+
+fn main() -> Result<()> {
+    let run = Run::start("fig5_7_gradient_check")?;
+    let points = match run.redraw()? {
+        Some(points) => points,
+        None => {
+            let digits = run.mnist()?;
+            let mut points = run.check_gradients(&digits)?;
+            points.extend(run.published(&digits, 5, "main", "as_published_n")?);
+            points.extend(run.published(&digits, 6, "main", "as_published_epsilon")?);
+            points
+        }
+    };
+    let (epsilon, n) = ("epsilon", "N = 1 / epsilon");
+    let published = "as published: softmax taken twice in the differenced loss";
+    let correct = "as it should be: the loss that is differentiated";
+    let rows = vec![
+        vec![
+            vec![Panel::against(n, "as_published_n", published, Linear)],
+            vec![Panel::against(epsilon, "as_published_epsilon", published, Linear)],
+        ],
+        vec![
+            vec![Panel::against(n, "correct_n", correct, Logarithmic)],
+            vec![Panel::against(epsilon, "correct_epsilon", correct, Logarithmic)],
+        ],
+    ];
+    let title = "Figures 5 and 6: largest gradient difference over ten weights of layer 2".to_owned();
+    run.write(&Figure { title, rows }, &points)?;
+    run.judge_gradients(&points)
+}

@@ -1,0 +1,40 @@
+//! Running the examples themselves.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The example binary that `cargo test` has built, with a surrounding that names no data set.
+pub fn example(name: &str) -> Command {
+    let test = std::env::current_exe().expect("the test's own path");
+    let binary = test.parent().and_then(Path::parent).expect("target/<profile>/deps").join("examples").join(name);
+    assert!(binary.exists(), "{} is not there: `cargo test` without --test builds the examples", binary.display());
+    let mut command = Command::new(binary);
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("MNIST_DIR").env("RUST_BACKTRACE", "1");
+    command
+}
+
+/// An empty folder for a run's outputs.
+pub struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    pub fn new() -> Scratch {
+        Scratch(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// `command` with its outputs in this folder.
+    pub fn in_here<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.arg("--out").arg(self.path("plots")).arg("--runs").arg(self.path("runs"))
+    }
+}
+
+/// The only line that a failing program may print beside notices: the whole chain of causes.
+pub fn error_of(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!text.contains("panicked") && !text.contains("stack backtrace"), "{text}");
+    let line = text.lines().find(|line| line.starts_with("Error: ") || line.starts_with("error: "));
+    line.unwrap_or_else(|| panic!("no line starts with Error: in\n{text}")).to_owned()
+}

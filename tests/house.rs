@@ -1,0 +1,98 @@
+//! The order of the house: layers, examples, experiments.
+
+use reproduction::experiment::ExperimentFile;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|ending| ending == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// lib.rs lists the modules in layer order; a module may use those listed before it.
+#[test]
+fn modules_import_lower_layers_only() {
+    let source = root().join("src");
+    let library = read(&source.join("lib.rs"));
+    let order: Vec<&str> = library.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    assert!(order.len() > 10, "{order:?}");
+    let rank = |module: &str| order.iter().position(|name| *name == module).unwrap_or_else(|| panic!("{module} is not in lib.rs"));
+    let mut imports = 0;
+    for file in files(&source, "rs") {
+        let inside = file.strip_prefix(&source).expect("below src");
+        let module = inside.components().next().expect("a name").as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned();
+        if module == "lib" {
+            continue;
+        }
+        let text = read(&file);
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for used in code.lines().filter_map(|line| line.trim().strip_prefix("use crate::")) {
+            let used: String = used.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+            assert!(used == module || rank(&used) < rank(&module), "{} imports {used}, which lies above it", inside.display());
+            let trains = ["train", "model", "optim", "layers", "data"].contains(&module.as_str());
+            assert!(!(trains && used == "reported"), "{}: nothing that trains may know the report's numbers", inside.display());
+            imports += 1;
+        }
+    }
+    assert!(imports > 30, "{imports} imports were found");
+}
+
+#[test]
+fn every_experiment_is_valid_and_has_its_example() {
+    for file in files(&root().join("experiments"), "toml") {
+        let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
+        if name == "reported" {
+            continue;
+        }
+        ExperimentFile::read(&file).unwrap_or_else(|error| panic!("{error:#}"));
+        assert!(root().join("examples").join(format!("{name}.rs")).exists(), "{name}.toml has no example of its name");
+    }
+}
+
+#[test]
+fn examples_fit_on_a_screen_and_say_what_they_do() {
+    for file in files(&root().join("examples"), "rs") {
+        let text = read(&file);
+        let lines = text.lines().count();
+        assert!((20..=45).contains(&lines), "{} has {lines} lines, expected 25 to 45", file.display());
+        assert!(text.lines().take(2).all(|line| line.starts_with("//! ")), "{}: two doc lines come first", file.display());
+    }
+}
+
+/// What the README names is there, and what it promises to come is not there yet.
+#[test]
+fn the_readme_names_what_is_there() {
+    let readme = read(&root().join("README.md"));
+    let commands = readme.split("cargo run ").skip(1);
+    let named: Vec<String> = commands
+        .filter_map(|rest| rest.split_once("--example "))
+        .map(|(_, rest)| rest.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect())
+        .collect();
+    assert!(named.iter().any(|name| name == "fig1_init"));
+    for name in &named {
+        assert!(root().join(format!("examples/{name}.rs")).exists(), "the README runs {name}, which is no example");
+    }
+    for file in files(&root().join("examples"), "rs") {
+        let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
+        assert!(named.contains(&name), "the README does not say how to run {name}");
+    }
+    for link in readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|link| !link.contains("://")) {
+        assert!(root().join(link).exists(), "the README links to {link}, which is not there");
+    }
+}
