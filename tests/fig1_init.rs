@@ -72,6 +72,14 @@ fn finished_trials_are_kept_and_redraw_needs_nothing_but_the_csv() {
     let fresh = short_run(&scratch).arg("--fresh").output().expect("runs");
     assert!(!String::from_utf8_lossy(&fresh.stderr).contains("finished before"), "{fresh:?}");
 
+    let longer = scratch
+        .in_here(example("fig1_init").args(["--data", "embedded", "--limit", "601", "--epochs", "2", "--seeds", "1", "--variant", "zero"]))
+        .output();
+    let longer = longer.expect("runs");
+    assert!(!String::from_utf8_lossy(&longer.stderr).contains("finished before"), "601 examples are another trial: {longer:?}");
+    assert!(short_run(&scratch).status().expect("runs").success());
+    assert_eq!(bytes(&scratch.path("plots/fig1_init.csv")), csv);
+
     std::fs::remove_file(scratch.path("plots/fig1_init.png")).expect("removed");
     let mut redraw = example("fig1_init");
     // Nothing in the surrounding: no fonts to be found by HOME, no data set.

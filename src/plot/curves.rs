@@ -163,7 +163,9 @@ fn paint_panel(area: &Area, panel: &Panel, points: &[Point], series: &[&str]) ->
     let low = |point: &Point| point.y - point.deviation.unwrap_or(0.0);
     let high = |point: &Point| point.y + point.deviation.unwrap_or(0.0);
     let x_axis = Ruler::new(panel.x_scale, points.iter().map(|point| point.x), 0.02, 10);
-    let y_axis = Ruler::new(panel.y_scale, points.iter().flat_map(|point| [point.y, low(point), high(point)]), 0.06, 6);
+    let (_, height) = area.dim_in_pixel();
+    let y_values = points.iter().flat_map(|point| [point.y, low(point), high(point)]);
+    let y_axis = Ruler::new(panel.y_scale, y_values, 0.06, (height / scaled(45)) as usize);
     let (x_ticks, y_ticks) = (x_axis.ticks.len(), y_axis.ticks.len());
     let mut chart = ChartBuilder::on(area)
         .margin(scaled(8))

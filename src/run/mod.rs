@@ -125,9 +125,10 @@ impl Run {
         let png = plot::to_png(&picture, &provenance::text_chunks(self, figure.title.as_str())?)?;
         if !self.flags.redraw {
             write_whole(&self.output("csv"), &points::to_csv(points)?)?;
+            eprintln!("wrote {}", self.output("csv").display());
         }
         write_whole(&self.output("png"), &png)?;
-        eprintln!("wrote {} and {}", self.output("png").display(), self.output("csv").display());
+        eprintln!("wrote {}", self.output("png").display());
         Ok(())
     }
 

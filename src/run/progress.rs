@@ -21,7 +21,7 @@ impl Display {
     pub fn new(minibatches: u64, quiet: bool) -> Display {
         let terminal = std::io::stderr().is_terminal();
         let target = if quiet || !terminal { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
-        let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {elapsed} gone, {eta} left  {msg}");
+        let style = ProgressStyle::with_template("{bar:20} {percent:>3} %  {elapsed} gone, {eta} left  {wide_msg}");
         let bar =
             ProgressBar::with_draw_target(Some(minibatches), target).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         Display { bar, plain: (!quiet && !terminal).then(|| Mutex::new(None)) }
