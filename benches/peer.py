@@ -20,7 +20,6 @@ from torch.nn import functional as F
 
 EVALUATION_MINIBATCH = 1000
 TABLE_2 = [[512, 512], [256, 256], [512, 256], [64, 64], [32, 32]]
-SWEEP_EPOCHS = 6
 
 
 def read_idx(folder, name):
@@ -76,11 +75,14 @@ class Tight:
         for start in range(0, steps * self.minibatch, self.minibatch):
             self.train_minibatch(images[start : start + self.minibatch], labels[start : start + self.minibatch])
 
-    def sweep(self):
+    def sweep(self, epochs=6):
         for hidden in TABLE_2:
             self.reset(hidden)
-            for _ in range(SWEEP_EPOCHS):
+            for _ in range(epochs):
                 self.epoch()
+
+    def whole(self):
+        self.sweep(epochs=60)
 
     def epoch(self):
         images, labels = self.splits[0]
@@ -145,7 +147,7 @@ class Idiomatic(Tight):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("style", choices=["tight", "idiomatic"])
-    parser.add_argument("work", choices=["step", "epoch", "sweep"])
+    parser.add_argument("work", choices=["step", "epoch", "sweep", "whole"])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--hidden", type=lambda text: [int(width) for width in text.split(",")], default=[512, 512])
     parser.add_argument("--minibatch", type=int, default=100)

@@ -27,7 +27,7 @@ pub struct Comparison {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Every seed gives the reported value, to its last digit.
+    /// The reported value to its last digit, or to the error of reading it, with a spread that is no larger.
     Equal,
     /// Within the 95 % prediction interval.
     Reproduced,

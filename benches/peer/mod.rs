@@ -37,7 +37,7 @@ impl Peer {
     }
 
     /// One round; its seconds.
-    fn round(&mut self) -> Result<f64> {
+    pub fn round(&mut self) -> Result<f64> {
         writeln!(self.process.stdin.as_ref().context("the peer's input")?)?;
         let line = self.line()?;
         line.parse().with_context(|| format!("benches/peer.py said {line:?}"))
