@@ -38,7 +38,7 @@ pub fn check(model: &dyn Model, images: &Tensor, labels: &Tensor, epsilon: f64, 
     model.parameters().iter().zip(&gradients).map(compare).collect()
 }
 
-/// Central differences of `loss` with respect to the first `elements` elements of `parameter`, as doubles [elements]. The parameter is
+/// Central differences of `loss` with respect to the first `elements` elements of `parameter`, as doubles `[elements]`. The parameter is
 /// moved and put back.
 pub fn central_differences(
     model: &dyn Model,
@@ -65,7 +65,7 @@ pub fn central_differences(
 }
 
 /// For each N, the largest absolute difference between `own` and the central differences of `loss` with epsilon = 1/N, over the first
-/// elements of the parameter of this name; `own`: the gradient that is checked, doubles [elements].
+/// elements of the parameter of this name; `own`: the gradient that is checked, doubles `[elements]`.
 ///
 /// # Errors
 /// If the model has no such parameter.

@@ -2,12 +2,12 @@
 
 use tch::{Kind, Tensor};
 
-/// -(1/n) sum_i ln softmax(a)\[i, y_i\]: the mean cross-entropy of logits a [n, classes] for labels y [n].
+/// -(1/n) sum_i ln softmax(a)\[i, y_i\]: the mean cross-entropy of logits a `[n, classes]` for labels y `[n]`.
 pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Tensor {
     logits.log_softmax(-1, None::<Kind>).nll_loss(labels)
 }
 
-/// -ln softmax(a)\[i, y_i\] for each example i: the terms of [`cross_entropy`], [n].
+/// -ln softmax(a)\[i, y_i\] for each example i: the terms of [`cross_entropy`], `[n]`.
 pub fn cross_entropies(logits: &Tensor, labels: &Tensor) -> Tensor {
     -logits.log_softmax(-1, None::<Kind>).gather(1, &labels.unsqueeze(1), false).squeeze_dim(1)
 }

@@ -6,7 +6,7 @@ use crate::seed::{Purpose, draw};
 use anyhow::{Result, ensure};
 use tch::{Device, Kind, Tensor};
 
-/// Examples on a device. images: float in \[0, 1\], [n, channels, height, width]; labels: int64 [n].
+/// Examples on a device. images: float in \[0, 1\], `[n, channels, height, width]`; labels: int64 `[n]`.
 #[derive(Debug)]
 pub struct Inputs {
     pub images: Tensor,

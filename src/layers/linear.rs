@@ -4,7 +4,7 @@ use super::Gradient;
 use crate::experiment::Initialization;
 use tch::{Device, Kind, Tensor};
 
-/// a = h W + b, with h [n, fan_in], W [fan_in, fan_out], b [fan_out] and a [n, fan_out].
+/// a = h W + b, with h `[n, fan_in]`, W `[fan_in, fan_out]`, b `[fan_out]` and a `[n, fan_out]`.
 #[derive(Debug)]
 pub struct Linear {
     pub weight: Tensor,
@@ -27,7 +27,7 @@ impl Linear {
         self.bias.to_kind(kind).addmm(input, &self.weight.to_kind(kind))
     }
 
-    /// dL/dh = delta W^T, where delta = dL/da, [n, fan_out].
+    /// dL/dh = delta W^T, where delta = dL/da, `[n, fan_out]`.
     pub fn input_gradient(&self, delta: &Tensor) -> Tensor {
         let kind = delta.kind();
         if kind == self.weight.kind() {

@@ -24,9 +24,9 @@ pub enum Mode {
 pub enum Gradient {
     /// The gradient itself, in the parameter's shape.
     Whole(Tensor),
-    /// `left^T right / divisor`, of shape [fan_in, fan_out], from left [n, fan_in] and right [n, fan_out].
+    /// `left^T right / divisor`, of shape `[fan_in, fan_out]`, from left `[n, fan_in]` and right `[n, fan_out]`.
     Product { left: Tensor, right: Tensor, divisor: f64 },
-    /// `sum of the rows / divisor`, of shape [fan_out], from rows [n, fan_out].
+    /// `sum of the rows / divisor`, of shape `[fan_out]`, from rows `[n, fan_out]`.
     RowSum { rows: Tensor, divisor: f64 },
 }
 

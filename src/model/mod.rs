@@ -19,11 +19,11 @@ pub trait Model {
     /// Every parameter, in the order in which [`Model::gradients`] gives their gradients.
     fn parameters(&self) -> Vec<Parameter>;
 
-    /// Logits [n, classes] of images [n, channels, height, width].
+    /// Logits `[n, classes]` of images `[n, channels, height, width]`.
     fn logits(&self, images: &Tensor, mode: Mode) -> Tensor;
 
     /// Logits of a training minibatch, and the gradients of its mean cross-entropy with respect to every parameter.
-    /// Labels are int64, [n].
+    /// Labels are int64, `[n]`.
     ///
     /// `loss_scale` changes no value: the gradients may be computed from the loss times `loss_scale` and carry it as their divisor.
     fn gradients(&self, images: &Tensor, labels: &Tensor, loss_scale: f64) -> (Tensor, Vec<Gradient>);
