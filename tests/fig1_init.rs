@@ -124,10 +124,12 @@ fn a_killed_run_leaves_whole_files_and_the_next_goes_on() {
 #[test]
 fn wrong_flags_are_refused_before_any_work() {
     let known = "known are: glorot, glorot_as_published, normal, normal_as_published, zero, zero_as_published";
-    let cases: [(&[&str], i32, &str); 9] = [
+    let cases: [(&[&str], i32, &str); 11] = [
         (&["--seeds", "0"], 2, "'0' for '--seeds <K>'"),
         (&["--epochs", "0"], 2, "'0' for '--epochs <N>'"),
         (&["--limit", "-3"], 2, "'-3'"),
+        (&["--seed", "18446744073709551615"], 2, "18446744073709551615 is not in"),
+        (&["--epochs", "9223372036854775807"], 2, "9223372036854775807 is not in"),
         (&["--device", "gpu"], 2, "expected auto, cpu, cuda, cuda:N"),
         (&["--cuda", "--device", "cpu"], 2, "cannot be used with"),
         (&["--precision", "f16"], 2, "possible values: f32, bf16, f64"),

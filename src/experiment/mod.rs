@@ -194,23 +194,23 @@ impl Experiment {
     /// States the first rule that is broken, with the key and the value.
     pub fn check(&self) -> Result<()> {
         let Experiment { split, model, training, gradient_check } = self;
-        at_least_one("split.validation_examples", split.validation_examples)?;
+        count("split.validation_examples", split.validation_examples)?;
         if let Some(limit) = split.limit {
-            at_least_one("split.limit", limit)?;
+            count("split.limit", limit)?;
         }
         ensure!(!model.hidden.is_empty(), "model.hidden is empty, expected the width of at least one hidden layer");
         for width in &model.hidden {
-            ensure!((1..=65_536).contains(width), "model.hidden holds {width}, expected widths from 1 to 65536");
+            ensure!((1..=16_384).contains(width), "model.hidden holds {width}, expected widths from 1 to 16384");
         }
         ensure!(training.is_some() || gradient_check.is_some(), "neither [training] nor [gradient_check] is there, expected one of them");
         if let Some(training) = training {
-            at_least_one("training.epochs", training.epochs)?;
-            at_least_one("training.minibatch", training.minibatch)?;
+            count("training.epochs", training.epochs)?;
+            count("training.minibatch", training.minibatch)?;
             let rate = training.learning_rate;
             ensure!(rate.is_finite() && rate > 0.0, "training.learning_rate is {rate}, expected a finite number above 0");
         }
         if let Some(check) = gradient_check {
-            at_least_one("gradient_check.elements", check.elements)?;
+            count("gradient_check.elements", check.elements)?;
             let is_good = !check.multiples.is_empty() && check.multiples.iter().all(|multiple| *multiple >= 1);
             ensure!(is_good, "gradient_check.multiples is {:?}, expected numbers from 1", check.multiples);
             let is_good = !check.powers.is_empty() && check.powers.iter().all(|power| *power <= 9);
@@ -233,8 +233,11 @@ impl Experiment {
     }
 }
 
-fn at_least_one(key: &str, value: i64) -> Result<()> {
-    ensure!(value >= 1, "{key} is {value}, expected at least 1");
+/// Epochs, minibatch sizes and the like end here: far above any use, and far below where arithmetic on them overflows.
+pub const LARGEST_COUNT: i64 = 1_000_000;
+
+fn count(key: &str, value: i64) -> Result<()> {
+    ensure!((1..=LARGEST_COUNT).contains(&value), "{key} is {value}, expected a number from 1 to {LARGEST_COUNT}");
     Ok(())
 }
 
@@ -297,14 +300,15 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_file_key_found_and_expected() {
         let cases = [
-            ("epochs = 2", "epochs = 0", "training.epochs is 0, expected at least 1"),
+            ("epochs = 2", "epochs = 0", "training.epochs is 0, expected a number from 1 to 1000000"),
             ("epochs = 2", "epochs = \"two\"", "epochs"),
-            ("minibatch = 10", "minibatch = -1", "training.minibatch is -1, expected at least 1"),
+            ("minibatch = 10", "minibatch = -1", "training.minibatch is -1, expected a number from 1"),
+            ("minibatch = 10", "minibatch = 9223372036854775807", "training.minibatch is 9223372036854775807"),
             ("learning_rate = 0.1", "learning_rate = -0.1", "training.learning_rate is -0.1, expected a finite number above 0"),
             ("learning_rate = 0.1", "learning_rate = nan", "training.learning_rate is NaN"),
             ("learning_rate = 0.1", "learning_rat = 0.1", "unknown field `learning_rat`"),
             ("hidden = [5]", "hidden = []", "model.hidden is empty"),
-            ("hidden = [5]", "hidden = [0]", "model.hidden holds 0, expected widths from 1 to 65536"),
+            ("hidden = [5]", "hidden = [0]", "model.hidden holds 0, expected widths from 1 to 16384"),
             ("validation = \"last\"", "validation = \"first\"", "unknown variant `first`, expected `last` or `random`"),
             ("validation_examples = 100", "validation_examples = 0", "split.validation_examples is 0"),
             ("initialization = \"glorot\"", "initialization = \"xavier\"", "`xavier`"),

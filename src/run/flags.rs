@@ -2,9 +2,10 @@
 
 use crate::data::mnist::Location;
 use crate::device;
-use crate::experiment::{Experiment, Precision};
+use crate::experiment::{Experiment, LARGEST_COUNT, Precision};
 use anyhow::{Result, bail};
 use clap::Parser;
+use std::ops::Range;
 use std::path::PathBuf;
 
 #[derive(Clone, Debug, Parser)]
@@ -20,13 +21,13 @@ pub(super) struct Flags {
     #[arg(long, value_name = "PATH")]
     data: Option<Location>,
     /// The first seed
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=1 << 53))]
     pub seed: u64,
     /// Seeds to train with: N, N + 1, ...
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub seeds: u32,
     /// Epochs instead of the experiment's
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=LARGEST_COUNT))]
     epochs: Option<i64>,
     /// Train on the first N examples only
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
@@ -58,6 +59,11 @@ impl Flags {
     pub fn device(&self) -> device::Choice {
         let automatic = if self.cuda { device::Choice::Cuda(0) } else { device::Choice::Auto };
         self.device.unwrap_or(automatic)
+    }
+
+    /// The seeds to train with.
+    pub fn all_seeds(&self) -> Range<u64> {
+        self.seed..self.seed + u64::from(self.seeds)
     }
 
     pub fn data(&self) -> Location {

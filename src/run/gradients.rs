@@ -28,7 +28,6 @@ struct Found {
 /// nobody's gradient. Where the differenced loss is the one that the backward pass differentiates, the two errors of a central
 /// difference stand beside the first seed's curve, and its least error is marked.
 pub(super) fn check(run: &Run, digits: &Mnist) -> Result<Vec<Point>> {
-    let seeds = run.flags.seed..run.flags.seed + u64::from(run.flags.seeds);
     let (data, device) = (&digits.source.name, device::describe(run.device));
     let mut points = Vec::new();
     for (variant, experiment) in run.experiments() {
@@ -48,7 +47,7 @@ pub(super) fn check(run: &Run, digits: &Mnist) -> Result<Vec<Point>> {
             };
             points.extend([("n", n), ("epsilon", 1.0 / n)].map(point));
         };
-        for seed in seeds.clone() {
+        for seed in run.flags.all_seeds() {
             let found = check_one(experiment, &splits.train, seed)?;
             for (n, difference) in &found.differences {
                 add(&format!("{SEED}{seed}"), Origin::Reproduced, *n, *difference);

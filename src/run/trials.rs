@@ -86,7 +86,7 @@ impl Trial {
 
 /// See [`Run::train`].
 pub(super) fn train(run: &Run, digits: &Mnist) -> Result<Trained> {
-    let seeds = run.flags.seed..run.flags.seed + u64::from(run.flags.seeds);
+    let seeds = run.flags.all_seeds();
     let plan: Vec<(&Variant, u64)> = seeds.flat_map(|seed| run.variants.iter().map(move |variant| (variant, seed))).collect();
 
     // On the CPU one thread a trial uses the cores better than all threads on one: minibatches are small.

@@ -8,7 +8,7 @@ use crate::loss::cross_entropies;
 use crate::model::Model;
 use crate::optim::Sgd;
 use crate::seed::{Purpose, draw};
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail};
 use tch::{Device, Kind, Tensor};
 
 /// What training tells while it runs.
@@ -55,7 +55,7 @@ pub fn fit(model: &dyn Model, splits: &Splits, training: &Training, seed: u64, t
     Ok(history)
 }
 
-/// The order in which an epoch takes the training examples, int64 [n].
+/// The order in which an epoch takes the training examples, int64 `[n]`.
 fn order(order: Order, train: &Inputs, seed: u64, epoch: i64) -> Tensor {
     let options = (Kind::Int64, Device::Cpu);
     let index = match order {
@@ -75,11 +75,9 @@ fn ensure_finite(logits: &[Tensor], labels: &Tensor, epoch: i64, training: &Trai
     let example = losses.iter().position(|loss| !loss.is_finite()).unwrap_or(0);
     let minibatch = example as i64 / training.minibatch + 1;
     let total = (labels.size()[0] + training.minibatch - 1) / training.minibatch;
-    ensure!(
-        false,
+    bail!(
         "the loss is {} in epoch {epoch}, minibatch {minibatch} of {total}, at learning rate {}: training diverged; try a smaller training.learning_rate",
         losses[example],
         training.learning_rate
-    );
-    Ok(())
+    )
 }
