@@ -12,8 +12,8 @@ fn main() -> Result<()> {
         None => {
             let digits = run.mnist()?;
             let mut points = run.check_gradients(&digits)?;
-            points.extend(run.published(&digits, 5, "main", "as_published_n")?);
-            points.extend(run.published(&digits, 6, "main", "as_published_epsilon")?);
+            points.extend(run.reported(5)?.over(&points, "main", "as_published_n")?);
+            points.extend(run.reported(6)?.over(&points, "main", "as_published_epsilon")?);
             points
         }
     };

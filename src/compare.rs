@@ -6,7 +6,7 @@
 //! for theirs too. To this comes half a unit of the reported value's last digit. Where every seed gives the same value the rule asks
 //! for equality to that digit.
 
-use crate::points::{Origin, Point};
+use crate::points::{Origin, Point, REPORT_DATA};
 use crate::reported::Number;
 use crate::table;
 use comfy_table::{CellAlignment, Table};
@@ -97,13 +97,16 @@ pub fn last_points(points: &[Point]) -> Vec<Comparison> {
     comparisons
 }
 
-/// For every number that the report prints in `number` and we have in the accuracy panel of `variant`: our last epoch beside it.
-/// Nothing where our data are not the report's.
+/// For every accuracy that the report prints in `number`: ours in the accuracy panel of `variant` after as many epochs. Nothing where
+/// our data or our last epoch are not the report's.
 pub fn with_number(points: &[Point], variant: &str, number: &Number) -> Vec<Comparison> {
     let printed = [("train", number.train), ("validation", number.validation), ("test", number.test)];
     let compared = |(split, reported): (&str, Option<f64>)| {
         let is_curve = |point: &&Point| point.panel == format!("{variant}_accuracy") && point.series == split;
-        let ours = points.iter().filter(is_curve).rfind(|point| point.origin == Origin::Reproduced && point.data == "MNIST")?;
+        let ours = points.iter().filter(is_curve).rfind(|point| point.origin == Origin::Reproduced && point.data == REPORT_DATA)?;
+        if number.epochs.is_some_and(|epochs| ours.x != epochs as f64) {
+            return None;
+        }
         let parameters = number.parameters.map_or(String::new(), |count| format!(" ({count} parameters)"));
         Some(Comparison {
             what: format!("{}{parameters}, {split}", variant.replace('_', " ")),
@@ -152,6 +155,29 @@ mod tests {
 
     fn comparison(reproduced: f64, deviation: Option<f64>, seeds: u32) -> Comparison {
         Comparison { what: String::new(), reported: 0.97, resolution: 5e-5, reproduced, deviation, seeds }
+    }
+
+    #[test]
+    fn a_printed_number_is_compared_only_after_its_epochs_on_its_data() {
+        let number = |epochs| Number { place: String::new(), parameters: None, epochs, train: None, validation: None, test: Some(0.97) };
+        let point = |x: f64, data: &str| Point {
+            panel: "best_accuracy".to_owned(),
+            series: "test".to_owned(),
+            origin: Origin::Reproduced,
+            x,
+            y: 0.9,
+            deviation: None,
+            resolution: None,
+            seeds: Some(1),
+            data: data.to_owned(),
+            device: String::new(),
+        };
+        let compared = |points: &[Point], epochs| with_number(points, "best", &number(epochs)).len();
+        assert_eq!(compared(&[point(59.0, "MNIST"), point(60.0, "MNIST")], Some(60)), 1);
+        assert_eq!(compared(&[point(59.0, "MNIST")], Some(60)), 0, "a shortened run");
+        assert_eq!(compared(&[point(60.0, "MNIST"), point(61.0, "MNIST")], Some(60)), 0, "a longer one");
+        assert_eq!(compared(&[point(60.0, "MNIST, first 100 training examples")], Some(60)), 0);
+        assert_eq!(compared(&[point(7.0, "MNIST")], None), 1, "where the report names no epoch");
     }
 
     #[test]

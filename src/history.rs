@@ -73,11 +73,6 @@ impl History {
         self.records.iter().find(wanted).map(|record| record.value)
     }
 
-    /// The same after the last epoch.
-    pub fn last(&self, split: Split, metric: Metric) -> Option<f64> {
-        self.get(self.epochs(), split, metric)
-    }
-
     /// CSV with the columns epoch, split, metric, value; values in the shortest form that reads back as the same number.
     pub fn to_csv(&self) -> Result<Vec<u8>> {
         let mut writer = csv::Writer::from_writer(Vec::new());
@@ -113,8 +108,8 @@ mod tests {
         let path = folder.path().join("history.csv");
         std::fs::write(&path, history.to_csv()?)?;
         assert_eq!(History::read(&path)?, history);
-        assert_eq!(history.last(Split::Test, Metric::Accuracy), Some(0.1135));
-        assert_eq!(history.last(Split::Train, Metric::Loss), None, "not measured after the last epoch");
+        assert_eq!(history.get(2, Split::Test, Metric::Accuracy), Some(0.1135));
+        assert_eq!(history.get(2, Split::Train, Metric::Loss), None, "not measured after that epoch");
         Ok(())
     }
 }

@@ -19,6 +19,9 @@ pub enum Origin {
     Guide,
 }
 
+/// What [`Point::data`] is where the data are the report's, whole: only then is there anything to compare.
+pub const REPORT_DATA: &str = "MNIST";
+
 /// One point of one curve. `y` is a mean over `seeds` runs, `deviation` their standard deviation (n - 1 in the denominator).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {

@@ -1,6 +1,6 @@
 //! The report's numbers and published curves. Nothing that trains may import this.
 
-use crate::points::{Origin, Point};
+use crate::points::{Origin, Point, REPORT_DATA};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -21,6 +21,8 @@ pub struct Number {
     #[serde(rename = "where")]
     pub place: String,
     pub parameters: Option<i64>,
+    /// After how many epochs, where the report says so.
+    pub epochs: Option<i64>,
     pub train: Option<f64>,
     pub validation: Option<f64>,
     pub test: Option<f64>,
@@ -70,11 +72,14 @@ impl Figure {
         Ok(Figure { name, rows, reading_error })
     }
 
-    /// The published curves of `panel` as points of panel `to`. Series are renamed to this crate's words (`valid` is `validation`).
+    /// The published curves of `panel` to lay over `ours`, in the panel `to`; none where our data are not the report's, whole. Series are renamed to this crate's words (`valid` is `validation`).
     ///
     /// # Errors
     /// If the figure has no such panel.
-    pub fn panel(&self, panel: &str, to: &str) -> Result<Vec<Point>> {
+    pub fn over(&self, ours: &[Point], panel: &str, to: &str) -> Result<Vec<Point>> {
+        if ours.iter().any(|point| point.data != REPORT_DATA) {
+            return Ok(Vec::new());
+        }
         let error = *self.reading_error.get(panel).with_context(|| format!("the published {} has no panel `{panel}`", self.name))?;
         let point = |row: &Row| Point {
             panel: to.to_owned(),
@@ -85,7 +90,7 @@ impl Figure {
             deviation: None,
             resolution: Some(error),
             seeds: Some(1),
-            data: "MNIST".to_owned(),
+            data: REPORT_DATA.to_owned(),
             device: String::new(),
         };
         Ok(self.rows.iter().filter(|row| row.panel == panel).map(point).collect())

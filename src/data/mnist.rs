@@ -296,7 +296,7 @@ fn check(idx: &Idx, expected: &str) -> Result<()> {
 /// Makes the data set of the four files, in the order of [`files`].
 fn assemble(read: Vec<(PathBuf, Idx)>, name: String) -> Result<Mnist> {
     let checksum = sha256(read.iter().map(|(_, idx)| idx.checksum.as_bytes()));
-    let source = Source { name, checksum, is_embedded: false };
+    let source = Source { name, checksum };
     let [train_images, train_labels, test_images, test_labels] =
         <[_; 4]>::try_from(read).map_err(|read| anyhow::anyhow!("found {} files, expected 4", read.len()))?;
     Ok(Mnist { train: examples(&train_images, &train_labels)?, test: examples(&test_images, &test_labels)?, source })
@@ -333,7 +333,7 @@ fn embedded_digits() -> Result<Mnist> {
     let checksums =
         [&train.images, &train.labels, &test.images, &test.labels].into_iter().map(checksum).collect::<Result<Vec<String>>>()?;
     let checksum = sha256(checksums.iter().map(String::as_bytes));
-    Ok(Mnist { train, test, source: Source { name: "embedded digits, not MNIST".to_owned(), checksum, is_embedded: true } })
+    Ok(Mnist { train, test, source: Source { name: "embedded digits, not MNIST".to_owned(), checksum } })
 }
 
 #[cfg(test)]
@@ -429,7 +429,6 @@ mod tests {
         assert_eq!((mnist.train.len(), mnist.test.len()), (TRAIN as i64, TEST as i64));
         assert_eq!(mnist.test.labels.int64_value(&[7]), 7);
         assert_eq!(mnist.train.images.int64_value(&[1, 0, 2, 3]), (784 + 2 * 28 + 3) % 251);
-        assert!(!mnist.source.is_embedded);
         let checksums: Vec<String> = small().1.into_iter().map(|file| file.checksum).collect();
         assert_eq!(mnist.source.checksum, sha256([checksums.concat().as_bytes()]));
     }
@@ -482,7 +481,6 @@ mod tests {
         let (mnist, remark) = search(Path::new("nowhere"), None, &[]).named_quietly(folder.path()).expect("a well-formed data set");
         let folder_name = folder.path().file_name().and_then(|name| name.to_str()).expect("a name");
         assert_eq!(mnist.source.name, format!("data set in {folder_name}, not MNIST"));
-        assert!(!mnist.source.is_embedded);
         assert_contains(&remark.expect("a remark"), &["not MNIST's: train-images-idx3-ubyte; the others are"]);
     }
 
@@ -586,7 +584,7 @@ mod tests {
         let started = Instant::now();
         let mnist = search.load(&Location::Search).expect("the embedded digits need nothing");
         assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
-        assert_eq!((mnist.source.name.as_str(), mnist.source.is_embedded), ("embedded digits, not MNIST", true));
+        assert_eq!(mnist.source.name, "embedded digits, not MNIST");
         assert_eq!((mnist.train.len(), mnist.test.len()), (60_000, 10_000));
         assert_eq!(mnist.source.checksum.len(), 64);
         assert!(!root.path().join("data").exists(), "nothing is written");

@@ -46,8 +46,6 @@ pub struct Source {
     pub name: String,
     /// SHA-256 in hexadecimal digits, of the checksums of the uncompressed files in their order.
     pub checksum: String,
-    /// Whether it was drawn here because the real data set was not there or not asked for.
-    pub is_embedded: bool,
 }
 
 /// SHA-256 of the parts one after the other, in hexadecimal digits.

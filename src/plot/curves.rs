@@ -2,7 +2,7 @@
 
 use super::style::{FAINT, INK, OVERSAMPLING, colour, darker, load_font, scaled};
 use crate::history::Metric;
-use crate::points::{Origin, Point};
+use crate::points::{Origin, Point, REPORT_DATA};
 use anyhow::{Context, Result, anyhow};
 use image::{RgbImage, imageops};
 use plotters::coord::Shift;
@@ -111,7 +111,7 @@ fn paint_header(area: &Area, figure: &Figure, points: &[Point], series: &[&str])
     let ours = points.iter().find(|point| point.origin == Origin::Reproduced);
     let has_reported = points.iter().any(|point| point.origin == Origin::Reported);
     let data = ours.map_or("", |point| point.data.as_str());
-    let title = if data.starts_with("MNIST") { figure.title.clone() } else { format!("{} ({data})", figure.title) };
+    let title = if data.starts_with(REPORT_DATA) { figure.title.clone() } else { format!("{} ({data})", figure.title) };
     let (left, line) = (scaled(20) as i32, |y: u32| scaled(y) as i32);
     area.draw(&Text::new(title, (left, line(12)), bold))?;
     let seeds = ours.and_then(|point| point.seeds).unwrap_or(1);

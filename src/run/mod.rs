@@ -103,14 +103,6 @@ impl Run {
         Ok(reported::Figure::read(&self.root.join("experiments"), number)?)
     }
 
-    /// The published curves of `panel` of figure `number` as points of panel `to`; none where the data are not the report's.
-    pub fn published(&self, digits: &Mnist, number: u32, panel: &str, to: &str) -> Result<Vec<Point>> {
-        if digits.source.name != "MNIST" {
-            return Ok(Vec::new());
-        }
-        Ok(self.reported(number)?.panel(panel, to)?)
-    }
-
     /// With `--redraw`, the points of the figure's CSV.
     pub fn redraw(&self) -> Result<Option<Vec<Point>>> {
         if !self.flags.redraw {

@@ -11,7 +11,7 @@ use crate::experiment::Experiment;
 use crate::files::write_whole;
 use crate::history::{History, Metric, Split};
 use crate::model::Mlp;
-use crate::points::{Point, mean_over_seeds};
+use crate::points::{Point, REPORT_DATA, mean_over_seeds};
 use crate::reported;
 use crate::seed::{Purpose, draw};
 use crate::train::{Progress, fit, side_by_side};
@@ -60,9 +60,7 @@ impl Trained {
     /// [`Trained::curves`], and over them the published ones of `panel`, where the data are those of the report.
     pub fn with_reported(&self, variant: &str, metric: Metric, figure: &reported::Figure, panel: &str) -> Result<Vec<Point>> {
         let mut points = self.curves(variant, metric);
-        if self.data == "MNIST" {
-            points.extend(figure.panel(panel, &format!("{variant}_{}", metric.name()))?);
-        }
+        points.extend(figure.over(&points, panel, &format!("{variant}_{}", metric.name()))?);
         Ok(points)
     }
 }
@@ -100,7 +98,7 @@ pub(super) fn train(run: &Run, digits: &Mnist) -> Result<Trained> {
     for (Variant { name, experiment, is_as_in_file }, seed) in plan {
         let provenance = Provenance::new(run, experiment, name, seed, &digits.source, &device, threads);
         // What flags changed, or other data, has a folder of its own: trying something out loses no finished run.
-        let is_default = *is_as_in_file && digits.source.name == "MNIST";
+        let is_default = *is_as_in_file && digits.source.name == REPORT_DATA;
         let suffix = if is_default { String::new() } else { format!("-{}", &provenance.trial[..8]) };
         let folder = run.flags.runs.join(run.name).join(format!("{name}-seed{seed}{suffix}"));
         let finished = if run.flags.fresh { None } else { finished(&run.flags.runs, &folder, &provenance) };
