@@ -3,8 +3,9 @@
 Started once for each kind of work; then every line on standard input asks for one round, and its seconds are printed. Data and
 network are made before the first round.
 
-tight      tensors in memory, slices of one shuffled copy, nn.Sequential, cross_entropy, optim.SGD
-idiomatic  a torchvision-style data set of images, ToTensor, a shuffling DataLoader, nn.Sequential, optim.SGD
+tight          tensors in memory, slices of one shuffled copy, nn.Sequential, cross_entropy, optim.SGD
+channels_last  the same with images and network in that memory format
+idiomatic      a torchvision-style data set of images, ToTensor, a shuffling DataLoader, nn.Sequential, optim.SGD
 """
 
 import argparse
@@ -19,6 +20,7 @@ from torch import nn
 from torch.nn import functional as F
 
 EVALUATION_MINIBATCH = 1000
+STEP_EXAMPLES = 20_480
 TABLE_2 = [[512, 512], [256, 256], [512, 256], [64, 64], [32, 32]]
 
 
@@ -32,14 +34,23 @@ def read_idx(folder, name):
     sys.exit(f"{folder} holds no {name}")
 
 
-def mnist(folder):
-    """Train, validation and test as (uint8 images, labels)."""
+def mnist(folder, train):
+    """Train, validation and test as (uint8 images, labels); the first so many of the training file are for training."""
     images, labels = read_idx(folder, "train-images-idx3-ubyte"), read_idx(folder, "train-labels-idx1-ubyte").long()
     test = read_idx(folder, "t10k-images-idx3-ubyte"), read_idx(folder, "t10k-labels-idx1-ubyte").long()
-    return [(images[:50_000], labels[:50_000]), (images[50_000:], labels[50_000:]), test]
+    return [(images[:train], labels[:train]), (images[train:], labels[train:]), test]
 
 
-def network(hidden):
+def cnn():
+    layers, channels = [], 1
+    for filters in (18, 36, 72):
+        layers += [nn.Conv2d(channels, filters, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        channels = filters
+    layers += [nn.Conv2d(72, 72, 3, padding=1), nn.ReLU(), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Linear(72 * 3 * 3, 750), nn.ReLU(), nn.Linear(750, 10))
+
+
+def mlp(hidden):
     layers, width = [nn.Flatten()], 784
     for next_width in hidden:
         layers += [nn.Linear(width, next_width), nn.ReLU()]
@@ -54,14 +65,23 @@ def network(hidden):
 
 class Tight:
     def __init__(self, arguments):
-        self.splits = [(images.float().div(255).unsqueeze(1), labels) for images, labels in mnist(arguments.data)]
-        self.bf16 = arguments.precision == "bf16"
-        self.minibatch = arguments.minibatch
+        self.prepare(arguments)
+        splits = mnist(arguments.data, arguments.train)
+        self.splits = [(self.in_format(images.float().div(255).unsqueeze(1)), labels) for images, labels in splits]
         self.reset(arguments.hidden)
 
+    def prepare(self, arguments):
+        self.bf16 = arguments.precision == "bf16"
+        self.minibatch, self.momentum = arguments.minibatch, arguments.momentum
+        is_channels_last = arguments.style == "channels_last"
+        self.format = torch.channels_last if is_channels_last else torch.contiguous_format
+
+    def in_format(self, value):
+        return value.to(memory_format=self.format)
+
     def reset(self, hidden):
-        self.model = network(hidden)
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01)
+        self.model = self.in_format(mlp(hidden) if hidden else cnn())
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01, momentum=self.momentum)
 
     def train_minibatch(self, images, labels):
         self.optimizer.zero_grad()
@@ -70,9 +90,9 @@ class Tight:
         loss.backward()
         self.optimizer.step()
 
-    def step(self, steps=200):
+    def step(self):
         images, labels = self.splits[0]
-        for start in range(0, steps * self.minibatch, self.minibatch):
+        for start in range(0, STEP_EXAMPLES // self.minibatch * self.minibatch, self.minibatch):
             self.train_minibatch(images[start : start + self.minibatch], labels[start : start + self.minibatch])
 
     def sweep(self, epochs=6):
@@ -122,8 +142,8 @@ class Idiomatic(Tight):
             def __getitem__(self, index):
                 return self.transform(Image.fromarray(self.images[index].numpy(), mode="L")), int(self.labels[index])
 
-        train, validation, test = (Digits(*split) for split in mnist(arguments.data))
-        self.bf16 = False
+        train, validation, test = (Digits(*split) for split in mnist(arguments.data, arguments.train))
+        self.prepare(arguments)
         self.train_loader = DataLoader(train, batch_size=arguments.minibatch, shuffle=True)
         self.loaders = [DataLoader(digits, batch_size=EVALUATION_MINIBATCH) for digits in (train, validation, test)]
         self.reset(arguments.hidden)
@@ -146,17 +166,19 @@ class Idiomatic(Tight):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("style", choices=["tight", "idiomatic"])
+    parser.add_argument("style", choices=["tight", "channels_last", "idiomatic"])
     parser.add_argument("work", choices=["step", "epoch", "sweep", "whole"])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--hidden", type=lambda text: [int(width) for width in text.split(",")], default=[512, 512])
-    parser.add_argument("--minibatch", type=int, default=100)
+    parser.add_argument("--hidden", type=lambda text: [int(width) for width in text.split(",")], help="an MLP, else the CNN")
+    parser.add_argument("--minibatch", type=int, required=True)
+    parser.add_argument("--momentum", type=float, default=0.0)
+    parser.add_argument("--train", type=int, required=True, help="training examples; the rest of the file is for validation")
     parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--threads", type=int, required=True)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(1)
-    peer = {"tight": Tight, "idiomatic": Idiomatic}[arguments.style](arguments)
+    peer = (Idiomatic if arguments.style == "idiomatic" else Tight)(arguments)
     print("ready", flush=True)
     for _ in sys.stdin:
         start = time.perf_counter()

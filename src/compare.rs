@@ -111,7 +111,7 @@ pub fn with_number(points: &[Point], variant: &str, number: &Number) -> Vec<Comp
         Some(Comparison {
             what: format!("{}{parameters}, {split}", variant.replace('_', " ")),
             reported: reported?,
-            resolution: PRINTED_RESOLUTION,
+            resolution: number.resolution.unwrap_or(PRINTED_RESOLUTION),
             reproduced: ours.y,
             deviation: ours.deviation,
             seeds: ours.seeds.unwrap_or(1),
@@ -159,7 +159,15 @@ mod tests {
 
     #[test]
     fn a_printed_number_is_compared_only_after_its_epochs_on_its_data() {
-        let number = |epochs| Number { place: String::new(), parameters: None, epochs, train: None, validation: None, test: Some(0.97) };
+        let number = |epochs| Number {
+            place: String::new(),
+            parameters: None,
+            epochs,
+            train: None,
+            validation: None,
+            test: Some(0.97),
+            resolution: None,
+        };
         let point = |x: f64, data: &str| Point {
             panel: "best_accuracy".to_owned(),
             series: "test".to_owned(),

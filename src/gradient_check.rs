@@ -27,7 +27,7 @@ pub type Loss = fn(&Tensor, &Tensor) -> Tensor;
 /// Compares the gradients of `model` with central differences of the mean cross-entropy on the first `elements` elements of every
 /// parameter. Meant for networks in double precision.
 pub fn check(model: &dyn Model, images: &Tensor, labels: &Tensor, epsilon: f64, elements: i64) -> Vec<Agreement> {
-    let (_, gradients) = model.gradients(images, labels, 1.0);
+    let (_, gradients) = model.gradients(images, labels, Mode::Eval, 1.0);
     let compare = |(parameter, gradient): (&Parameter, &Tensor)| {
         let elements = elements.min(gradient.numel() as i64);
         let own = gradient.flatten(0, -1).narrow(0, 0, elements).to_kind(Kind::Double);
@@ -49,9 +49,8 @@ pub fn central_differences(
     epsilon: f64,
     elements: i64,
 ) -> Tensor {
-    let flat = parameter.tensor.view(-1);
     let difference = |index| {
-        let mut element = flat.get(index);
+        let mut element = element(&parameter.tensor, index);
         let value = element.double_value(&[]);
         let mut loss_at = |value: f64| {
             let _ = element.fill_(value);
@@ -62,6 +61,17 @@ pub fn central_differences(
         (above - below) / (2.0 * epsilon)
     };
     Tensor::from_slice(&(0..elements).map(difference).collect::<Vec<f64>>())
+}
+
+/// A view of the `index`-th element in the order of the dimensions, whatever the order in memory.
+fn element(tensor: &Tensor, index: i64) -> Tensor {
+    let mut view = tensor.shallow_clone();
+    let mut rest = index;
+    for length in tensor.size().into_iter().rev() {
+        view = view.select(-1, rest % length);
+        rest /= length;
+    }
+    view
 }
 
 /// For each N, the largest absolute difference between `own` and the central differences of `loss` with epsilon = 1/N, over the first

@@ -8,6 +8,7 @@
 pub mod files;
 pub mod seed;
 pub mod experiment;
+pub mod architecture;
 pub mod history;
 pub mod points;
 pub mod reported;

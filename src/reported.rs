@@ -10,8 +10,15 @@ use std::path::Path;
 #[derive(Debug, Deserialize)]
 pub struct Reported {
     pub number: Vec<Number>,
+    epochs_from_zero: EpochsFromZero,
     /// Figure, panel, largest error of a digitised point.
     pub reading_error: BTreeMap<String, BTreeMap<String, f64>>,
+}
+
+/// The figures whose first epoch is called 0.
+#[derive(Debug, Deserialize)]
+struct EpochsFromZero {
+    figures: Vec<u32>,
 }
 
 /// Numbers printed in one place. Accuracies are fractions.
@@ -26,6 +33,8 @@ pub struct Number {
     pub train: Option<f64>,
     pub validation: Option<f64>,
     pub test: Option<f64>,
+    /// Half a unit of the last digit printed, where that is not the fourth.
+    pub resolution: Option<f64>,
 }
 
 /// A point of a published curve, as digitised.
@@ -61,15 +70,25 @@ impl Reported {
 }
 
 impl Figure {
-    /// Reads `<experiments>/reported/fig<number>.csv`.
+    /// Reads `<experiments>/reported/fig<number>.csv`. Epochs are counted from 1, as everywhere in this crate. Where a published panel
+    /// shows losses and accuracies together, its series `train_loss` becomes the series `train` of the panel `main_loss`.
     pub fn read(experiments: &Path, number: u32) -> Result<Figure> {
         let name = format!("fig{number}");
         let path = experiments.join("reported").join(format!("{name}.csv"));
         let mut reader = csv::Reader::from_path(&path).with_context(|| format!("cannot read the published curves {}", path.display()))?;
         let rows = reader.deserialize().collect::<Result<Vec<Row>, _>>().with_context(|| format!("in {}", path.display()))?;
-        let reading_error = Reported::read(experiments)?.reading_error.remove(&name);
+        let mut reported = Reported::read(experiments)?;
+        let shift = f64::from(u8::from(reported.epochs_from_zero.figures.contains(&number)));
+        let in_our_terms = |row: Row| {
+            let (panel, series) = match row.series.rsplit_once('_') {
+                Some((split, metric @ ("loss" | "accuracy"))) => (format!("{}_{metric}", row.panel), split.to_owned()),
+                _ => (row.panel, row.series),
+            };
+            Row { panel, series, x: row.x + shift, y: row.y }
+        };
+        let reading_error = reported.reading_error.remove(&name);
         let reading_error = reading_error.with_context(|| format!("reported.toml has no [reading_error.{name}]"))?;
-        Ok(Figure { name, rows, reading_error })
+        Ok(Figure { name, rows: rows.into_iter().map(in_our_terms).collect(), reading_error })
     }
 
     /// The published curves of `panel` to lay over `ours`, in the panel `to`; none where our data are not the report's, whole. Series are renamed to this crate's words (`valid` is `validation`).
@@ -103,5 +122,40 @@ fn series(name: &str) -> &str {
         "valid" => "validation",
         "max_difference" => "report",
         name => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn experiments() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments")
+    }
+
+    #[test]
+    fn published_curves_come_in_this_crates_terms() -> Result<()> {
+        let ours = [];
+        let first = |number, panel: &str, series: &str| {
+            let points = Figure::read(&experiments(), number)?.over(&ours, panel, "to")?;
+            let point = points.iter().find(|point| point.series == series).context("the series")?;
+            assert_eq!(point.panel, "to");
+            anyhow::Ok((point.x, point.y))
+        };
+        assert_eq!(first(3, "main", "validation")?.0, 1.0, "counted from 1 in the report");
+        assert_eq!(first(9, "main", "train")?, (1.0, 0.80120), "counted from 0 in the report");
+        assert_eq!(first(10, "main_loss", "validation")?, (1.0, 2.28974));
+        assert_eq!(first(10, "main_accuracy", "train")?, (1.0, 0.11985));
+        assert!(Figure::read(&experiments(), 10)?.over(&ours, "main", "to").is_err(), "losses and accuracies are apart");
+        Ok(())
+    }
+
+    #[test]
+    fn printed_numbers_have_their_resolution() -> Result<()> {
+        let reported = Reported::read(&experiments())?;
+        let small = reported.number("Section 2.d, small CNN")?;
+        assert_eq!((small.parameters, small.test, small.resolution), (Some(2_066), Some(0.971), Some(5e-4)));
+        assert!(reported.number("Section 9").is_err());
+        Ok(())
     }
 }

@@ -1,8 +1,9 @@
 //! Random streams: one purpose, one stream.
 //!
-//! Every random choice is drawn on the CPU by libtorch's generator, seeded anew from (seed, purpose, position). So a draw depends on
-//! nothing drawn before it: not on the device, not on the number of threads, not on what another trial draws at the same time, and
-//! epoch 7's order can be had without epochs 1 to 6.
+//! Every random choice is drawn by libtorch's generator, seeded anew from (seed, purpose, position). So a draw depends on nothing drawn
+//! before it: not on the number of threads, not on what another trial draws at the same time, and epoch 7's order can be had without
+//! epochs 1 to 6. Everything is drawn on the CPU, and so is the same for every device, but for dropped units: these are drawn where the
+//! network is, since they are as many as its values.
 
 use std::sync::Mutex;
 
@@ -17,7 +18,7 @@ pub enum Purpose {
     Shuffle = 3,
     /// Random changes of training images; position: the minibatch.
     Augmentation = 4,
-    /// Dropped units; position: the minibatch.
+    /// Dropped units; position: 256 times the minibatch, plus the layer.
     Dropout = 5,
     /// Hyperparameters of a random search; position: the trial.
     Search = 6,

@@ -2,7 +2,7 @@
 
 use reproduction::data::embedded;
 use reproduction::data::splits::Splits;
-use reproduction::experiment::{Initialization, Order, Split, Training, Validation};
+use reproduction::experiment::{Initialization, MomentumForm, Order, Split, Training, Validation};
 use reproduction::history::{History, Metric, Split as Part};
 use reproduction::layers::Mode;
 use reproduction::loss::cross_entropy;
@@ -22,7 +22,8 @@ fn network() -> Mlp {
 }
 
 fn training(epochs: i64, learning_rate: f64, order: Order) -> Training {
-    Training { epochs, minibatch: 100, learning_rate, order }
+    let (momentum, weight_decay, momentum_form) = (0.0, 0.0, MomentumForm::RateOutside);
+    Training { epochs, minibatch: 100, learning_rate, momentum, weight_decay, momentum_form, order }
 }
 
 fn train(training: &Training, seed: u64) -> (Mlp, History) {
@@ -39,7 +40,7 @@ fn an_epoch_is_gradient_descent_over_every_minibatch() {
     for _ in 0..2 {
         // The last minibatch has fifty examples; its loss is a mean over these.
         for (start, length) in [(0, 100), (100, 100), (200, 50)] {
-            let logits = by_hand.logits(&splits.train.images.narrow(0, start, length), Mode::Train);
+            let logits = by_hand.logits(&splits.train.images.narrow(0, start, length), Mode::Eval);
             let loss = cross_entropy(&logits, &splits.train.labels.narrow(0, start, length));
             let gradients = Tensor::run_backward(&[loss], &parameters, false, false);
             tch::no_grad(|| {

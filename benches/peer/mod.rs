@@ -2,12 +2,19 @@
 
 use anyhow::{Context, Result, ensure};
 use reproduction::data::Examples;
-use reproduction::data::mnist::Mnist;
+use reproduction::data::mnist::{CLASSES, Mnist};
+use reproduction::data::splits::Splits;
+use reproduction::experiment::{Experiment, Training};
+use reproduction::layers::Mode;
+use reproduction::model::{self, Model};
+use reproduction::optim::Sgd;
+use reproduction::train::{fit, side_by_side};
 use std::fmt;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use tch::{Kind, Tensor};
+use std::time::Instant;
+use tch::{Device, Kind, Tensor};
 
 /// PyTorch, doing one kind of work a round at a time.
 pub struct Peer {
@@ -15,20 +22,34 @@ pub struct Peer {
     output: BufReader<ChildStdout>,
 }
 
-impl Peer {
-    /// Starts benches/peer.py and waits until its data and network are ready.
-    pub fn start(root: &Path, style: &str, work: &str, data: &Path, hidden: &[i64], threads: i32) -> Result<Peer> {
-        let packages = python_packages(root)?;
-        let widths: Vec<String> = hidden.iter().map(i64::to_string).collect();
-        let mut process = Command::new("python3")
-            .env("PYTHONPATH", packages)
-            .arg(root.join("benches/peer.py"))
-            .args([style, work, "--hidden", &widths.join(","), "--threads", &threads.to_string(), "--data"])
-            .arg(data)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot start python3")?;
+/// What every peer of a benchmark works with: this machine's threads, and the data as raw IDX files.
+pub struct Bench {
+    root: PathBuf,
+    files: tempfile::TempDir,
+    train: i64,
+    threads: i32,
+}
+
+impl Bench {
+    pub fn new(root: &Path, digits: &Mnist, threads: i32) -> Result<Bench> {
+        Ok(Bench { root: root.to_owned(), files: write_idx(digits)?, train: digits.train.len(), threads })
+    }
+
+    /// Starts benches/peer.py on the network, split, minibatch and momentum of `experiment`, and waits until it is ready.
+    pub fn peer(&self, style: &str, work: &str, experiment: &Experiment) -> Result<Peer> {
+        let Bench { root, files, train, threads } = self;
+        let Training { minibatch, momentum, .. } = experiment.training()?;
+        let train = train - experiment.split()?.validation_examples;
+        let mut process = Command::new("python3");
+        process.env("PYTHONPATH", python_packages(root)?).arg(root.join("benches/peer.py")).args([style, work]);
+        process.args(["--threads", &threads.to_string(), "--train", &train.to_string()]);
+        process.args(["--minibatch", &minibatch.to_string(), "--momentum", &momentum.to_string()]);
+        if !experiment.model.hidden.is_empty() {
+            let widths: Vec<String> = experiment.model.hidden.iter().map(i64::to_string).collect();
+            process.args(["--hidden", &widths.join(",")]);
+        }
+        process.arg("--data").arg(files.path());
+        let mut process = process.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot start python3")?;
         let output = BufReader::new(process.stdout.take().context("the peer's output")?);
         let mut peer = Peer { process, output };
         let ready = peer.line()?;
@@ -36,6 +57,15 @@ impl Peer {
         Ok(peer)
     }
 
+    /// Which PyTorch the peers run.
+    pub fn version(&self) -> Result<String> {
+        let program = "import torch; print('PyTorch', torch.__version__)";
+        let output = Command::new("python3").env("PYTHONPATH", python_packages(&self.root)?).args(["-c", program]).output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+}
+
+impl Peer {
     /// One round; its seconds.
     pub fn round(&mut self) -> Result<f64> {
         writeln!(self.process.stdin.as_ref().context("the peer's input")?)?;
@@ -75,11 +105,44 @@ fn python_packages(root: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Which PyTorch the peers run.
-pub fn version(root: &Path) -> Result<String> {
-    let program = "import torch; print('PyTorch', torch.__version__)";
-    let output = Command::new("python3").env("PYTHONPATH", python_packages(root)?).args(["-c", program]).output()?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+/// Examples in one round of a step benchmark; as in peer.py.
+const STEP_EXAMPLES: i64 = 20_480;
+
+/// Seconds of the training steps of one round.
+pub fn steps(model: &dyn Model, splits: &Splits, training: &Training) -> Result<f64> {
+    let mut parameters = model.parameters();
+    let mut sgd = Sgd::new(training);
+    let started = Instant::now();
+    for minibatch in splits.train.minibatches(training.minibatch).take((STEP_EXAMPLES / training.minibatch) as usize) {
+        let mode = Mode::Train { seed: 1, minibatch: 0 };
+        let (_, gradients) = model.gradients(&minibatch.images, &minibatch.labels, mode, sgd.loss_scale());
+        sgd.step(&mut parameters, &gradients);
+    }
+    Ok(started.elapsed().as_secs_f64())
+}
+
+/// A training step in seconds takes this many times less than a round of [`steps`].
+pub fn per_step(training: &Training) -> f64 {
+    1.0 / (STEP_EXAMPLES / training.minibatch) as f64
+}
+
+/// Seconds of a training run of `experiment` from its first parameters, evaluations included.
+pub fn train(experiment: &Experiment, splits: &Splits) -> Result<f64> {
+    let model = model::build(&experiment.model, splits.train.image(), CLASSES, 1, Device::Cpu)?;
+    let started = Instant::now();
+    fit(&*model, splits, experiment.training()?, 1, &mut |_| ())?;
+    Ok(started.elapsed().as_secs_f64())
+}
+
+/// Seconds per trial of [`train`] where every core trains one of its own.
+pub fn train_side_by_side(experiment: &Experiment, splits: &Splits, cores: usize) -> Result<f64> {
+    let started = Instant::now();
+    let one = |splits: &Splits| {
+        tch::set_num_threads(1);
+        train(experiment, splits)
+    };
+    side_by_side((0..cores).map(|_| splits.share()).collect(), cores, one, |_, _| Ok(()))?;
+    Ok(started.elapsed().as_secs_f64() / cores as f64)
 }
 
 /// Seconds of every round: ours first, then each peer's. The first round of each warms up and does not count.
@@ -144,7 +207,7 @@ fn three_digits(value: f64) -> String {
 }
 
 /// The data set as raw IDX files, for a peer to read.
-pub fn write_idx(digits: &Mnist) -> Result<tempfile::TempDir> {
+fn write_idx(digits: &Mnist) -> Result<tempfile::TempDir> {
     let folder = tempfile::tempdir()?;
     for (prefix, examples) in [("train", &digits.train), ("t10k", &digits.test)] {
         let Examples { images, labels } = examples;

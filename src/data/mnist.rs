@@ -23,6 +23,9 @@ const VARIABLE: &str = "MNIST_DIR";
 /// Height and width of the images, in pixels.
 const SIDE: usize = 28;
 
+/// The ten digits.
+pub const CLASSES: i64 = 10;
+
 /// One of the four files.
 #[derive(Clone, Debug)]
 struct Published {

@@ -36,6 +36,12 @@ impl Inputs {
         self.len() == 0
     }
 
+    /// Channels, height and width of an image.
+    pub fn image(&self) -> [i64; 3] {
+        let (_, channels, height, width) = self.images.size4().expect("images are [n, channels, height, width]");
+        [channels, height, width]
+    }
+
     /// The examples at `index` (int64), copied in that order.
     pub fn select(&self, index: &Tensor) -> Inputs {
         Inputs { images: self.images.index_select(0, index), labels: self.labels.index_select(0, index) }

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
-    pub split: Split,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Split>,
     pub model: Model,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training: Option<Training>,
@@ -39,12 +40,16 @@ pub enum Validation {
     Random,
 }
 
-/// A multilayer perceptron.
+/// A network: a multilayer perceptron by its `hidden` widths, or any list of `layers`; one of the two.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    /// Widths of the hidden layers.
+    /// Widths of the hidden layers of the multilayer perceptron whose backward pass is written by hand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hidden: Vec<i64>,
+    /// The layers, in order, of a network that autograd differentiates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<Layer>,
     pub initialization: Initialization,
     #[serde(default)]
     pub precision: Precision,
@@ -53,7 +58,21 @@ pub struct Model {
     pub parameters: Option<i64>,
 }
 
-/// The distribution that weights are drawn from. Biases start at zero.
+/// One layer of a network. A ReLU follows every convolution and every fully connected layer but the last.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layer {
+    /// So many 3x3 filters, stride 1, padding 1.
+    Convolution(i64),
+    /// The largest value of each 2x2 square, stride 2; an odd last row or column is left out.
+    MaxPool,
+    /// So many outputs.
+    FullyConnected(i64),
+    /// Drops values in training, each with this probability.
+    Dropout(f64),
+}
+
+/// The distribution that parameters are drawn from. Biases start at zero where nothing else is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Initialization {
@@ -63,16 +82,42 @@ pub enum Initialization {
     Normal,
     /// 0.
     Zero,
+    /// U(-b, b) with b = 1 / sqrt(fan_in), biases too: PyTorch's default (He et al. 2015, equation 10, with a = sqrt 5).
+    KaimingUniform,
 }
 
-/// Plain stochastic gradient descent.
+/// Stochastic gradient descent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
     pub epochs: i64,
     pub minibatch: i64,
     pub learning_rate: f64,
+    /// The share of the last step that is taken again.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub momentum: f64,
+    /// L2: this times the parameter is added to its gradient, for weights and biases alike.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub weight_decay: f64,
+    /// Where the learning rate enters the momentum.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub momentum_form: MomentumForm,
     pub order: Order,
+}
+
+/// The two ways of writing momentum; they differ when the learning rate changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MomentumForm {
+    /// v = momentum v + g; w = w - learning_rate v, as libtorch has it.
+    #[default]
+    RateOutside,
+    /// v = momentum v + learning_rate g; w = w - v, as the report's own code has it.
+    RateInside,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Finite differences against the backward pass, for epsilon = 1/N with N = k * 10^i.
@@ -194,20 +239,24 @@ impl Experiment {
     /// States the first rule that is broken, with the key and the value.
     pub fn check(&self) -> Result<()> {
         let Experiment { split, model, training, gradient_check } = self;
-        count("split.validation_examples", split.validation_examples)?;
-        if let Some(limit) = split.limit {
-            count("split.limit", limit)?;
+        if let Some(split) = split {
+            count("split.validation_examples", split.validation_examples)?;
+            if let Some(limit) = split.limit {
+                count("split.limit", limit)?;
+            }
         }
-        ensure!(!model.hidden.is_empty(), "model.hidden is empty, expected the width of at least one hidden layer");
-        for width in &model.hidden {
-            ensure!((1..=16_384).contains(width), "model.hidden holds {width}, expected widths from 1 to 16384");
-        }
-        ensure!(training.is_some() || gradient_check.is_some(), "neither [training] nor [gradient_check] is there, expected one of them");
+        model.check()?;
+        let needs_data = training.is_some() || gradient_check.is_some();
+        ensure!(split.is_some() || !needs_data, "[split] is missing, expected it with [training] and with [gradient_check]");
         if let Some(training) = training {
             count("training.epochs", training.epochs)?;
             count("training.minibatch", training.minibatch)?;
             let rate = training.learning_rate;
             ensure!(rate.is_finite() && rate > 0.0, "training.learning_rate is {rate}, expected a finite number above 0");
+            let momentum = training.momentum;
+            ensure!((0.0..1.0).contains(&momentum), "training.momentum is {momentum}, expected a number from 0, below 1");
+            let decay = training.weight_decay;
+            ensure!(decay.is_finite() && decay >= 0.0, "training.weight_decay is {decay}, expected a finite number from 0");
         }
         if let Some(check) = gradient_check {
             count("gradient_check.elements", check.elements)?;
@@ -227,11 +276,45 @@ impl Experiment {
         self.training.as_ref().context("the experiment has no [training], so there is nothing to train")
     }
 
+    /// How the training file is split.
+    ///
+    /// # Errors
+    /// If the experiment has no such section.
+    pub fn split(&self) -> Result<&Split> {
+        self.split.as_ref().context("the experiment has no [split], so there are no examples")
+    }
+
     /// The resolved experiment as TOML.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("an experiment is plain data")
     }
 }
+
+impl Model {
+    fn check(&self) -> Result<()> {
+        let Model { hidden, layers, .. } = self;
+        ensure!(
+            hidden.is_empty() != layers.is_empty(),
+            "model.hidden is {hidden:?} and model.layers has {} layers, expected one of them: the widths of a multilayer perceptron's hidden layers, or a list of layers",
+            layers.len()
+        );
+        for width in hidden {
+            ensure!((1..=LARGEST_WIDTH).contains(width), "model.hidden holds {width}, expected widths from 1 to {LARGEST_WIDTH}");
+        }
+        for layer in layers {
+            let (is_good, expected) = match layer {
+                Layer::Convolution(width) | Layer::FullyConnected(width) => ((1..=LARGEST_WIDTH).contains(width), "widths from 1 to 16384"),
+                Layer::Dropout(probability) => ((0.0..1.0).contains(probability), "probabilities from 0, below 1"),
+                Layer::MaxPool => (true, ""),
+            };
+            ensure!(is_good, "model.layers holds {layer:?}, expected {expected}");
+        }
+        Ok(())
+    }
+}
+
+/// The most channels of a convolution and outputs of a fully connected layer.
+const LARGEST_WIDTH: i64 = 16_384;
 
 /// Epochs, minibatch sizes and the like end here: far above any use, and far below where arithmetic on them overflows.
 pub const LARGEST_COUNT: i64 = 1_000_000;
@@ -298,6 +381,27 @@ mod tests {
     }
 
     #[test]
+    fn a_list_of_layers_is_read_and_written_as_it_stands() -> Result<()> {
+        let layers = "layers = [{ convolution = 18 }, \"max_pool\", { fully_connected = 7 }, { dropout = 0.4 }, { fully_connected = 3 }]";
+        let with = |layers: &str| parse(&GOOD.replace("hidden = [5]", layers).replace("model.hidden = [50, 60]", ""));
+        let experiment = with(layers)?.variant("plain")?;
+        let expected = [Layer::Convolution(18), Layer::MaxPool, Layer::FullyConnected(7), Layer::Dropout(0.4), Layer::FullyConnected(3)];
+        assert_eq!(experiment.model.layers, expected);
+        assert_eq!(toml::from_str::<Experiment>(&experiment.to_toml())?, experiment);
+        let bad = [
+            ("{ convolution = 0 }", "model.layers holds Convolution(0), expected widths from 1 to 16384"),
+            ("{ fully_connected = 20000 }", "model.layers holds FullyConnected(20000), expected widths from 1 to 16384"),
+            ("{ dropout = 1.0 }", "model.layers holds Dropout(1.0), expected probabilities from 0, below 1"),
+            ("\"pool\"", "unknown variant `pool`, expected one of `convolution`, `max_pool`, `fully_connected`, `dropout`"),
+        ];
+        for (layer, expected) in bad {
+            let error = format!("{:#}", with(&format!("layers = [{layer}]")).expect_err(layer));
+            assert!(error.contains(expected), "{error}");
+        }
+        Ok(())
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_file_key_found_and_expected() {
         let cases = [
             ("epochs = 2", "epochs = 0", "training.epochs is 0, expected a number from 1 to 1000000"),
@@ -307,7 +411,11 @@ mod tests {
             ("learning_rate = 0.1", "learning_rate = -0.1", "training.learning_rate is -0.1, expected a finite number above 0"),
             ("learning_rate = 0.1", "learning_rate = nan", "training.learning_rate is NaN"),
             ("learning_rate = 0.1", "learning_rat = 0.1", "unknown field `learning_rat`"),
-            ("hidden = [5]", "hidden = []", "model.hidden is empty"),
+            ("hidden = [5]", "hidden = []", "model.hidden is [] and model.layers has 0 layers, expected one of them"),
+            ("hidden = [5]", "hidden = [5]\nlayers = [\"max_pool\"]", "and model.layers has 1 layers, expected one of them"),
+            ("learning_rate = 0.1", "learning_rate = 0.1\nmomentum = 1.0", "training.momentum is 1, expected a number from 0, below 1"),
+            ("learning_rate = 0.1", "learning_rate = 0.1\nmomentum = nan", "training.momentum is NaN"),
+            ("learning_rate = 0.1", "learning_rate = 0.1\nweight_decay = -1.0", "training.weight_decay is -1"),
             ("hidden = [5]", "hidden = [0]", "model.hidden holds 0, expected widths from 1 to 16384"),
             ("validation = \"last\"", "validation = \"first\"", "unknown variant `first`, expected `last` or `random`"),
             ("validation_examples = 100", "validation_examples = 0", "split.validation_examples is 0"),

@@ -1,22 +1,41 @@
-//! How weights start.
+//! How parameters start.
 
 use crate::experiment::Initialization;
 use tch::{Device, Kind, Tensor};
 
+/// How many inputs an output of a layer is computed from, and how many outputs an input goes into.
+#[derive(Clone, Copy, Debug)]
+pub struct Fan {
+    pub fan_in: i64,
+    pub fan_out: i64,
+}
+
 impl Initialization {
-    /// A weight of shape [fan_in, fan_out], drawn from libtorch's generator on the CPU in single precision, so that it is the same
-    /// for every device and precision.
-    pub fn weight(self, fan_in: i64, fan_out: i64) -> Tensor {
-        let options = (Kind::Float, Device::Cpu);
+    /// A weight of shape `size`, drawn from libtorch's generator on the CPU in single precision, so that it is the same for every
+    /// device and precision.
+    pub fn weight(self, size: &[i64], fan: Fan) -> Tensor {
         match self {
-            Initialization::Glorot => {
-                let d = (6.0 / (fan_in + fan_out) as f64).sqrt();
-                Tensor::rand([fan_in, fan_out], options) * (2.0 * d) - d
-            }
-            Initialization::Normal => Tensor::randn([fan_in, fan_out], options),
-            Initialization::Zero => Tensor::zeros([fan_in, fan_out], options),
+            Initialization::Glorot => uniform(size, (6.0 / (fan.fan_in + fan.fan_out) as f64).sqrt()),
+            Initialization::Normal => Tensor::randn(size, CPU),
+            Initialization::Zero => Tensor::zeros(size, CPU),
+            Initialization::KaimingUniform => uniform(size, 1.0 / (fan.fan_in as f64).sqrt()),
         }
     }
+
+    /// The bias of a layer, `[outputs]`, drawn likewise.
+    pub fn bias(self, outputs: i64, fan: Fan) -> Tensor {
+        match self {
+            Initialization::Glorot | Initialization::Normal | Initialization::Zero => Tensor::zeros([outputs], CPU),
+            Initialization::KaimingUniform => uniform(&[outputs], 1.0 / (fan.fan_in as f64).sqrt()),
+        }
+    }
+}
+
+const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
+
+/// U(-bound, bound).
+fn uniform(size: &[i64], bound: f64) -> Tensor {
+    Tensor::rand(size, CPU) * (2.0 * bound) - bound
 }
 
 #[cfg(test)]
@@ -28,7 +47,7 @@ mod tests {
     fn weights_have_the_moments_of_their_distribution() {
         let (fan_in, fan_out) = (300, 500);
         let moments = |initialization: Initialization| {
-            let weight = draw(0, Purpose::Initialization, 0, || initialization.weight(fan_in, fan_out));
+            let weight = draw(0, Purpose::Initialization, 0, || initialization.weight(&[fan_in, fan_out], Fan { fan_in, fan_out }));
             assert_eq!(weight.size(), [fan_in, fan_out]);
             (weight.mean(Kind::Double).double_value(&[]), weight.var(true).double_value(&[]), weight.abs().max().double_value(&[]))
         };
@@ -41,5 +60,23 @@ mod tests {
         let (mean, variance, largest) = moments(Initialization::Normal);
         assert!(mean.abs() < 5.0 / 387.0 && (variance - 1.0).abs() < 0.02 && largest > 4.0, "{mean} {variance} {largest}");
         assert_eq!(moments(Initialization::Zero), (0.0, 0.0, 0.0));
+        let (mean, variance, largest) = moments(Initialization::KaimingUniform);
+        let bound = 1.0 / 300_f64.sqrt();
+        assert!(mean.abs() < 5.0 * bound / 3.0_f64.sqrt() / 387.0, "mean {mean}");
+        assert!((variance / (bound * bound / 3.0) - 1.0).abs() < 0.02, "variance {variance}, expected 1 / (3 fan_in)");
+        assert!(largest <= bound * (1.0 + 1e-6) && largest > 0.999 * bound, "largest {largest}, bound {bound}");
+    }
+
+    #[test]
+    fn biases_are_zero_but_for_kaiming_uniform() {
+        let fan = Fan { fan_in: 100, fan_out: 1_000 };
+        let largest = |initialization: Initialization| {
+            let bias = draw(0, Purpose::Initialization, 0, || initialization.bias(1_000, fan));
+            assert_eq!(bias.size(), [1_000]);
+            bias.abs().max().double_value(&[])
+        };
+        let zero = [Initialization::Glorot, Initialization::Normal, Initialization::Zero];
+        assert_eq!(zero.map(largest), [0.0; 3]);
+        assert!((0.099..=0.1).contains(&largest(Initialization::KaimingUniform)), "the bound is 1 / sqrt(fan_in)");
     }
 }

@@ -1,6 +1,6 @@
 //! The fully connected layer.
 
-use super::Gradient;
+use super::{Fan, Gradient};
 use crate::experiment::Initialization;
 use tch::{Device, Kind, Tensor};
 
@@ -12,10 +12,11 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// A layer with weights as `initialization` draws them and a zero bias.
+    /// A layer with parameters as `initialization` draws them.
     pub fn new(fan_in: i64, fan_out: i64, initialization: Initialization, kind: Kind, device: Device) -> Linear {
-        let weight = initialization.weight(fan_in, fan_out).to_device(device).to_kind(kind);
-        Linear { weight, bias: Tensor::zeros([fan_out], (kind, device)) }
+        let fan = Fan { fan_in, fan_out };
+        let weight = initialization.weight(&[fan_in, fan_out], fan).to_device(device).to_kind(kind);
+        Linear { weight, bias: initialization.bias(fan_out, fan).to_device(device).to_kind(kind) }
     }
 
     /// h W + b, in the precision of `input`: parameters of a higher one are rounded to it.

@@ -1,16 +1,27 @@
 //! Layers as thin wrappers around libtorch tensors: what each computes is written beside it.
 
+mod convolution;
+mod dropout;
 mod init;
 mod linear;
+mod max_pool;
 
+pub use convolution::Convolution;
+pub use dropout::dropout;
+pub use init::Fan;
 pub use linear::Linear;
+pub use max_pool::max_pool;
 
 use tch::{Kind, Tensor};
 
 /// Whether a network is being trained or used. Layers that drop or disturb something do so in training only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    Train,
+    /// What is dropped depends on the seed and the minibatch, counted from the start of training.
+    Train {
+        seed: u64,
+        minibatch: u64,
+    },
     Eval,
 }
 
@@ -49,6 +60,9 @@ impl Gradient {
             Gradient::RowSum { rows, divisor } if factor == *divisor => {
                 let _ = target.g_add_(&row_sum(rows));
             }
+            Gradient::Whole(gradient) if factor == 1.0 => {
+                let _ = target.g_add_(gradient);
+            }
             _ => {
                 let _ = target.g_add_(&(self.whole() * factor));
             }
@@ -70,7 +84,7 @@ mod tests {
         let options = (Kind::Double, Device::Cpu);
         let (left, right) = (Tensor::randn([5, 3], options), Tensor::randn([5, 4], options));
         let by_hand: Tensor = (0..5).map(|row| left.i(row).outer(&right.i(row))).sum();
-        for (divisor, factor) in [(1.0, 1.0), (-0.5, -0.5), (4.0, -0.25)] {
+        for (divisor, factor) in [(1.0, 1.0), (-0.5, -0.5), (4.0, -0.25), (-0.5, 1.0)] {
             let product = Gradient::Product { left: left.shallow_clone(), right: right.shallow_clone(), divisor };
             let sum = Gradient::RowSum { rows: right.shallow_clone(), divisor };
             let whole = Gradient::Whole(&by_hand / divisor);

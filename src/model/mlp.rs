@@ -19,14 +19,10 @@
 //! No autograd graph is built: parameters do not require gradients.
 
 use super::{Model, Parameter};
-use crate::experiment::{Experiment, Initialization};
+use crate::experiment::Initialization;
 use crate::layers::{Gradient, Linear, Mode};
 use crate::loss::logit_gradient;
-use anyhow::{Result, ensure};
 use tch::{Device, Kind, Tensor};
-
-/// Ten digits.
-const CLASSES: i64 = 10;
 
 /// A multilayer perceptron.
 #[derive(Debug)]
@@ -45,23 +41,6 @@ impl Mlp {
         let kind = if compute == Kind::BFloat16 { Kind::Float } else { compute };
         let layers = widths.windows(2).map(|pair| Linear::new(pair[0], pair[1], initialization, kind, device)).collect();
         Mlp { layers, compute }
-    }
-
-    /// The network of `experiment` for images of `pixels` values.
-    ///
-    /// # Errors
-    /// If it has not the number of parameters that the experiment states.
-    pub fn from_experiment(experiment: &Experiment, pixels: i64, device: Device) -> Result<Mlp> {
-        let model = &experiment.model;
-        let network = Mlp::new(pixels, &model.hidden, CLASSES, model.initialization, model.precision.kind(), device);
-        let (found, stated) = (network.parameter_count(), model.parameters);
-        ensure!(
-            stated.is_none_or(|stated| stated == found),
-            "the network {pixels}-{:?}-{CLASSES} has {found} parameters, but model.parameters is {}; correct one of model.hidden and model.parameters",
-            model.hidden,
-            stated.unwrap_or_default()
-        );
-        Ok(network)
     }
 
     /// h_0 ... h_{L-1} and a_L.
@@ -92,7 +71,7 @@ impl Model for Mlp {
         self.forward(images).pop().expect("a network has an output")
     }
 
-    fn gradients(&self, images: &Tensor, labels: &Tensor, loss_scale: f64) -> (Tensor, Vec<Gradient>) {
+    fn gradients(&self, images: &Tensor, labels: &Tensor, _mode: Mode, loss_scale: f64) -> (Tensor, Vec<Gradient>) {
         let mut values = self.forward(images);
         let logits = values.pop().expect("a network has an output");
         let mut delta = logit_gradient(&logits, labels, loss_scale);
@@ -113,24 +92,6 @@ impl Model for Mlp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::ExperimentFile;
-    use std::path::Path;
-
-    /// The counts that the report prints for its five networks; the text says 26,505 once.
-    #[test]
-    fn the_networks_have_the_reported_numbers_of_parameters() -> Result<()> {
-        let file = ExperimentFile::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/table2_sweep.toml"))?;
-        let counts = [("best", 669_706), ("attempt_1", 269_322), ("attempt_2", 535_818), ("attempt_3", 55_050), ("attempt_4", 26_506)];
-        for (variant, count) in counts {
-            let mut experiment = file.variant(variant)?;
-            assert_eq!(Mlp::from_experiment(&experiment, 784, Device::Cpu)?.parameter_count(), count, "{variant}");
-            experiment.model.parameters = Some(count - 1);
-            let error = Mlp::from_experiment(&experiment, 784, Device::Cpu).expect_err("a wrong count").to_string();
-            assert!(error.contains(&count.to_string()) && error.contains("model.parameters"), "{error}");
-        }
-        Ok(())
-    }
-
     #[test]
     fn bfloat16_computes_on_parameters_kept_in_single_precision() {
         let network = |kind| {
@@ -141,11 +102,11 @@ mod tests {
         let (low, single) = (network(Kind::BFloat16), network(Kind::Float));
         let images = Tensor::rand([5, 1, 6, 6], (Kind::Float, Device::Cpu));
         let labels = Tensor::from_slice(&[1_i64, 2, 3, 4, 5]);
-        let (logits, gradients) = low.gradients(&images, &labels, 1.0);
+        let (logits, gradients) = low.gradients(&images, &labels, Mode::Eval, 1.0);
         assert_eq!(logits.kind(), Kind::BFloat16);
         assert!(low.parameters().iter().all(|parameter| parameter.tensor.kind() == Kind::Float));
         // Eight bits of mantissa: relative errors below 2 %, and above those of single precision.
-        for (gradient, exact) in gradients.iter().zip(single.gradients(&images, &labels, 1.0).1) {
+        for (gradient, exact) in gradients.iter().zip(single.gradients(&images, &labels, Mode::Eval, 1.0).1) {
             let error =
                 (gradient.whole().to_kind(Kind::Float) - exact.whole()).norm().double_value(&[]) / exact.whole().norm().double_value(&[]);
             assert!(error < 0.02 && error > 1e-6, "{error}");

@@ -1,11 +1,17 @@
 //! Networks: what the training loop, evaluation and the gradient check need of one, and the report's three.
 
+mod cnn;
 mod mlp;
 
+pub use cnn::Cnn;
 pub use mlp::Mlp;
 
+use crate::architecture::{Architecture, Shape};
+use crate::experiment;
 use crate::layers::{Gradient, Mode};
-use tch::Tensor;
+use crate::seed::{Purpose, draw};
+use anyhow::{Result, ensure};
+use tch::{Device, Tensor};
 
 /// A parameter by name. The tensor is a handle: it shares its storage with the network's own.
 #[derive(Debug)]
@@ -26,10 +32,85 @@ pub trait Model {
     /// Labels are int64, `[n]`.
     ///
     /// `loss_scale` changes no value: the gradients may be computed from the loss times `loss_scale` and carry it as their divisor.
-    fn gradients(&self, images: &Tensor, labels: &Tensor, loss_scale: f64) -> (Tensor, Vec<Gradient>);
+    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, loss_scale: f64) -> (Tensor, Vec<Gradient>);
 
     /// How many numbers the network learns.
     fn parameter_count(&self) -> i64 {
         self.parameters().iter().map(|parameter| parameter.tensor.numel() as i64).sum()
+    }
+}
+
+/// The network that `model` describes, for images `[channels, height, width]` of so many classes, as `seed` draws it.
+///
+/// # Errors
+/// If its layers do not fit the images or the classes, or it has not the number of parameters that the experiment states.
+pub fn build(model: &experiment::Model, image: [i64; 3], classes: i64, seed: u64, device: Device) -> Result<Box<dyn Model>> {
+    let experiment::Model { hidden, layers, initialization, precision, parameters } = model;
+    let kind = precision.kind();
+    let network: Box<dyn Model> = if layers.is_empty() {
+        let pixels = image.iter().product();
+        draw(seed, Purpose::Initialization, 0, || Box::new(Mlp::new(pixels, hidden, classes, *initialization, kind, device)))
+    } else {
+        let architecture = Architecture::new(image, layers)?;
+        let output = architecture.output();
+        ensure!(
+            output == Shape::Vector(classes),
+            "the last layer of model.layers gives {output} values, expected {{ fully_connected = {classes} }}, one value for each class"
+        );
+        draw(seed, Purpose::Initialization, 0, || Box::new(Cnn::new(&architecture, *initialization, kind, device)))
+    };
+    let (found, stated) = (network.parameter_count(), parameters.unwrap_or(network.parameter_count()));
+    ensure!(
+        found == stated,
+        "the network has {found} parameters, but model.parameters is {stated}; correct model.parameters, or the layers"
+    );
+    Ok(network)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::{ExperimentFile, Layer};
+    use std::path::Path;
+
+    fn experiment(file: &str, variant: &str) -> Result<experiment::Model> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments").join(file);
+        Ok(ExperimentFile::read(&path)?.variant(variant)?.model)
+    }
+
+    /// The counts that the report prints for its networks on MNIST; the text says 26,505 once.
+    #[test]
+    fn the_networks_have_the_reported_numbers_of_parameters() -> Result<()> {
+        let counts = [
+            ("table2_sweep.toml", "best", 669_706),
+            ("table2_sweep.toml", "attempt_1", 269_322),
+            ("table2_sweep.toml", "attempt_2", 535_818),
+            ("table2_sweep.toml", "attempt_3", 55_050),
+            ("table2_sweep.toml", "attempt_4", 26_506),
+            ("fig10_11_cnn_capacity.toml", "large", 570_436),
+            ("fig10_11_cnn_capacity.toml", "small", 2_066),
+        ];
+        for (file, variant, count) in counts {
+            let mut model = experiment(file, variant)?;
+            let build = |model: &experiment::Model| build(model, [1, 28, 28], 10, 1, Device::Cpu);
+            assert_eq!(build(&model)?.parameter_count(), count, "{variant}");
+            model.parameters = Some(count - 1);
+            let error = build(&model).err().expect("a wrong count").to_string();
+            assert!(error.contains(&count.to_string()) && error.contains("model.parameters"), "{error}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_network_gives_one_value_for_each_class() -> Result<()> {
+        let mut model = experiment("fig10_11_cnn_capacity.toml", "small")?;
+        model.parameters = None;
+        for last in [Layer::FullyConnected(9), Layer::MaxPool] {
+            model.layers.pop();
+            model.layers.push(last);
+            let error = build(&model, [1, 28, 28], 10, 1, Device::Cpu).err().expect("not ten").to_string();
+            assert!(error.contains("expected { fully_connected = 10 }"), "{error}");
+        }
+        Ok(())
     }
 }

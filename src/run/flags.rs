@@ -82,7 +82,9 @@ impl Flags {
             (_, None) => {}
         }
         model.precision = self.precision.unwrap_or(model.precision);
-        split.limit = self.limit.or(split.limit);
+        if let Some(split) = split {
+            split.limit = self.limit.or(split.limit);
+        }
         Ok(experiment)
     }
 }

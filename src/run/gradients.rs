@@ -2,16 +2,15 @@
 
 use super::Run;
 use crate::compare::Comparison;
-use crate::data::mnist::Mnist;
+use crate::data::mnist::{self, Mnist};
 use crate::data::splits::{Inputs, Splits};
 use crate::device;
 use crate::experiment::{CheckedLoss, Experiment, GradientCheck};
 use crate::gradient_check::{Loss, largest_differences};
 use crate::layers::Mode;
 use crate::loss::{cross_entropy, twice_softmaxed_cross_entropy};
-use crate::model::{Mlp, Model};
+use crate::model::{self, Model};
 use crate::points::{Origin, Point, mean_and_deviation};
-use crate::seed::{Purpose, draw};
 use anyhow::{Context, Result, bail};
 use tch::{Kind, Tensor};
 
@@ -31,7 +30,7 @@ pub(super) fn check(run: &Run, digits: &Mnist) -> Result<Vec<Point>> {
     let (data, device) = (&digits.source.name, device::describe(run.device));
     let mut points = Vec::new();
     for (variant, experiment) in run.experiments() {
-        let splits = Splits::new(&digits.train, &digits.test, &experiment.split, run.flags.seed, run.device)?;
+        let splits = Splits::new(&digits.train, &digits.test, experiment.split()?, run.flags.seed, run.device)?;
         let mut add = |series: &str, origin, n: f64, y: f64| {
             let point = |(axis, x)| Point {
                 panel: format!("{variant}_{axis}"),
@@ -121,14 +120,13 @@ fn check_one(experiment: &Experiment, train: &Inputs, seed: u64) -> Result<Found
         CheckedLoss::CrossEntropy => cross_entropy,
         CheckedLoss::TwiceSoftmaxed => twice_softmaxed_cross_entropy,
     };
-    let pixels = train.images.size()[1..].iter().product();
-    let model = draw(seed, Purpose::Initialization, 0, || Mlp::from_experiment(experiment, pixels, train.images.device()))?;
-    let (images, labels, own) = first_that_reaches(&model, train, parameter, *elements)?;
+    let model = model::build(&experiment.model, train.image(), mnist::CLASSES, seed, train.images.device())?;
+    let (images, labels, own) = first_that_reaches(&*model, train, parameter, *elements)?;
     let mut numbers: Vec<u64> = powers.iter().flat_map(|power| multiples.iter().map(|k| u64::from(*k) * 10_u64.pow(*power))).collect();
     numbers.sort_unstable();
     numbers.dedup();
     let numbers: Vec<f64> = numbers.into_iter().map(|n| n as f64).collect();
-    let differences = largest_differences(&model, loss, &images, &labels, parameter, &own, &numbers)?;
+    let differences = largest_differences(&*model, loss, &images, &labels, parameter, &own, &numbers)?;
     let value = loss(&model.logits(&images, Mode::Eval), &labels).double_value(&[]);
     Ok(Found { differences, gradient: own.abs().max().double_value(&[]), loss: value })
 }
@@ -141,7 +139,7 @@ fn first_that_reaches(model: &dyn Model, train: &Inputs, parameter: &str, elemen
     let position = position.with_context(|| format!("the network has no parameter `{parameter}`; it has: {}", names.join("; ")))?;
     for index in 0..train.len() {
         let (images, labels) = (train.images.narrow(0, index, 1), train.labels.narrow(0, index, 1));
-        let (_, gradients) = model.gradients(&images, &labels, 1.0);
+        let (_, gradients) = model.gradients(&images, &labels, Mode::Eval, 1.0);
         let whole = gradients[position].whole().flatten(0, -1).to_kind(Kind::Double);
         let own = whole.narrow(0, 0, elements.min(whole.numel() as i64));
         if own.abs().max().double_value(&[]) > 0.0 {

@@ -70,6 +70,7 @@ impl Run {
         let variants = variants(&ExperimentFile::read(&root.join("experiments").join(format!("{name}.toml")))?, &flags)?;
         ensure_writable(&flags.out)?;
         let device = if flags.redraw { Device::Cpu } else { device::select(flags.device())? };
+        device::keep_memory();
         device::set_threads();
         Ok(Run { name, flags, root, device, variants })
     }

@@ -4,17 +4,16 @@ use super::progress::Display;
 use super::provenance::Provenance;
 use super::{Run, Variant};
 use crate::data::Examples;
-use crate::data::mnist::Mnist;
+use crate::data::mnist::{self, Mnist};
 use crate::data::splits::Splits;
 use crate::device;
 use crate::experiment::Experiment;
 use crate::files::write_whole;
 use crate::history::{History, Metric, Split};
-use crate::model::Mlp;
+use crate::model;
 use crate::points::{Point, REPORT_DATA, mean_over_seeds};
 use crate::reported;
-use crate::seed::{Purpose, draw};
-use crate::train::{Progress, fit, side_by_side};
+use crate::train::{Progress, checkpoint, fit, side_by_side};
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -27,6 +26,8 @@ pub struct Outcome {
     pub variant: String,
     pub seed: u64,
     pub history: History,
+    /// Where the trial is kept, its parameters among the files.
+    pub folder: PathBuf,
 }
 
 /// Every trial of a run.
@@ -76,7 +77,7 @@ struct Trial {
 
 impl Trial {
     fn minibatches(&self) -> u64 {
-        let Experiment { split, training: Some(training), .. } = &self.experiment else { return 0 };
+        let Experiment { split: Some(split), training: Some(training), .. } = &self.experiment else { return 0 };
         let examples = (self.train.len() - split.validation_examples).min(split.limit.unwrap_or(i64::MAX)).max(0) as u64;
         training.epochs as u64 * examples.div_ceil(training.minibatch as u64)
     }
@@ -104,7 +105,7 @@ pub(super) fn train(run: &Run, digits: &Mnist) -> Result<Trained> {
         let finished = if run.flags.fresh { None } else { finished(&run.flags.runs, &folder, &provenance) };
         if let Some((folder, history)) = finished {
             kept_in.insert(folder.parent().unwrap_or(&folder).to_owned());
-            outcomes.push(Outcome { variant: name.clone(), seed, history });
+            outcomes.push(Outcome { variant: name.clone(), seed, history, folder });
             continue;
         }
         let (train, test) = (digits.train.share(), digits.test.share());
@@ -137,7 +138,7 @@ fn finished(runs: &Path, folder: &Path, provenance: &Provenance) -> Option<(Path
     let others = entries(runs).flat_map(|experiment| entries(&experiment).collect::<Vec<_>>());
     std::iter::once(folder.to_owned()).chain(others).find_map(|folder| {
         let found = Provenance::read(&folder.join(PROVENANCE)).ok()?;
-        let history = || History::read(&folder.join(HISTORY)).ok();
+        let history = || History::read(&folder.join(HISTORY)).ok().filter(|_| folder.join(PARAMETERS).exists());
         let history = provenance.same_result(&found).then(history)??;
         Some((folder, history))
     })
@@ -148,21 +149,22 @@ fn train_trial(trial: &Trial, device: Device, display: &Display) -> Result<Outco
     let Trial { experiment, provenance, folder, train, test } = trial;
     let name = format!("{} seed {}", provenance.variant, provenance.seed);
     let started = Instant::now();
-    let splits = Splits::new(train, test, &experiment.split, provenance.seed, device)?;
-    let pixels = splits.train.images.size()[1..].iter().product();
-    let model = draw(provenance.seed, Purpose::Initialization, 0, || Mlp::from_experiment(experiment, pixels, device))?;
+    let splits = Splits::new(train, test, experiment.split()?, provenance.seed, device)?;
+    let model = model::build(&experiment.model, splits.train.image(), mnist::CLASSES, provenance.seed, device)?;
     let training = experiment.training()?;
     let mut tell = |progress: Progress| match progress {
         Progress::Minibatches(minibatches) => display.advance(minibatches),
         Progress::Epoch { epoch, history } => display.epoch(&name, epoch, training.epochs, history),
     };
-    let history = fit(&model, &splits, training, provenance.seed, &mut tell).with_context(|| format!("trial {name}"))?;
+    let history = fit(&*model, &splits, training, provenance.seed, &mut tell).with_context(|| format!("trial {name}"))?;
     let provenance = Provenance { seconds: started.elapsed().as_secs_f64(), ..provenance.clone() };
     write_whole(&folder.join(HISTORY), &history.to_csv()?)?;
+    checkpoint::save(&model.parameters(), &folder.join(PARAMETERS))?;
     write_whole(&folder.join("experiment.toml"), experiment.to_toml().as_bytes())?;
     write_whole(&folder.join(PROVENANCE), toml::to_string(&provenance)?.as_bytes())?;
-    Ok(Outcome { variant: provenance.variant, seed: provenance.seed, history })
+    Ok(Outcome { variant: provenance.variant, seed: provenance.seed, history, folder: folder.clone() })
 }
 
 const HISTORY: &str = "history.csv";
+const PARAMETERS: &str = "parameters.safetensors";
 const PROVENANCE: &str = "provenance.toml";

@@ -4,6 +4,7 @@ use super::evaluate;
 use crate::data::splits::{Inputs, Splits};
 use crate::experiment::{Order, Training};
 use crate::history::{History, Record, Split};
+use crate::layers::Mode;
 use crate::loss::cross_entropies;
 use crate::model::Model;
 use crate::optim::Sgd;
@@ -29,7 +30,8 @@ const STRIDE: usize = 25;
 /// from the logits that were kept, so the device is never waited for in between.
 pub fn fit(model: &dyn Model, splits: &Splits, training: &Training, seed: u64, tell: &mut dyn FnMut(Progress)) -> Result<History> {
     let mut parameters = model.parameters();
-    let mut sgd = Sgd { learning_rate: training.learning_rate };
+    let mut sgd = Sgd::new(training);
+    let mut minibatches = 0;
     let mut history = History::default();
     for epoch in 1..=training.epochs {
         let order = order(training.order, &splits.train, seed, epoch);
@@ -37,7 +39,9 @@ pub fn fit(model: &dyn Model, splits: &Splits, training: &Training, seed: u64, t
         for index in order.split(training.minibatch, 0) {
             // Gathered when it is needed, a minibatch stays in the cache; a shuffled copy of all would pass through memory twice.
             let minibatch = splits.train.select(&index);
-            let (output, gradients) = model.gradients(&minibatch.images, &minibatch.labels, sgd.loss_scale());
+            let mode = Mode::Train { seed, minibatch: minibatches };
+            minibatches += 1;
+            let (output, gradients) = model.gradients(&minibatch.images, &minibatch.labels, mode, sgd.loss_scale());
             sgd.step(&mut parameters, &gradients);
             logits.push(output);
             if logits.len() % STRIDE == 0 {

@@ -1,5 +1,6 @@
-//! Procedures: the one training loop, evaluation, and trials of an experiment side by side.
+//! Procedures: the one training loop, evaluation, the parameters of a trained network, and trials of an experiment side by side.
 
+pub mod checkpoint;
 mod evaluate;
 mod fit;
 mod trials;

@@ -1,0 +1,34 @@
+//! Figure 9: accuracy of the CNN over 10 epochs, and of the best MLP after as many.
+//! Trains. Reads experiments/fig9_cnn.toml; writes plots/fig9_cnn.png and plots/fig9_cnn.csv.
+
+use reproduction::compare;
+use reproduction::history::Metric::Accuracy;
+use reproduction::plot::{Figure, Panel};
+use reproduction::points::variants;
+use reproduction::run::{Result, Run};
+
+fn main() -> Result<()> {
+    let run = Run::start("fig9_cnn")?;
+    let points = match run.redraw()? {
+        Some(points) => points,
+        None => {
+            let digits = run.mnist()?;
+            let trained = run.train(&digits)?;
+            let published = run.reported(9)?;
+            let curves = |variant: &&str| match *variant {
+                "cnn" => trained.with_reported("cnn", Accuracy, &published, "main"),
+                other => Ok(trained.curves(other, Accuracy)),
+            };
+            trained.variants().iter().map(curves).collect::<std::result::Result<Vec<_>, _>>()?.concat()
+        }
+    };
+    let panel = |variant: &String| vec![Panel::new(variant, Accuracy, "accuracy")];
+    let title = "Figure 9: a CNN with 570,436 parameters on MNIST, beside the best MLP".to_owned();
+    run.write(&Figure { title, rows: vec![variants(&points, Accuracy).iter().map(panel).collect()] }, &points)?;
+    let numbers = run.reported_numbers()?;
+    let mut comparisons = compare::last_points(&points);
+    for (variant, place) in [("cnn", "Section 2.c, CNN after 10 epochs"), ("mlp", "Section 2.c, MLP after 10 epochs")] {
+        comparisons.extend(compare::with_number(&points, variant, numbers.number(place)?));
+    }
+    run.compare(&comparisons)
+}

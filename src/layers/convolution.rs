@@ -1,0 +1,78 @@
+//! The convolutional layer.
+
+use super::Fan;
+use crate::architecture::KERNEL;
+use crate::experiment::Initialization;
+use tch::{Device, Kind, Tensor};
+
+/// a\[n, o, y, x\] = b\[o\] + sum over c, i, j of W\[o, c, i, j\] h\[n, c, y + i - 1, x + j - 1\], where h is zero outside the image.
+///
+/// h `[n, inputs, height, width]`, W `[outputs, inputs, 3, 3]`, b `[outputs]`, a `[n, outputs, height, width]`.
+///
+/// W is kept channels-last, and libtorch then makes `a` channels-last too, whatever h is: a step of training with the report's network
+/// takes about 0.6 of its time in the default layout on a CPU.
+#[derive(Debug)]
+pub struct Convolution {
+    pub weight: Tensor,
+    pub bias: Tensor,
+}
+
+impl Convolution {
+    /// A layer with parameters as `initialization` draws them.
+    pub fn new(inputs: i64, outputs: i64, initialization: Initialization, kind: Kind, device: Device) -> Convolution {
+        let fan = Fan { fan_in: inputs * KERNEL * KERNEL, fan_out: outputs * KERNEL * KERNEL };
+        let weight = initialization.weight(&[outputs, inputs, KERNEL, KERNEL], fan).to_device(device).to_kind(kind);
+        Convolution { weight: channels_last(&weight), bias: initialization.bias(outputs, fan).to_device(device).to_kind(kind) }
+    }
+
+    /// The convolution in the precision of `input`: parameters of a higher one are rounded to it.
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        let kind = input.kind();
+        input.conv2d(&self.weight.to_kind(kind), Some(self.bias.to_kind(kind)), [1, 1], [KERNEL / 2, KERNEL / 2], [1, 1], 1)
+    }
+}
+
+/// The same values in the same shape `[n, c, h, w]`, with the channels of a pixel side by side in memory.
+fn channels_last(tensor: &Tensor) -> Tensor {
+    // tch has no memory-format argument, and `contiguous` leaves a tensor of one channel with strides that libtorch reads as the
+    // default layout: so memory is laid out afresh.
+    let (n, c, h, w) = tensor.size4().expect("a weight has four dimensions");
+    let mut laid_out = Tensor::empty([n, h, w, c], (tensor.kind(), tensor.device())).permute([0, 3, 1, 2]);
+    laid_out.copy_(tensor);
+    laid_out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::{Purpose, draw};
+
+    #[test]
+    fn it_computes_its_definition() {
+        let layer =
+            draw(1, Purpose::Initialization, 0, || Convolution::new(2, 3, Initialization::KaimingUniform, Kind::Double, Device::Cpu));
+        let input = draw(2, Purpose::Initialization, 0, || Tensor::randn([2, 2, 5, 4], (Kind::Double, Device::Cpu)));
+        let output = layer.forward(&input);
+        assert_eq!(output.size(), [2, 3, 5, 4]);
+        let pixel = |n: i64, c: i64, y: i64, x: i64| {
+            let is_inside = (0..5).contains(&y) && (0..4).contains(&x);
+            if is_inside { input.double_value(&[n, c, y, x]) } else { 0.0 }
+        };
+        for (n, o, y, x) in [(0, 0, 0, 0), (0, 1, 2, 2), (1, 2, 4, 3), (1, 0, 0, 3), (0, 2, 3, 0)] {
+            let mut a = layer.bias.double_value(&[o]);
+            for (c, i, j) in (0..2).flat_map(|c| (0..3).flat_map(move |i| (0..3).map(move |j| (c, i, j)))) {
+                a += layer.weight.double_value(&[o, c, i, j]) * pixel(n, c, y + i - 1, x + j - 1);
+            }
+            assert!((output.double_value(&[n, o, y, x]) - a).abs() < 1e-12, "at {n} {o} {y} {x}");
+        }
+    }
+
+    #[test]
+    fn values_stay_channels_last_from_layer_to_layer() {
+        let layer = |inputs, outputs| Convolution::new(inputs, outputs, Initialization::Glorot, Kind::Float, Device::Cpu);
+        let images = Tensor::rand([2, 1, 6, 6], (Kind::Float, Device::Cpu));
+        let first = layer(1, 8).forward(&images);
+        assert_eq!(first.stride(), [288, 1, 48, 8], "an image's, a channel's, a row's and a pixel's");
+        assert_eq!(layer(8, 3).forward(&first).stride(), [108, 1, 18, 3]);
+    }
+}

@@ -1,0 +1,35 @@
+//! The pooling layer.
+
+use tch::Tensor;
+
+/// The largest value of each 2x2 square, from `[n, channels, height, width]` to `[n, channels, height / 2, width / 2]`; an odd last row
+/// or column is left out.
+///
+/// ReLU never decreases, so max(ReLU(a)) = ReLU(max(a)): taken after the pool it touches a quarter of the values.
+pub fn max_pool(input: &Tensor) -> Tensor {
+    input.max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind};
+
+    #[test]
+    fn it_takes_the_largest_of_each_square_and_commutes_with_relu() {
+        let input = Tensor::from_slice(&[1., -2., 3., 9., -4., 0., -6., 9., -1., -1., -3., 9., -1., -1., -2., 9., 9., 9., 9., 9.]);
+        let input = input.reshape([1, 1, 5, 4]);
+        assert_eq!(Vec::<f64>::try_from(max_pool(&input).flatten(0, -1)).expect("four"), [1., 9., -1., 9.]);
+        let random = Tensor::randn([3, 4, 7, 7], (Kind::Double, Device::Cpu));
+        let (gradient_after, gradient_before) = (gradient(&random, |a| max_pool(a).relu()), gradient(&random, |a| max_pool(&a.relu())));
+        assert_eq!(max_pool(&random).relu(), max_pool(&random.relu()));
+        assert_eq!(gradient_after, gradient_before);
+    }
+
+    fn gradient(input: &Tensor, function: impl Fn(&Tensor) -> Tensor) -> Tensor {
+        let input = input.copy().set_requires_grad(true);
+        let output = function(&input);
+        (&output * &output).sum(Kind::Double).backward();
+        input.grad()
+    }
+}

@@ -1,0 +1,73 @@
+//! The parameters of a trained network as a file.
+
+use crate::model::Parameter;
+use anyhow::{Context, Result, ensure};
+use std::path::Path;
+use tch::{Device, Tensor};
+
+/// Writes `parameters` by name to `path`, in the format safetensors: whole or not at all.
+pub fn save(parameters: &[Parameter], path: &Path) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let whole = || format!("cannot write the parameters {}", path.display());
+    let partial = tempfile::NamedTempFile::new_in(folder).with_context(whole)?;
+    let on_host = |Parameter { name, tensor }: &Parameter| (name.clone(), tensor.to_device(Device::Cpu).contiguous());
+    Tensor::write_safetensors(&parameters.iter().map(on_host).collect::<Vec<_>>(), partial.path()).with_context(whole)?;
+    partial.persist(path).with_context(whole)?;
+    Ok(())
+}
+
+/// Sets `parameters` to what [`save`] wrote to `path`.
+///
+/// # Errors
+/// If the file cannot be read, or is not of a network with these parameters.
+pub fn load(parameters: &mut [Parameter], path: &Path) -> Result<()> {
+    let saved = Tensor::read_safetensors(path).with_context(|| format!("cannot read the parameters {}", path.display()))?;
+    for Parameter { name, tensor } in parameters {
+        let found = saved.iter().find(|(candidate, _)| candidate == name);
+        let (_, found) = found.with_context(|| format!("{} has no parameter `{name}`", path.display()))?;
+        ensure!(
+            found.size() == tensor.size(),
+            "in {}, `{name}` has the shape {:?}, expected {:?}",
+            path.display(),
+            found.size(),
+            tensor.size()
+        );
+        tensor.copy_(found);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Kind;
+
+    fn parameters(value: f64, size: &[i64]) -> Vec<Parameter> {
+        let tensor = |size: &[i64]| Tensor::full(size, value, (Kind::Float, Device::Cpu));
+        // Channels-last, as a convolution's.
+        let weight = tensor(size).permute([0, 2, 3, 1]);
+        vec![Parameter { name: "a".to_owned(), tensor: weight }, Parameter { name: "b".to_owned(), tensor: tensor(&[2]) }]
+    }
+
+    #[test]
+    fn parameters_survive_and_others_are_refused() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("deep/parameters.safetensors");
+        let mut original = parameters(1.0, &[4, 2, 3, 3]);
+        original[0].tensor.copy_(&Tensor::rand([4, 3, 3, 2], (Kind::Float, Device::Cpu)));
+        save(&original, &path)?;
+        let mut read = parameters(0.0, &[4, 2, 3, 3]);
+        load(&mut read, &path)?;
+        assert!(original.iter().zip(&read).all(|(original, read)| original.tensor == read.tensor));
+        assert_eq!(std::fs::read_dir(path.parent().expect("a folder"))?.count(), 1, "nothing temporary is left");
+
+        let refused = |read: &mut [Parameter], path: &Path| format!("{:#}", load(read, path).expect_err("refused"));
+        assert!(refused(&mut parameters(0.0, &[4, 2, 5, 5]), &path).contains("`a` has the shape [4, 3, 3, 2], expected [4, 5, 5, 2]"));
+        read[1].name = "c".to_owned();
+        assert!(refused(&mut read, &path).contains("has no parameter `c`"));
+        std::fs::write(&path, "not tensors")?;
+        assert!(refused(&mut read, &path).contains("cannot read the parameters"));
+        Ok(())
+    }
+}
