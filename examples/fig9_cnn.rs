@@ -22,7 +22,7 @@ fn main() -> Result<()> {
             trained.variants().iter().map(curves).collect::<std::result::Result<Vec<_>, _>>()?.concat()
         }
     };
-    let panel = |variant: &String| vec![Panel::new(variant, Accuracy, "accuracy")];
+    let panel = |variant: &String| vec![Panel::new(variant, Accuracy, "accuracy").near_one()];
     let title = "Figure 9: a CNN with 570,436 parameters on MNIST, beside the best MLP".to_owned();
     run.write(&Figure { title, rows: vec![variants(&points, Accuracy).iter().map(panel).collect()] }, &points)?;
     let numbers = run.reported_numbers()?;

@@ -6,10 +6,11 @@
 //! for theirs too. To this comes half a unit of the reported value's last digit. Where every seed gives the same value the rule asks
 //! for equality to that digit.
 
+use crate::architecture::Architecture;
 use crate::points::{Origin, Point, REPORT_DATA};
 use crate::reported::Number;
 use crate::table;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::Table;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// One number of the report beside ours.
@@ -22,6 +23,7 @@ pub struct Comparison {
     pub reproduced: f64,
     /// Standard deviation over seeds; none for a single run.
     pub deviation: Option<f64>,
+    /// 0 where no run is needed: it follows from the architecture or the data.
     pub seeds: u32,
 }
 
@@ -57,6 +59,7 @@ impl Comparison {
         let difference = self.difference().abs();
         match self.allowance() {
             _ if difference <= self.resolution && self.deviation.unwrap_or(0.0) <= self.resolution => Verdict::Equal,
+            None if self.seeds == 0 => Verdict::Differs,
             None => Verdict::OneSeed,
             Some(allowance) if difference <= allowance => Verdict::Reproduced,
             Some(_) => Verdict::Differs,
@@ -120,6 +123,25 @@ pub fn with_number(points: &[Point], variant: &str, number: &Number) -> Vec<Comp
     printed.into_iter().filter_map(compared).collect()
 }
 
+/// For every layer, the whole network and the share of its fully connected layers: the number of parameters that the report prints.
+pub fn parameters(architecture: &Architecture, number: &Number) -> Vec<Comparison> {
+    let comparison = |what: String, reported: f64, resolution: f64, reproduced: f64| Comparison {
+        what,
+        reported,
+        resolution,
+        reproduced,
+        deviation: None,
+        seeds: 0,
+    };
+    let count = |what: String, reported: i64, ours: i64| comparison(what, reported as f64, 0.5, ours as f64);
+    let stages = architecture.stages.iter();
+    let layers = stages.filter_map(|stage| Some(count(stage.name.clone(), *number.layers.get(&stage.name)?, stage.parameters())));
+    let total = number.parameters.map(|reported| count("Total".to_owned(), reported, architecture.parameters()));
+    let share = number.fully_connected_share;
+    let share = share.map(|reported| comparison("share of FC".to_owned(), reported, 5e-4, architecture.fully_connected_share()));
+    layers.chain(total).chain(share).collect()
+}
+
 /// Half a unit of the last digit of an accuracy printed as per cent with two decimals.
 const PRINTED_RESOLUTION: f64 = 5e-5;
 
@@ -127,9 +149,10 @@ const PRINTED_RESOLUTION: f64 = 5e-5;
 pub fn table(comparisons: &[Comparison]) -> Table {
     let mut table = table::new(["", "reported", "reproduced", "difference", "allowed", "verdict"]);
     for comparison in comparisons {
-        let decimals = (-(2.0 * comparison.resolution).log10()).ceil().clamp(2.0, 7.0) as usize;
+        let decimals = (-(2.0 * comparison.resolution).log10()).ceil().clamp(0.0, 7.0) as usize;
         let reproduced = match comparison.deviation {
             Some(deviation) => format!("{:.decimals$} ± {deviation:.decimals$} (n = {})", comparison.reproduced, comparison.seeds),
+            None if comparison.seeds == 0 => format!("{:.decimals$}", comparison.reproduced),
             None => format!("{:.decimals$} (n = 1)", comparison.reproduced),
         };
         table.add_row([
@@ -141,17 +164,14 @@ pub fn table(comparisons: &[Comparison]) -> Table {
             comparison.verdict().to_string(),
         ]);
     }
-    for column in 1..5 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    table::align_right(&mut table, 1..5);
     table
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     fn comparison(reproduced: f64, deviation: Option<f64>, seeds: u32) -> Comparison {
         Comparison { what: String::new(), reported: 0.97, resolution: 5e-5, reproduced, deviation, seeds }
@@ -166,6 +186,8 @@ mod tests {
             train: None,
             validation: None,
             test: Some(0.97),
+            layers: BTreeMap::new(),
+            fully_connected_share: None,
             resolution: None,
         };
         let point = |x: f64, data: &str| Point {
@@ -200,5 +222,6 @@ mod tests {
         assert_eq!(comparison(0.9701, Some(0.0), 3).verdict(), Verdict::Differs);
         assert_eq!(comparison(0.9749, None, 1).verdict(), Verdict::OneSeed);
         assert_eq!(comparison(0.97, None, 1).verdict(), Verdict::Equal);
+        assert_eq!((comparison(0.97, None, 0).verdict(), comparison(0.9749, None, 0).verdict()), (Verdict::Equal, Verdict::Differs));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A figure's CSV is a long table with one row per point drawn; nothing else is needed to draw the figure again or to compare it.
 
-use crate::history::{History, Metric, Split};
+use crate::history::{History, Metric};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -48,16 +48,23 @@ pub fn variants(points: &[Point], metric: Metric) -> Vec<String> {
     variants
 }
 
-/// Mean and standard deviation of one metric over runs, epoch by epoch, as the points of one curve. Runs of unequal length are cut to
-/// the shortest. One run has no deviation.
-pub fn mean_over_seeds(panel: &str, histories: &[&History], split: Split, metric: Metric, data: &str, device: &str) -> Vec<Point> {
+/// Mean and standard deviation over runs of what `value` takes from each, epoch by epoch, as the points of one curve. Runs of unequal
+/// length are cut to the shortest. One run has no deviation.
+pub fn mean_over_seeds(
+    panel: &str,
+    series: &str,
+    histories: &[&History],
+    value: impl Fn(&History, i64) -> Option<f64>,
+    data: &str,
+    device: &str,
+) -> Vec<Point> {
     let epochs = histories.iter().map(|history| history.epochs()).min().unwrap_or(0);
     let point = |epoch| {
-        let values: Option<Vec<f64>> = histories.iter().map(|history| history.get(epoch, split, metric)).collect();
+        let values: Option<Vec<f64>> = histories.iter().map(|history| value(history, epoch)).collect();
         let (mean, deviation) = mean_and_deviation(&values?);
         Some(Point {
             panel: panel.to_owned(),
-            series: split.name().to_owned(),
+            series: series.to_owned(),
             origin: Origin::Reproduced,
             x: epoch as f64,
             y: mean,
@@ -101,7 +108,7 @@ pub fn read_csv(path: &Path) -> Result<Vec<Point>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::Record;
+    use crate::history::{Record, Split};
 
     fn history(values: &[f64]) -> History {
         let record =
@@ -112,10 +119,11 @@ mod tests {
     #[test]
     fn points_are_means_with_the_sample_deviation_and_survive_their_csv() -> Result<()> {
         let (a, b) = (history(&[1.0, 2.0, 9.0]), history(&[3.0, 2.0]));
-        let points = mean_over_seeds("p", &[&a, &b], Split::Test, Metric::Loss, "MNIST", "cpu");
+        let loss = |history: &History, epoch| history.get(epoch, Split::Test, Metric::Loss);
+        let points = mean_over_seeds("p", "s", &[&a, &b], loss, "MNIST", "cpu");
         let read: Vec<_> = points.iter().map(|point| (point.x, point.y, point.deviation)).collect();
         assert_eq!(read, [(1.0, 2.0, Some(2.0_f64.sqrt())), (2.0, 2.0, Some(0.0))], "two epochs: the shorter run has no third");
-        assert_eq!(mean_over_seeds("p", &[&a], Split::Test, Metric::Loss, "", "")[0].deviation, None);
+        assert_eq!(mean_over_seeds("p", "s", &[&a], loss, "", "")[0].deviation, None);
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("points.csv");
         std::fs::write(&path, to_csv(&points)?)?;

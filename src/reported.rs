@@ -33,6 +33,11 @@ pub struct Number {
     pub train: Option<f64>,
     pub validation: Option<f64>,
     pub test: Option<f64>,
+    /// Parameters of each layer.
+    #[serde(default)]
+    pub layers: BTreeMap<String, i64>,
+    /// The share of the parameters that are in fully connected layers.
+    pub fully_connected_share: Option<f64>,
     /// Half a unit of the last digit printed, where that is not the fourth.
     pub resolution: Option<f64>,
 }

@@ -1,7 +1,10 @@
 //! Tables, for a terminal and as Markdown.
 
-use crate::experiment::{Experiment, Training};
-use comfy_table::{Table, presets};
+use crate::architecture::{Architecture, KERNEL, Shape, Stage};
+use crate::experiment::{Experiment, Layer, Training};
+use crate::points::{Origin, Point};
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
 
 /// A table with these headings.
 pub fn new<'a>(headings: impl IntoIterator<Item = &'a str>) -> Table {
@@ -39,4 +42,91 @@ pub fn hyperparameters(variants: &[(&str, &Experiment)]) -> Table {
     of_training("epochs", |training| training.epochs.to_string());
     row("parameters", &|experiment| experiment.model.parameters.map_or(String::new(), |count| count.to_string()));
     table
+}
+
+/// One layer of a network, as a line of a CSV.
+#[derive(Debug, Serialize)]
+pub struct LayerRow {
+    pub layer: String,
+    pub input: String,
+    pub output: String,
+    pub weights: i64,
+    pub biases: i64,
+    pub parameters: i64,
+    /// For one example, forward.
+    pub multiply_adds: i64,
+}
+
+/// The layers of `architecture`, a line each.
+pub fn layers(architecture: &Architecture) -> Vec<LayerRow> {
+    let row = |stage: &Stage| LayerRow {
+        layer: stage.name.clone(),
+        input: stage.input.to_string(),
+        output: stage.output.to_string(),
+        weights: stage.weights,
+        biases: stage.biases,
+        parameters: stage.parameters(),
+        multiply_adds: stage.multiply_adds,
+    };
+    architecture.stages.iter().map(row).collect()
+}
+
+/// Weights and biases of each layer that has any, as the report's Table 3 has them, the total, and the share of the fully connected ones.
+pub fn parameters(architecture: &Architecture) -> Table {
+    let mut table = new(["Layer", "Weight", "Bias", "Total"]);
+    for stage in architecture.stages.iter().filter(|stage| stage.parameters() > 0) {
+        let weight = match (stage.layer, stage.input) {
+            (Layer::Convolution(filters), Shape::Image { channels, .. }) => format!("({KERNEL} × {KERNEL} × {channels}) × {filters}"),
+            (Layer::FullyConnected(outputs), Shape::Image { channels, height, width }) => {
+                format!("{channels} × {height} × {width} × {outputs}")
+            }
+            _ => format!("{} × {}", stage.input, stage.biases),
+        };
+        table.add_row([stage.name.clone(), weight, stage.biases.to_string(), stage.parameters().to_string()]);
+    }
+    table.add_row(["Total".to_owned(), String::new(), String::new(), architecture.parameters().to_string()]);
+    let share = format!("{:.1} %", 100.0 * architecture.fully_connected_share());
+    table.add_row(["fully connected".to_owned(), String::new(), String::new(), share]);
+    align_right(&mut table, 2..4);
+    table
+}
+
+/// How far training is ahead of validation after the last epoch, from the panels `<variant>_<metric>_gap`, a line per variant.
+pub fn gaps(points: &[Point], variants: &[String]) -> Table {
+    let mut table = new(["", "accuracy, train - validation", "loss, validation - train", "published accuracy", "published loss", "seeds"]);
+    for variant in variants {
+        let last = |panel: String, series: &str, origin: Origin| {
+            points.iter().rfind(|point| point.panel == panel && point.series == series && point.origin == origin)
+        };
+        let ours = |metric: &str| {
+            last(format!("{variant}_{metric}_gap"), "train ahead of validation", Origin::Reproduced).map_or(String::new(), |point| {
+                let deviation = point.deviation.map_or(String::new(), |deviation| format!(" ± {deviation:.4}"));
+                format!("{:.4}{deviation}", point.y)
+            })
+        };
+        let published = |metric: &str, sign: f64| {
+            let of = |split| last(format!("{variant}_{metric}"), split, Origin::Reported).map(|point| point.y);
+            of("train").zip(of("validation")).map_or(String::new(), |(train, validation)| format!("{:.4}", sign * (train - validation)))
+        };
+        let seeds = last(format!("{variant}_accuracy_gap"), "train ahead of validation", Origin::Reproduced).and_then(|point| point.seeds);
+        table.add_row([
+            variant.clone(),
+            ours("accuracy"),
+            ours("loss"),
+            published("accuracy", 1.0),
+            published("loss", -1.0),
+            seeds.map_or(String::new(), |seeds| seeds.to_string()),
+        ]);
+    }
+    align_right(&mut table, 1..6);
+    table
+}
+
+/// Aligns numbers in these columns.
+pub fn align_right(table: &mut Table, columns: std::ops::Range<usize>) {
+    for column in columns {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
 }

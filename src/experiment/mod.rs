@@ -219,6 +219,15 @@ impl ExperimentFile {
 
     /// The experiment with what variant `name` changes.
     pub fn variant(&self, name: &str) -> Result<Experiment> {
+        Ok(self.resolve(name)?.0)
+    }
+
+    /// With how many seeds variant `name` is to be trained, where nothing else is asked for: its key `seeds`, or 3.
+    pub fn seeds(&self, name: &str) -> Result<u32> {
+        Ok(self.resolve(name)?.1)
+    }
+
+    fn resolve(&self, name: &str) -> Result<(Experiment, u32)> {
         let Some(changes) = self.variants.get(name) else {
             let known = self.variants.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             bail!("unknown variant `{name}` of {}; known are: {known}", self.path.display());
@@ -229,11 +238,23 @@ impl ExperimentFile {
         };
         let mut table = self.base.clone();
         overlay(&mut table, changes);
+        // How often something is done is no part of what is done.
+        let seeds = match table.remove("seeds") {
+            Some(seeds) => seeds.try_into::<u32>().map_err(one_line).with_context(|| format!("{}, key `seeds`", in_variant()))?,
+            None => DEFAULT_SEEDS,
+        };
+        ensure!((1..=MOST_SEEDS).contains(&seeds), "{}: seeds is {seeds}, expected a number from 1 to {MOST_SEEDS}", in_variant());
         let experiment: Experiment = table.try_into().map_err(one_line).with_context(in_variant)?;
         experiment.check().with_context(in_variant)?;
-        Ok(experiment)
+        Ok((experiment, seeds))
     }
 }
+
+/// Enough for a spread, and quick.
+const DEFAULT_SEEDS: u32 = 3;
+
+/// The most seeds that one command trains with.
+pub const MOST_SEEDS: u32 = 1_000;
 
 impl Experiment {
     /// States the first rule that is broken, with the key and the value.
@@ -360,6 +381,7 @@ mod tests {
         order = "shuffled"
         [variants.plain]
         [variants.wide]
+        seeds = 5
         model.hidden = [50, 60]
     "#;
 
@@ -373,6 +395,7 @@ mod tests {
         assert_eq!(file.default_variants(), ["wide"]);
         let (plain, mut wide) = (file.variant("plain")?, file.variant("wide")?);
         assert_eq!((&plain.model.hidden[..], &wide.model.hidden[..]), (&[5_i64][..], &[50, 60][..]));
+        assert_eq!((file.seeds("plain")?, file.seeds("wide")?), (3, 5));
         wide.model.hidden = vec![5];
         assert_eq!(plain, wide);
         let again: Experiment = toml::from_str(&plain.to_toml())?;
@@ -413,6 +436,8 @@ mod tests {
             ("learning_rate = 0.1", "learning_rat = 0.1", "unknown field `learning_rat`"),
             ("hidden = [5]", "hidden = []", "model.hidden is [] and model.layers has 0 layers, expected one of them"),
             ("hidden = [5]", "hidden = [5]\nlayers = [\"max_pool\"]", "and model.layers has 1 layers, expected one of them"),
+            ("[split]", "seeds = 0\n[split]", "seeds is 0, expected a number from 1 to 1000"),
+            ("[split]", "seeds = \"many\"\n[split]", "key `seeds`"),
             ("learning_rate = 0.1", "learning_rate = 0.1\nmomentum = 1.0", "training.momentum is 1, expected a number from 0, below 1"),
             ("learning_rate = 0.1", "learning_rate = 0.1\nmomentum = nan", "training.momentum is NaN"),
             ("learning_rate = 0.1", "learning_rate = 0.1\nweight_decay = -1.0", "training.weight_decay is -1"),

@@ -1,11 +1,11 @@
 //! Grids of learning curves: ours as a mean with its band, the published one dashed over it.
 
-use super::style::{FAINT, INK, OVERSAMPLING, colour, darker, load_font, scaled};
+use super::canvas::{Area, Canvas};
+use super::style::{FAINT, INK, OVERSAMPLING, colour, darker, scaled};
 use crate::history::Metric;
 use crate::points::{Origin, Point, REPORT_DATA};
-use anyhow::{Context, Result, anyhow};
-use image::{RgbImage, imageops};
-use plotters::coord::Shift;
+use anyhow::Result;
+use image::RgbImage;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, ValueFormatter};
 use plotters::prelude::*;
 use std::ops::Range;
@@ -38,6 +38,17 @@ impl Panel {
         Panel { title: title.to_owned(), x_label: x_label.to_owned(), key: key.to_owned(), x_scale: scale, y_scale: scale }
     }
 
+    /// The same axes, logarithmic in the distance of an accuracy to 1.
+    pub fn near_one(self) -> Panel {
+        Panel { y_scale: Scale::NearOne, ..self }
+    }
+
+    /// Axes of how far training is ahead of validation in `metric`, against epochs.
+    pub fn gap(variant: &str, metric: Metric) -> Panel {
+        let key = format!("{variant}_{}_gap", metric.name());
+        Panel { key, y_scale: Scale::Linear, ..Panel::new(variant, metric, &format!("{}, train ahead of validation", metric.name())) }
+    }
+
     /// Axes of `metric` against epochs for the points of `variant`, titled "variant: what".
     pub fn new(variant: &str, metric: Metric, what: &str) -> Panel {
         Panel {
@@ -56,13 +67,14 @@ pub enum Scale {
     Logarithmic,
     /// Logarithmic where the values are positive and span more than a decade.
     Automatic,
+    /// For accuracies: logarithmic in the distance to 1, so that 0.9, 0.99 and 0.999 are equally far apart.
+    NearOne,
 }
 
 /// Width of a cell, height of a row, and height of title and legend, in pixels of the written picture.
 const CELL: (u32, u32) = (700, 420);
 const HEADER: u32 = 92;
 
-type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 type Chart<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Cartesian2d<Ruler, Ruler>>;
 
 /// Draws `figure` from `points`.
@@ -70,21 +82,12 @@ type Chart<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Cartesian2d<Ruler, Rule
 /// # Errors
 /// If a panel has no points.
 pub fn draw(figure: &Figure, points: &[Point]) -> Result<RgbImage> {
-    load_font();
     let columns = figure.rows.iter().map(Vec::len).max().unwrap_or(1).max(1);
-    let (width, height) = (columns as u32 * CELL.0, HEADER + figure.rows.len() as u32 * CELL.1);
-    let mut buffer = vec![0; (scaled(width) * scaled(height) * 3) as usize];
-    {
-        let root = BitMapBackend::with_buffer(&mut buffer, (scaled(width), scaled(height))).into_drawing_area();
-        paint(figure, points, &root, columns).map_err(|error| anyhow!("cannot draw {}: {error:#}", figure.title))?;
-        root.present().map_err(|error| anyhow!("cannot draw {}: {error}", figure.title))?;
-    }
-    let large = RgbImage::from_raw(scaled(width), scaled(height), buffer).context("a picture of the size asked for")?;
-    Ok(imageops::thumbnail(&large, large.width() / OVERSAMPLING, large.height() / OVERSAMPLING))
+    let canvas = Canvas::new(columns as u32 * CELL.0, HEADER + figure.rows.len() as u32 * CELL.1);
+    canvas.paint(&figure.title, |area| paint(figure, points, area, columns))
 }
 
 fn paint(figure: &Figure, points: &[Point], root: &Area, columns: usize) -> Result<()> {
-    root.fill(&WHITE)?;
     let (header, body) = root.split_vertically(scaled(HEADER));
     let mut series: Vec<&str> = Vec::new();
     for point in points {
@@ -114,7 +117,8 @@ fn paint_header(area: &Area, figure: &Figure, points: &[Point], series: &[&str])
     let title = if data.starts_with(REPORT_DATA) { figure.title.clone() } else { format!("{} ({data})", figure.title) };
     let (left, line) = (scaled(20) as i32, |y: u32| scaled(y) as i32);
     area.draw(&Text::new(title, (left, line(12)), bold))?;
-    let seeds = ours.and_then(|point| point.seeds).unwrap_or(1);
+    let seeds = || points.iter().filter(|point| point.origin == Origin::Reproduced).filter_map(|point| point.seeds);
+    let (fewest, most) = (seeds().min().unwrap_or(1), seeds().max().unwrap_or(1));
     let device = ours.map_or("", |point| point.device.as_str());
     area.draw(&Text::new(format!("{data}, {device}"), (left, line(38)), text(13)))?;
 
@@ -137,12 +141,16 @@ fn paint_header(area: &Area, figure: &Figure, points: &[Point], series: &[&str])
     let stroke = ShapeStyle { color: INK.to_rgba(), filled: false, stroke_width: scaled(2) };
     let band = |x: i32| -> Result<()> {
         let corners = [(x, y - scaled(7) as i32), (x + swatch, y + scaled(7) as i32)];
-        if seeds > 1 {
+        if most > 1 {
             area.draw(&Rectangle::new(corners, INK.mix(0.18).filled()))?;
         }
         Ok(area.draw(&PathElement::new([(x, y), (x + swatch, y)], stroke))?)
     };
-    let label = if seeds > 1 { format!("ours: mean of {seeds} seeds, band ± 1 sd") } else { "ours: one run".to_owned() };
+    let label = match (fewest, most) {
+        (_, 1) => "ours: one run".to_owned(),
+        (fewest, most) if fewest == most => format!("ours: mean of {most} seeds, band ± 1 sd"),
+        (fewest, most) => format!("ours: mean of {fewest} to {most} seeds, band ± 1 sd"),
+    };
     entry(&label, &band)?;
     if has_reported {
         let dashes = |x: i32| -> Result<()> {
@@ -214,11 +222,11 @@ fn paint_dashes(chart: &mut Chart, published: Vec<(f64, f64)>, colour: RGBColor)
     Ok(())
 }
 
-/// One axis: its range, ticks and labels.
+/// One axis: its range, ticks and labels. A value's *place* is the value itself, its decimal logarithm, or minus the logarithm of its
+/// distance to 1; ranges and ticks are places.
 #[derive(Clone)]
 struct Ruler {
-    logarithmic: bool,
-    /// The values at its ends; their decimal logarithms on a logarithmic axis, and so the ticks.
+    scale: Scale,
     range: Range<f64>,
     ticks: Vec<f64>,
     decimals: usize,
@@ -233,33 +241,50 @@ impl Ruler {
         };
         let (low, high) = extent(&mut values.clone());
         let spans_decades = low > 0.0 && high > 10.0 * low;
-        let logarithmic = scale == Scale::Logarithmic || (scale == Scale::Automatic && spans_decades);
-        let (low, high) = if logarithmic { extent(&mut values.map(f64::log10)) } else { (low, high) };
+        let scale = match scale {
+            Scale::Automatic if spans_decades => Scale::Logarithmic,
+            Scale::Automatic => Scale::Linear,
+            scale => scale,
+        };
+        let (low, high) = extent(&mut values.map(|value| place(scale, value)));
         let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
         let span = if high > low { high - low } else { low.abs().max(1e-3) * 0.01 };
         let range = low - padding * span..high + padding * span;
-        if !logarithmic {
+        if scale == Scale::Linear {
             let step = round_step((range.end - range.start) / count as f64);
             let decimals = (-step.log10().floor()).max(0.0) as usize;
-            return Ruler { logarithmic, ticks: multiples(step, &range), range, decimals };
+            return Ruler { scale, ticks: multiples(step, &range), range, decimals };
         }
         let decades = range.end - range.start;
-        let mantissas: &[f64] = if decades < 2.5 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let mantissas: &[f64] = match decades {
+            ..0.7 => &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0],
+            ..2.5 => &[1.0, 2.0, 5.0],
+            _ => &[1.0],
+        };
         let step = (decades / count as f64).ceil().max(1.0);
-        let powers = multiples(step, &(range.start.floor() - 1.0..range.end));
-        let ticks = powers.iter().flat_map(|power| mantissas.iter().map(move |mantissa| power + mantissa.log10()));
-        Ruler { logarithmic, ticks: ticks.filter(|tick| range.contains(tick)).collect(), range, decimals: 0 }
+        let powers = multiples(step, &(range.start.floor() - 1.0..range.end + 1.0));
+        let sign = if scale == Scale::NearOne { -1.0 } else { 1.0 };
+        let ticks = powers.iter().flat_map(|power| mantissas.iter().map(move |mantissa| power + sign * mantissa.log10()));
+        let mut ticks: Vec<f64> = ticks.filter(|tick| range.contains(tick)).collect();
+        ticks.sort_by(f64::total_cmp);
+        Ruler { scale, ticks, range, decimals: 0 }
     }
 
-    /// Where `value` lies between the ends of the range.
-    fn place(&self, value: f64) -> f64 {
-        // A band that reaches zero has no logarithm; it ends at the edge.
-        if self.logarithmic { value.max(f64::MIN_POSITIVE).log10().max(self.range.start) } else { value }
-    }
-
-    /// The value that [`Ruler::place`] puts there.
+    /// The value at a place.
     fn value(&self, place: f64) -> f64 {
-        if self.logarithmic { 10_f64.powf(place) } else { place }
+        match self.scale {
+            Scale::Logarithmic => 10_f64.powf(place),
+            Scale::NearOne => 1.0 - 10_f64.powf(-place),
+            Scale::Linear | Scale::Automatic => place,
+        }
+    }
+}
+
+fn place(scale: Scale, value: f64) -> f64 {
+    match scale {
+        Scale::Logarithmic => value.log10(),
+        Scale::NearOne => -(1.0 - value).log10(),
+        Scale::Linear | Scale::Automatic => value,
     }
 }
 
@@ -268,7 +293,15 @@ impl Ranged for Ruler {
     type ValueType = f64;
 
     fn map(&self, value: &f64, pixels: (i32, i32)) -> i32 {
-        let share = (self.place(*value) - self.range.start) / (self.range.end - self.range.start);
+        let place = place(self.scale, *value);
+        // A band that reaches zero has no logarithm, and one that reaches beyond 1 no distance to it: it ends at the edge.
+        let place = match self.scale {
+            Scale::Logarithmic if place.is_nan() => self.range.start,
+            Scale::NearOne if place.is_nan() => self.range.end,
+            Scale::Logarithmic | Scale::NearOne => place.clamp(self.range.start, self.range.end),
+            Scale::Linear | Scale::Automatic => place,
+        };
+        let share = (place - self.range.start) / (self.range.end - self.range.start);
         pixels.0 + (f64::from(pixels.1 - pixels.0) * share).round() as i32
     }
 
@@ -287,12 +320,11 @@ impl ValueFormatter<f64> for Ruler {
     }
 
     fn format_ext(&self, value: &f64) -> String {
-        if !self.logarithmic {
-            format!("{value:.*}", self.decimals)
-        } else if (0.009..10_000.0).contains(value) {
-            format!("{}", (value * 1e4).round() / 1e4)
-        } else {
-            format!("{value:.0e}")
+        match self.scale {
+            Scale::Linear | Scale::Automatic => format!("{value:.*}", self.decimals),
+            Scale::NearOne => format!("{}", (value * 1e7).round() / 1e7),
+            Scale::Logarithmic if (0.009..10_000.0).contains(value) => format!("{}", (value * 1e4).round() / 1e4),
+            Scale::Logarithmic => format!("{value:.0e}"),
         }
     }
 }
@@ -323,6 +355,13 @@ mod tests {
         assert_eq!(labels(&ruler), ["0.88", "0.90", "0.92", "0.94"]);
         let ruler = Ruler::new(Scale::Logarithmic, [0.5, 30.0].into_iter(), 0.0, 6);
         assert_eq!(labels(&ruler), ["0.5", "1", "2", "5", "10", "20"]);
+        let ruler = Ruler::new(Scale::NearOne, [0.4, 0.985].into_iter(), 0.0, 8);
+        assert_eq!(labels(&ruler), ["0.5", "0.8", "0.9", "0.95", "0.98"]);
+        let ruler = Ruler::new(Scale::NearOne, [0.87, 0.945].into_iter(), 0.0, 8);
+        assert_eq!(labels(&ruler), ["0.9", "0.91", "0.92", "0.93", "0.94"]);
+        let ruler = Ruler::new(Scale::NearOne, [0.3, 0.9999, 1.0].into_iter(), 0.02, 8);
+        assert_eq!(labels(&ruler), ["0.9", "0.99", "0.999", "0.9999"], "1 itself is beyond every axis");
+        assert_eq!(ruler.map(&1.0, (0, 100)), 100, "and is drawn at the edge");
         let constant = Ruler::new(Scale::Linear, [0.1135, 0.1135].into_iter(), 0.06, 6);
         assert!(constant.range.start < 0.1135 && constant.range.end > 0.1135, "a constant has a range around it");
         assert!(Ruler::new(Scale::Linear, std::iter::empty(), 0.1, 5).ticks.len() > 1, "no values, still an axis");

@@ -3,10 +3,15 @@
 //! Everything is drawn at twice its size and reduced, which smooths lines that the drawing library would leave jagged. The font comes
 //! with the crate, so text renders on a machine without any.
 
+mod architecture;
+mod canvas;
 mod curves;
+mod image_grid;
 mod style;
 
+pub use architecture::{draw_architecture, thousands};
 pub use curves::{Cell, Figure, Panel, Scale, draw};
+pub use image_grid::{Section, Tile, draw_grid};
 
 use anyhow::Result;
 use image::RgbImage;

@@ -2,7 +2,7 @@
 
 use crate::data::mnist::Location;
 use crate::device;
-use crate::experiment::{Experiment, LARGEST_COUNT, Precision};
+use crate::experiment::{Experiment, LARGEST_COUNT, MOST_SEEDS, Precision};
 use anyhow::{Result, bail};
 use clap::Parser;
 use std::ops::Range;
@@ -23,9 +23,9 @@ pub(super) struct Flags {
     /// The first seed
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=1 << 53))]
     pub seed: u64,
-    /// Seeds to train with: N, N + 1, ...
-    #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub seeds: u32,
+    /// Seeds to train with: N, N + 1, ...; 3 of them where the experiment says nothing else
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_SEEDS)))]
+    seeds: Option<u32>,
     /// Epochs instead of the experiment's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=LARGEST_COUNT))]
     epochs: Option<i64>,
@@ -61,9 +61,9 @@ impl Flags {
         self.device.unwrap_or(automatic)
     }
 
-    /// The seeds to train with.
-    pub fn all_seeds(&self) -> Range<u64> {
-        self.seed..self.seed + u64::from(self.seeds)
+    /// The seeds to train with, if the experiment asks for so many.
+    pub fn seeds(&self, default: u32) -> Range<u64> {
+        self.seed..self.seed + u64::from(self.seeds.unwrap_or(default))
     }
 
     pub fn data(&self) -> Location {

@@ -1,6 +1,6 @@
 //! The gradient check of an experiment as points: the largest difference against epsilon and against N = 1/epsilon.
 
-use super::Run;
+use super::{Run, Variant};
 use crate::compare::Comparison;
 use crate::data::mnist::{self, Mnist};
 use crate::data::splits::{Inputs, Splits};
@@ -29,7 +29,7 @@ struct Found {
 pub(super) fn check(run: &Run, digits: &Mnist) -> Result<Vec<Point>> {
     let (data, device) = (&digits.source.name, device::describe(run.device));
     let mut points = Vec::new();
-    for (variant, experiment) in run.experiments() {
+    for Variant { name: variant, experiment, seeds, .. } in &run.variants {
         let splits = Splits::new(&digits.train, &digits.test, experiment.split()?, run.flags.seed, run.device)?;
         let mut add = |series: &str, origin, n: f64, y: f64| {
             let point = |(axis, x)| Point {
@@ -46,7 +46,7 @@ pub(super) fn check(run: &Run, digits: &Mnist) -> Result<Vec<Point>> {
             };
             points.extend([("n", n), ("epsilon", 1.0 / n)].map(point));
         };
-        for seed in run.flags.all_seeds() {
+        for seed in seeds.clone() {
             let found = check_one(experiment, &splits.train, seed)?;
             for (n, difference) in &found.differences {
                 add(&format!("{SEED}{seed}"), Origin::Reproduced, *n, *difference);

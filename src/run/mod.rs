@@ -2,24 +2,32 @@
 
 mod flags;
 mod gradients;
+mod inside;
 mod progress;
 mod provenance;
 mod trials;
 
+pub use inside::Inside;
 pub use trials::{Outcome, Trained};
 
+use crate::architecture::{Architecture, Shape};
 use crate::compare::{self, Comparison, Verdict};
 use crate::data::mnist::{self, Mnist};
 use crate::device;
 use crate::experiment::{Experiment, ExperimentFile};
 use crate::files::{ensure_writable, write_whole};
+use crate::model;
 use crate::plot::{self, Figure};
 use crate::points::{self, Point};
 use crate::reported;
 use crate::table;
+use anyhow::{anyhow, bail, ensure};
 use clap::{CommandFactory, FromArgMatches};
 use comfy_table::Table;
 use flags::Flags;
+use image::RgbImage;
+use serde::Serialize;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use tch::Device;
 
@@ -55,6 +63,7 @@ struct Variant {
     name: String,
     experiment: Experiment,
     is_as_in_file: bool,
+    seeds: Range<u64>,
 }
 
 impl Run {
@@ -75,6 +84,17 @@ impl Run {
         Ok(Run { name, flags, root, device, variants })
     }
 
+    /// For an example whose pictures are images.
+    ///
+    /// # Errors
+    /// With `--redraw`: a CSV holds no images.
+    pub fn no_redraw(&self) -> Result<()> {
+        if self.flags.redraw {
+            return Err(anyhow!("{} draws images, which its CSV does not hold; leave --redraw out", self.name).into());
+        }
+        Ok(())
+    }
+
     /// MNIST, or what `--data` says.
     pub fn mnist(&self) -> Result<Mnist> {
         Ok(mnist::load(&self.flags.data(), &self.root)?)
@@ -84,6 +104,22 @@ impl Run {
     /// the same settings, data and code are kept.
     pub fn train(&self, digits: &Mnist) -> Result<Trained> {
         Ok(trials::train(self, digits)?)
+    }
+
+    /// The network of the first variant for images `[channels, height, width]`, as its list of layers describes it.
+    ///
+    /// # Errors
+    /// If the network that is built from it has not as many parameters as the description, or as the experiment states.
+    pub fn architecture(&self, image: [i64; 3]) -> Result<Architecture> {
+        Ok(architecture(self, image)?)
+    }
+
+    /// The first layer's filters of the first trained network, and the validation images that it gets most confidently wrong.
+    ///
+    /// # Errors
+    /// If the network looks at more than one channel.
+    pub fn look_inside(&self, trained: &Trained, digits: &Mnist) -> Result<Inside> {
+        Ok(inside::look(self, trained, digits)?)
     }
 
     /// Checks the gradients of every variant with every seed.
@@ -114,10 +150,21 @@ impl Run {
 
     /// Writes `<out>/<name>.csv`, the points, and `<out>/<name>.png`, the figure that draws them.
     pub fn write(&self, figure: &Figure, points: &[Point]) -> Result<()> {
-        let picture = plot::draw(figure, points)?;
-        let png = plot::to_png(&picture, &provenance::text_chunks(self, figure.title.as_str())?)?;
-        if !self.flags.redraw {
-            write_whole(&self.output("csv"), &points::to_csv(points)?)?;
+        let csv = if self.flags.redraw { None } else { Some(points::to_csv(points)?) };
+        self.write_files(&figure.title, &plot::draw(figure, points)?, csv)
+    }
+
+    /// Writes `<out>/<name>.csv`, a line for each of `rows`, and `<out>/<name>.png`.
+    pub fn write_picture(&self, title: &str, picture: &RgbImage, rows: &[impl Serialize]) -> Result<()> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        rows.iter().try_for_each(|row| writer.serialize(row))?;
+        self.write_files(title, picture, Some(writer.into_inner()?))
+    }
+
+    fn write_files(&self, title: &str, picture: &RgbImage, csv: Option<Vec<u8>>) -> Result<()> {
+        let png = plot::to_png(picture, &provenance::text_chunks(self, title)?)?;
+        if let Some(csv) = csv {
+            write_whole(&self.output("csv"), &csv)?;
             eprintln!("wrote {}", self.output("csv").display());
         }
         write_whole(&self.output("png"), &png)?;
@@ -161,13 +208,15 @@ impl Run {
         }
         let count = |verdict| comparisons.iter().filter(|comparison| comparison.verdict() == verdict).count();
         println!(
-            "\n{} equal, {} reproduced, {} differ, {} without verdict (one seed).\nRule: {}.",
+            "\n{} equal, {} reproduced, {} differ, {} without verdict (one seed).",
             count(Verdict::Equal),
             count(Verdict::Reproduced),
             count(Verdict::Differs),
             count(Verdict::OneSeed),
-            compare::RULE
         );
+        if count(Verdict::Equal) < comparisons.len() {
+            println!("Rule: {}.", compare::RULE);
+        }
         Ok(())
     }
 
@@ -176,12 +225,23 @@ impl Run {
     }
 }
 
+fn architecture(run: &Run, image: [i64; 3]) -> anyhow::Result<Architecture> {
+    let Some(Variant { experiment, .. }) = run.variants.first() else { bail!("the experiment has no variant") };
+    let architecture = Architecture::new(image, &experiment.model.layers)?;
+    let Shape::Vector(classes) = architecture.output() else { bail!("the last layer of model.layers is not fully connected") };
+    let network = model::build(&experiment.model, image, classes, run.flags.seed, Device::Cpu)?;
+    let (described, built) = (architecture.parameters(), network.parameter_count());
+    ensure!(described == built, "model.layers describes {described} parameters, but the network built from it has {built}");
+    Ok(architecture)
+}
+
 fn variants(file: &ExperimentFile, flags: &Flags) -> anyhow::Result<Vec<Variant>> {
     let names = if flags.variant.is_empty() { file.default_variants() } else { &flags.variant };
     let variant = |name: &String| {
         let as_in_file = file.variant(name)?;
         let experiment = flags.apply(as_in_file.clone())?;
-        Ok(Variant { name: name.clone(), is_as_in_file: experiment == as_in_file, experiment })
+        let seeds = flags.seeds(file.seeds(name)?);
+        Ok(Variant { name: name.clone(), is_as_in_file: experiment == as_in_file, experiment, seeds })
     };
     let first = |(index, name): &(usize, &String)| !names[..*index].contains(name);
     names.iter().enumerate().filter(first).map(|(_, name)| variant(name)).collect()

@@ -10,7 +10,7 @@ use crate::device;
 use crate::experiment::Experiment;
 use crate::files::write_whole;
 use crate::history::{History, Metric, Split};
-use crate::model;
+use crate::model::{self, Model};
 use crate::points::{Point, REPORT_DATA, mean_over_seeds};
 use crate::reported;
 use crate::train::{Progress, checkpoint, fit, side_by_side};
@@ -49,15 +49,57 @@ impl Trained {
 
     /// Mean and deviation over seeds of `metric` on all splits, as panel `<variant>_<metric>`.
     pub fn curves(&self, variant: &str, metric: Metric) -> Vec<Point> {
-        let of_variant = self.outcomes.iter().filter(|outcome| outcome.variant == variant);
-        let histories: Vec<&History> = of_variant.map(|outcome| &outcome.history).collect();
+        let histories = self.histories(variant);
         let panel = format!("{variant}_{}", metric.name());
-        let curve = |split| mean_over_seeds(&panel, &histories, split, metric, &self.data, &self.device);
+        let curve = |split: Split| {
+            let value = |history: &History, epoch| history.get(epoch, split, metric);
+            mean_over_seeds(&panel, split.name(), &histories, value, &self.data, &self.device)
+        };
         Split::ALL.into_iter().flat_map(curve).collect()
+    }
+
+    fn histories(&self, variant: &str) -> Vec<&History> {
+        self.outcomes.iter().filter(|outcome| outcome.variant == variant).map(|outcome| &outcome.history).collect()
     }
 }
 
 impl Trained {
+    /// How far training is ahead of validation, as panel `<variant>_<metric>_gap`: accuracy on the one minus accuracy on the other, loss
+    /// the other way round. Mean and deviation are those of each seed's own gap.
+    pub fn gaps(&self, variant: &str, metric: Metric) -> Vec<Point> {
+        let ahead = |history: &History, epoch| {
+            let of = |split| history.get(epoch, split, metric);
+            let gap = of(Split::Train)? - of(Split::Validation)?;
+            Some(if metric == Metric::Accuracy { gap } else { -gap })
+        };
+        let panel = format!("{variant}_{}_gap", metric.name());
+        mean_over_seeds(&panel, "train ahead of validation", &self.histories(variant), ahead, &self.data, &self.device)
+    }
+
+    /// Takes out the trials that learned nothing where others of their variant did, and says which seeds of which variant these were. In
+    /// a network with few units the ReLUs can all be at rest from the start, on every image: then no gradient reaches a weight, and the
+    /// loss stays that of guessing.
+    pub fn take_out_those_at_chance(&mut self, classes: i64) -> Vec<(String, Vec<u64>)> {
+        let guessing = 0.99 * (classes as f64).ln();
+        let is_at_chance = |outcome: &Outcome| {
+            let loss = outcome.history.get(outcome.history.epochs(), Split::Train, Metric::Loss);
+            loss.is_some_and(|loss| loss > guessing)
+        };
+        let learned: BTreeSet<String> =
+            self.outcomes.iter().filter(|outcome| !is_at_chance(outcome)).map(|outcome| outcome.variant.clone()).collect();
+        let is_taken_out = |outcome: &Outcome| is_at_chance(outcome) && learned.contains(&outcome.variant);
+        let (at_chance, others): (Vec<Outcome>, Vec<Outcome>) = self.outcomes.drain(..).partition(is_taken_out);
+        self.outcomes = others;
+        let mut found: Vec<(String, Vec<u64>)> = Vec::new();
+        for Outcome { variant, seed, .. } in at_chance {
+            match found.iter_mut().find(|(name, _)| *name == variant) {
+                Some((_, seeds)) => seeds.push(seed),
+                None => found.push((variant, vec![seed])),
+            }
+        }
+        found
+    }
+
     /// [`Trained::curves`], and over them the published ones of `panel`, where the data are those of the report.
     pub fn with_reported(&self, variant: &str, metric: Metric, figure: &reported::Figure, panel: &str) -> Result<Vec<Point>> {
         let mut points = self.curves(variant, metric);
@@ -85,8 +127,9 @@ impl Trial {
 
 /// See [`Run::train`].
 pub(super) fn train(run: &Run, digits: &Mnist) -> Result<Trained> {
-    let seeds = run.flags.all_seeds();
-    let plan: Vec<(&Variant, u64)> = seeds.flat_map(|seed| run.variants.iter().map(move |variant| (variant, seed))).collect();
+    let mut plan: Vec<(&Variant, u64)> =
+        run.variants.iter().flat_map(|variant| variant.seeds.clone().map(move |seed| (variant, seed))).collect();
+    plan.sort_by_key(|(_, seed)| *seed);
 
     // On the CPU one thread a trial uses the cores better than all threads on one: minibatches are small.
     let cores = tch::get_num_threads() as usize;
@@ -96,7 +139,7 @@ pub(super) fn train(run: &Run, digits: &Mnist) -> Result<Trained> {
 
     let (mut outcomes, mut kept_in) = (Vec::new(), BTreeSet::new());
     let mut trials = Vec::new();
-    for (Variant { name, experiment, is_as_in_file }, seed) in plan {
+    for (Variant { name, experiment, is_as_in_file, .. }, seed) in plan {
         let provenance = Provenance::new(run, experiment, name, seed, &digits.source, &device, threads);
         // What flags changed, or other data, has a folder of its own: trying something out loses no finished run.
         let is_default = *is_as_in_file && digits.source.name == REPORT_DATA;
@@ -165,6 +208,39 @@ fn train_trial(trial: &Trial, device: Device, display: &Display) -> Result<Outco
     Ok(Outcome { variant: provenance.variant, seed: provenance.seed, history, folder: folder.clone() })
 }
 
+/// The network of a finished trial of `experiment`.
+pub(super) fn network(outcome: &Outcome, experiment: &Experiment, image: [i64; 3], device: Device) -> Result<Box<dyn Model>> {
+    let model = model::build(&experiment.model, image, mnist::CLASSES, outcome.seed, device)?;
+    checkpoint::load(&mut model.parameters(), &outcome.folder.join(PARAMETERS))?;
+    Ok(model)
+}
+
 const HISTORY: &str = "history.csv";
 const PARAMETERS: &str = "parameters.safetensors";
 const PROVENANCE: &str = "provenance.toml";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::Record;
+
+    fn outcome(variant: &str, seed: u64, losses: [f64; 2]) -> Outcome {
+        let record = |(epoch, value): (i64, f64)| Record { epoch, split: Split::Train, metric: Metric::Loss, value };
+        let records = (1..).zip(losses).map(record).collect();
+        Outcome { variant: variant.to_owned(), seed, history: History { records }, folder: PathBuf::new() }
+    }
+
+    #[test]
+    fn trials_that_stay_at_guessing_are_taken_out_where_others_learned() {
+        let outcomes = vec![
+            outcome("small", 1, [2.3, 2.301]),
+            outcome("small", 2, [2.3, 0.1]),
+            outcome("small", 3, [0.1, 2.29]),
+            outcome("zero", 1, [2.301, 2.301]),
+        ];
+        let mut trained = Trained { outcomes, data: String::new(), device: String::new() };
+        assert_eq!(trained.take_out_those_at_chance(10), [("small".to_owned(), vec![1, 3])]);
+        let left: Vec<(&str, u64)> = trained.outcomes.iter().map(|outcome| (outcome.variant.as_str(), outcome.seed)).collect();
+        assert_eq!(left, [("small", 2), ("zero", 1)], "where none learned, none is taken out");
+    }
+}

@@ -1,0 +1,89 @@
+//! Small images in rows under headings.
+
+use super::canvas::{Area, Canvas};
+use super::style::{INK, OVERSAMPLING, scaled};
+use anyhow::Result;
+use image::{RgbImage, imageops};
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+/// An image with what is written under it.
+#[derive(Clone, Debug)]
+pub struct Tile {
+    pub image: RgbImage,
+    pub caption: String,
+}
+
+/// Tiles under a heading.
+#[derive(Clone, Debug)]
+pub struct Section {
+    pub heading: String,
+    pub tiles: Vec<Tile>,
+}
+
+/// Sizes in pixels of the written picture.
+const TILE: u32 = 84;
+const GAP: u32 = 14;
+const CAPTION: u32 = 20;
+const TITLE: u32 = 72;
+const HEADING: u32 = 40;
+
+/// Draws `sections` below each other, with so many tiles in a row. Each image fills its place; its pixels stay sharp.
+pub fn draw_grid(title: &str, subtitle: &str, sections: &[Section], columns: u32) -> Result<RgbImage> {
+    let rows = |section: &Section| (section.tiles.len() as u32).div_ceil(columns);
+    let row_height = TILE + CAPTION + GAP;
+    let height: u32 = sections.iter().map(|section| HEADING + rows(section) * row_height).sum();
+    Canvas::new(columns * (TILE + GAP) + GAP + 20, TITLE + height + GAP).paint(title, |area| {
+        let bold = ("sans-serif", scaled(19) as i32, FontStyle::Bold).into_font().color(&INK);
+        let text = ("sans-serif", scaled(13) as i32).into_font().color(&INK);
+        let left = scaled(20) as i32;
+        area.draw(&Text::new(title.to_owned(), (left, scaled(12) as i32), bold))?;
+        area.draw(&Text::new(subtitle.to_owned(), (left, scaled(40) as i32), text.clone()))?;
+        let mut top = TITLE;
+        for section in sections {
+            let heading = ("sans-serif", scaled(15) as i32, FontStyle::Bold).into_font().color(&INK);
+            area.draw(&Text::new(section.heading.clone(), (left, scaled(top + 10) as i32), heading))?;
+            top += HEADING;
+            for (index, tile) in section.tiles.iter().enumerate() {
+                let (row, column) = (index as u32 / columns, index as u32 % columns);
+                paint_tile(area, tile, 20 + column * (TILE + GAP), top + row * row_height)?;
+            }
+            top += rows(section) * row_height;
+        }
+        Ok(())
+    })
+}
+
+fn paint_tile(area: &Area, tile: &Tile, left: u32, top: u32) -> Result<()> {
+    let side = scaled(TILE);
+    let place = (scaled(left) as i32, scaled(top) as i32);
+    let large = imageops::resize(&tile.image, side, side, imageops::FilterType::Nearest);
+    let element = BitMapElement::with_owned_buffer(place, (side, side), large.into_raw());
+    if let Some(element) = element {
+        area.draw(&element)?;
+    }
+    let corners = [place, (place.0 + side as i32, place.1 + side as i32)];
+    area.draw(&Rectangle::new(corners, ShapeStyle { color: INK.mix(0.3), filled: false, stroke_width: OVERSAMPLING }))?;
+    let caption = ("sans-serif", scaled(12) as i32).into_font().color(&INK).pos(Pos::new(HPos::Center, VPos::Top));
+    let middle = (scaled(left + TILE / 2) as i32, scaled(top + TILE + 4) as i32);
+    Ok(area.draw(&Text::new(tile.caption.clone(), middle, caption))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::Rgb;
+
+    #[test]
+    fn every_tile_is_in_its_place() -> Result<()> {
+        let tile = |red| Tile { image: RgbImage::from_pixel(3, 3, Rgb([red, 10, 20])), caption: "x".to_owned() };
+        let section = |reds: &[u8]| Section { heading: "h".to_owned(), tiles: reds.iter().map(|red| tile(*red)).collect() };
+        let picture = draw_grid("t", "s", &[section(&[40, 80, 120]), section(&[160])], 2)?;
+        let middle = |column: u32, top: u32| picture.get_pixel(20 + column * (TILE + GAP) + TILE / 2, top + TILE / 2).0[0];
+        let (first, row) = (TITLE + HEADING, TILE + CAPTION + GAP);
+        let second = first + 2 * row + HEADING;
+        assert_eq!([middle(0, first), middle(1, first), middle(0, first + row), middle(0, second)], [40, 80, 120, 160]);
+        assert_eq!(middle(1, first + row), 255, "no fourth tile");
+        Ok(())
+    }
+}

@@ -1,0 +1,77 @@
+//! Figures 8 to 11 and Table 3 as a user makes them, short and on the embedded digits.
+
+mod common;
+
+use common::{Scratch, error_of, example};
+use std::process::Output;
+
+fn run(scratch: &Scratch, name: &str, flags: &[&str]) -> Output {
+    let output = scratch.in_here(example(name).args(["--data", "embedded", "--limit", "300"]).args(flags)).output().expect("runs");
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+fn read(scratch: &Scratch, name: &str) -> String {
+    std::fs::read_to_string(scratch.path(&format!("plots/{name}"))).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[test]
+fn table_3_is_the_reports_to_the_last_parameter() {
+    let scratch = Scratch::new();
+    let output = scratch.in_here(&mut example("fig8_cnn_architecture")).output().expect("runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("8 equal, 0 reproduced, 0 differ"), "{said}");
+    assert!(scratch.path("plots/fig8_cnn_architecture.png").exists());
+    let table = read(&scratch, "fig8_cnn_architecture.md");
+    for row in ["(3 × 3 × 36) × 72", "72 × 3 × 3 × 750", "570436", "86.6 %"] {
+        assert!(table.contains(row), "{row}: {table}");
+    }
+    let layers = read(&scratch, "fig8_cnn_architecture.csv");
+    assert!(layers.contains("Conv4,72x3x3,72x3x3,46656,72,46728,419904"), "{layers}");
+}
+
+#[test]
+fn the_cnn_is_trained_beside_the_mlp_and_can_be_looked_into() {
+    let scratch = Scratch::new();
+    let short = ["--epochs", "2", "--seeds", "2"];
+    run(&scratch, "fig9_cnn", &short);
+    let points = read(&scratch, "fig9_cnn.csv");
+    let rows = |start: &str| points.lines().filter(|line| line.starts_with(start)).count();
+    assert_eq!((rows("cnn_accuracy,train,reproduced"), rows("mlp_accuracy,test,reproduced")), (2, 2), "{points}");
+    assert!(!points.contains(",reported,"), "drawn digits are not the report's");
+    let inside = run(&scratch, "cnn_filters", &short);
+    let said = String::from_utf8_lossy(&inside.stderr);
+    assert!(said.contains("2 of 2 trials were finished before and are kept, from") && said.contains("fig9_cnn"), "{said}");
+    assert!(scratch.path("plots/cnn_filters.png").exists());
+    let wrong = read(&scratch, "cnn_filters.csv");
+    let mut confidences =
+        wrong.lines().skip(1).map(|line| line.split(',').nth(3).and_then(|text| text.parse::<f64>().ok()).expect("a number"));
+    assert!(wrong.starts_with("validation_example,label,prediction,confidence\n") && confidences.next().is_some_and(|first| first > 0.1));
+    assert!(confidences.is_sorted_by(|a, b| a >= b), "the surest come first");
+    let refused = scratch.in_here(example("cnn_filters").arg("--redraw")).output().expect("runs");
+    assert!(error_of(&refused).contains("cnn_filters draws images, which its CSV does not hold"));
+}
+
+#[test]
+fn both_networks_are_compared_by_how_far_training_is_ahead() {
+    let scratch = Scratch::new();
+    run(&scratch, "fig10_11_cnn_capacity", &["--epochs", "2", "--seeds", "2"]);
+    let points = read(&scratch, "fig10_11_cnn_capacity.csv");
+    let value = |panel: &str, series: &str| -> f64 {
+        let row = points.lines().find(|line| line.starts_with(&format!("{panel},{series},reproduced,2.0,")));
+        row.and_then(|row| row.split(',').nth(4)).and_then(|y| y.parse().ok()).unwrap_or_else(|| panic!("{panel} {series}: {points}"))
+    };
+    for variant in ["large", "small"] {
+        for (metric, sign) in [("accuracy", 1.0), ("loss", -1.0)] {
+            let panel = format!("{variant}_{metric}");
+            let expected = sign * (value(&panel, "train") - value(&panel, "validation"));
+            let gap = value(&format!("{panel}_gap"), "train ahead of validation");
+            assert!((gap - expected).abs() < 1e-12, "{panel}: {gap} and {expected}");
+        }
+    }
+    let tables = read(&scratch, "fig10_11_cnn_capacity.md");
+    assert!(tables.contains("### Overfitting") && tables.contains("| large") && tables.contains("| small"), "{tables}");
+    let redraw = scratch.in_here(example("fig10_11_cnn_capacity").arg("--redraw")).output().expect("runs");
+    assert!(redraw.status.success(), "{redraw:?}");
+    assert_eq!(read(&scratch, "fig10_11_cnn_capacity.md"), tables, "the tables, too, come from the CSV");
+}
