@@ -2,13 +2,14 @@
 
 use reproduction::data::embedded;
 use reproduction::data::splits::Splits;
-use reproduction::experiment::{Initialization, MomentumForm, Order, Split, Training, Validation};
+use reproduction::experiment::{self, Initialization, Layer, MomentumForm, Order, Precision, Split, Training, Validation};
 use reproduction::history::{History, Metric, Split as Part};
-use reproduction::layers::Mode;
+use reproduction::layers::{Gradient, Mode};
 use reproduction::loss::cross_entropy;
-use reproduction::model::{Mlp, Model};
+use reproduction::model::{Mlp, Model, Parameter, build};
 use reproduction::seed::{Purpose, draw};
 use reproduction::train::{Progress, evaluate, fit};
+use std::cell::RefCell;
 use tch::{Device, Kind, Tensor};
 
 fn splits() -> Splits {
@@ -101,6 +102,58 @@ fn a_history_has_every_epoch_and_training_learns() {
     assert_eq!(history.records.len(), 3 * 3 * 3);
     let loss = |epoch| history.get(epoch, Part::Train, Metric::Loss).expect("measured");
     assert!(loss(3) < loss(1), "{} then {}", loss(1), loss(3));
+}
+
+/// Passes everything on to a network and notes in which mode.
+struct Noting {
+    network: Mlp,
+    modes: RefCell<Vec<Mode>>,
+}
+
+impl Model for Noting {
+    fn parameters(&self) -> Vec<Parameter> {
+        self.network.parameters()
+    }
+
+    fn logits(&self, images: &Tensor, mode: Mode) -> Tensor {
+        assert_eq!(mode, Mode::Eval, "nothing is dropped when a network is measured");
+        self.network.logits(images, mode)
+    }
+
+    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, loss_scale: f64) -> (Tensor, Vec<Gradient>) {
+        self.modes.borrow_mut().push(mode);
+        self.network.gradients(images, labels, mode, loss_scale)
+    }
+}
+
+#[test]
+fn each_minibatch_of_each_epoch_has_a_number_of_its_own() {
+    let noting = Noting { network: network(), modes: RefCell::default() };
+    fit(&noting, &splits(), &training(2, 0.1, Order::Shuffled), 7, &mut |_| ()).expect("finite");
+    let expected: Vec<Mode> = (0..6).map(|minibatch| Mode::Train { seed: 7, minibatch }).collect();
+    assert_eq!(noting.modes.into_inner(), expected);
+}
+
+#[test]
+fn a_network_of_layers_learns_in_the_same_loop() {
+    let layers = [Layer::Convolution(4), Layer::MaxPool, Layer::FullyConnected(20), Layer::Dropout(0.2), Layer::FullyConnected(10)];
+    let model = experiment::Model {
+        hidden: Vec::new(),
+        layers: layers.to_vec(),
+        initialization: Initialization::KaimingUniform,
+        precision: Precision::F32,
+        parameters: None,
+    };
+    let history = |seed| {
+        let network = build(&model, [1, 28, 28], 10, 1, Device::Cpu).expect("fits");
+        let training = Training { momentum: 0.9, weight_decay: 1e-4, ..training(20, 0.1, Order::AsPublished) };
+        fit(&*network, &splits(), &training, seed, &mut |_| ()).expect("finite")
+    };
+    let first = history(1);
+    let loss = |epoch| first.get(epoch, Part::Train, Metric::Loss).expect("measured");
+    assert!(loss(20) < 0.7 * loss(1), "{} then {}", loss(1), loss(20));
+    assert_eq!(first, history(1));
+    assert_ne!(first, history(2), "in the file's order, only what is dropped differs");
 }
 
 #[test]
