@@ -148,7 +148,7 @@ mod tests {
 
     fn network(kind: Kind) -> Cnn {
         let architecture = Architecture::new([2, 6, 7], &LAYERS).expect("fits");
-        draw(1, Purpose::Initialization, 0, || Cnn::new(&architecture, Initialization::KaimingUniform, kind, Device::Cpu))
+        draw(4, Purpose::Initialization, 0, || Cnn::new(&architecture, Initialization::KaimingUniform, kind, Device::Cpu))
     }
 
     fn minibatch(kind: Kind) -> (Tensor, Tensor) {
@@ -175,6 +175,7 @@ mod tests {
         let h = convolution(&h, 2).reshape([5, -1]);
         let expected = linear(&linear(&linear(&h, 4).relu(), 6).relu(), 8);
         assert!(network.logits(&images, Mode::Eval).allclose(&expected, 1e-12, 1e-14, false));
+        assert!(expected.min().double_value(&[]) < 0.0, "a ReLU after the last layer would show");
         let names: Vec<String> = network.parameters().into_iter().map(|parameter| parameter.name).collect();
         assert_eq!(names[..6], ["Conv1, weight", "Conv1, bias", "Conv2, weight", "Conv2, bias", "FC1, weight", "FC1, bias"]);
     }
@@ -190,6 +191,18 @@ mod tests {
         assert_eq!(logits, train(1));
         assert!(!logits.requires_grad(), "no graph is kept");
         assert_eq!(gradients.len(), 10);
+    }
+
+    #[test]
+    fn two_dropout_layers_drop_different_values() {
+        let architecture =
+            Architecture::new([2, 30, 30], &[Layer::Dropout(0.5), Layer::Dropout(0.5), Layer::FullyConnected(2)]).expect("fits");
+        let network = Cnn::new(&architecture, Initialization::Glorot, Kind::Float, Device::Cpu);
+        let (images, label) = (Tensor::ones([1, 2, 30, 30], (Kind::Float, Device::Cpu)), Tensor::from_slice(&[0_i64]));
+        let (_, gradients) = network.gradients(&images, &label, Mode::Train { seed: 1, minibatch: 0 }, 1.0);
+        // A weight has a gradient where its value passed both layers: a quarter of 1800, with a standard deviation of 0.01.
+        let passed = gradients[0].whole().ne(0.0).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
+        assert!((passed - 0.25).abs() < 0.05, "{passed}");
     }
 
     #[test]

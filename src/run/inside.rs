@@ -85,7 +85,7 @@ fn most_confidently_wrong(logits: &Tensor, labels: &Tensor) -> Result<Vec<Row>> 
 fn filter_tiles(filters: &Tensor) -> Result<Vec<Tile>> {
     let (count, channels, height, width) = filters.size4()?;
     ensure!(channels == 1, "the first filters look at {channels} channels, expected 1: only filters of grey images are drawn");
-    let values = Vec::<f32>::try_from(filters.contiguous().flatten(0, -1))?;
+    let values = Vec::<f32>::try_from(filters.to_kind(Kind::Float).flatten(0, -1))?;
     let largest = values.iter().fold(f32::MIN_POSITIVE, |largest, value| largest.max(value.abs()));
     let colour = |value: &f32| {
         let share = value / largest;
