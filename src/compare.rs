@@ -208,6 +208,8 @@ mod tests {
         assert_eq!(compared(&[point(60.0, "MNIST"), point(61.0, "MNIST")], Some(60)), 0, "a longer one");
         assert_eq!(compared(&[point(60.0, "MNIST, first 100 training examples")], Some(60)), 0);
         assert_eq!(compared(&[point(7.0, "MNIST")], None), 1, "where the report names no epoch");
+        let resolution = |resolution| with_number(&[point(7.0, "MNIST")], "best", &Number { resolution, ..number(None) })[0].resolution;
+        assert_eq!((resolution(None), resolution(Some(5e-3))), (5e-5, 5e-3));
     }
 
     #[test]
