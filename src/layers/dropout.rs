@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn the_gradient_passes_where_the_value_did() {
-        let input = Tensor::randn([50, 40], (Kind::Double, Device::Cpu)).set_requires_grad(true);
+        let input = draw(1, Purpose::Embedded, 0, || Tensor::randn([50, 40], (Kind::Double, Device::Cpu))).set_requires_grad(true);
         let output = dropout(&input, 0.3, TRAIN, 2);
         output.sum(Kind::Double).backward();
         let factor = output.detach() / input.detach();

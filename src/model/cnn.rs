@@ -197,7 +197,8 @@ mod tests {
     fn two_dropout_layers_drop_different_values() {
         let architecture =
             Architecture::new([2, 30, 30], &[Layer::Dropout(0.5), Layer::Dropout(0.5), Layer::FullyConnected(2)]).expect("fits");
-        let network = Cnn::new(&architecture, Initialization::Glorot, Kind::Float, Device::Cpu);
+        let new = || Cnn::new(&architecture, Initialization::Glorot, Kind::Float, Device::Cpu);
+        let network = draw(1, Purpose::Initialization, 0, new);
         let (images, label) = (Tensor::ones([1, 2, 30, 30], (Kind::Float, Device::Cpu)), Tensor::from_slice(&[0_i64]));
         let (_, gradients) = network.gradients(&images, &label, Mode::Train { seed: 1, minibatch: 0 }, 1.0);
         // A weight has a gradient where its value passed both layers: a quarter of 1800, with a standard deviation of 0.01.

@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn factored_gradients_take_the_same_step() {
         let options = (Kind::Double, Device::Cpu);
-        let (left, right) = (Tensor::randn([5, 3], options), Tensor::randn([5, 4], options));
+        let (left, right) = draw(2, Purpose::Embedded, 0, || (Tensor::randn([5, 3], options), Tensor::randn([5, 4], options)));
         for (momentum, form) in [(0.0, MomentumForm::RateOutside), (0.9, MomentumForm::RateOutside), (0.9, MomentumForm::RateInside)] {
             let step = |gradient: &dyn Fn(f64) -> Gradient| {
                 let mut parameters = [Parameter { name: "w".to_owned(), tensor: Tensor::ones([3, 4], options) }];
