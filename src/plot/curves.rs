@@ -38,6 +38,11 @@ impl Panel {
         Panel { title: title.to_owned(), x_label: x_label.to_owned(), key: key.to_owned(), x_scale: scale, y_scale: scale }
     }
 
+    /// The same axes, logarithmic whatever the values; a band that reaches zero ends at the edge.
+    pub fn logarithmic(self) -> Panel {
+        Panel { y_scale: Scale::Logarithmic, ..self }
+    }
+
     /// The same axes, logarithmic in the distance of an accuracy to 1.
     pub fn near_one(self) -> Panel {
         Panel { y_scale: Scale::NearOne, ..self }

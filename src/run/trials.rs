@@ -76,30 +76,6 @@ impl Trained {
         mean_over_seeds(&panel, "train ahead of validation", &self.histories(variant), ahead, &self.data, &self.device)
     }
 
-    /// Takes out the trials that learned nothing where others of their variant did, and says which seeds of which variant these were. In
-    /// a network with few units the ReLUs can all be at rest from the start, on every image: then no gradient reaches a weight, and the
-    /// loss stays that of guessing.
-    pub fn take_out_those_at_chance(&mut self, classes: i64) -> Vec<(String, Vec<u64>)> {
-        let guessing = 0.99 * (classes as f64).ln();
-        let is_at_chance = |outcome: &Outcome| {
-            let loss = outcome.history.get(outcome.history.epochs(), Split::Train, Metric::Loss);
-            loss.is_some_and(|loss| loss > guessing)
-        };
-        let learned: BTreeSet<String> =
-            self.outcomes.iter().filter(|outcome| !is_at_chance(outcome)).map(|outcome| outcome.variant.clone()).collect();
-        let is_taken_out = |outcome: &Outcome| is_at_chance(outcome) && learned.contains(&outcome.variant);
-        let (at_chance, others): (Vec<Outcome>, Vec<Outcome>) = self.outcomes.drain(..).partition(is_taken_out);
-        self.outcomes = others;
-        let mut found: Vec<(String, Vec<u64>)> = Vec::new();
-        for Outcome { variant, seed, .. } in at_chance {
-            match found.iter_mut().find(|(name, _)| *name == variant) {
-                Some((_, seeds)) => seeds.push(seed),
-                None => found.push((variant, vec![seed])),
-            }
-        }
-        found
-    }
-
     /// [`Trained::curves`], and over them the published ones of `panel`, where the data are those of the report.
     pub fn with_reported(&self, variant: &str, metric: Metric, figure: &reported::Figure, panel: &str) -> Result<Vec<Point>> {
         let mut points = self.curves(variant, metric);
@@ -218,29 +194,3 @@ pub(super) fn network(outcome: &Outcome, experiment: &Experiment, image: [i64; 3
 const HISTORY: &str = "history.csv";
 const PARAMETERS: &str = "parameters.safetensors";
 const PROVENANCE: &str = "provenance.toml";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::history::Record;
-
-    fn outcome(variant: &str, seed: u64, losses: [f64; 2]) -> Outcome {
-        let record = |(epoch, value): (i64, f64)| Record { epoch, split: Split::Train, metric: Metric::Loss, value };
-        let records = (1..).zip(losses).map(record).collect();
-        Outcome { variant: variant.to_owned(), seed, history: History { records }, folder: PathBuf::new() }
-    }
-
-    #[test]
-    fn trials_that_stay_at_guessing_are_taken_out_where_others_learned() {
-        let outcomes = vec![
-            outcome("small", 1, [2.3, 2.301]),
-            outcome("small", 2, [2.3, 0.1]),
-            outcome("small", 3, [0.1, 2.29]),
-            outcome("zero", 1, [2.301, 2.301]),
-        ];
-        let mut trained = Trained { outcomes, data: String::new(), device: String::new() };
-        assert_eq!(trained.take_out_those_at_chance(10), [("small".to_owned(), vec![1, 3])]);
-        let left: Vec<(&str, u64)> = trained.outcomes.iter().map(|outcome| (outcome.variant.as_str(), outcome.seed)).collect();
-        assert_eq!(left, [("small", 2), ("zero", 1)], "where none learned, none is taken out");
-    }
-}
