@@ -1,9 +1,12 @@
 //! Data sets as tensors, each read, checked and named by where it came from.
 
+pub mod archive;
+pub mod cats_dogs;
 pub mod download;
 pub mod embedded;
 pub mod idx;
 pub mod mnist;
+pub mod photographs;
 pub mod splits;
 
 use sha2::{Digest, Sha256};
