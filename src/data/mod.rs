@@ -1,6 +1,7 @@
 //! Data sets as tensors, each read, checked and named by where it came from.
 
 pub mod archive;
+pub mod augmentation;
 pub mod cats_dogs;
 pub mod download;
 pub mod embedded;

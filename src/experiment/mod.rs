@@ -20,6 +20,28 @@ pub struct Experiment {
     pub gradient_check: Option<GradientCheck>,
 }
 
+/// Random changes of training images; each key 0 (or its range a single point) where it is to change nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Augmentation {
+    /// Degrees to either side.
+    pub rotation: f64,
+    /// Probability of mirroring.
+    pub flip: f64,
+    /// Least and largest share of the area.
+    pub crop_scale: [f64; 2],
+    /// Least and largest ratio of width to height.
+    pub crop_ratio: [f64; 2],
+    /// Factors between 1 - this and 1 + this.
+    pub brightness: f64,
+    pub contrast: f64,
+    pub saturation: f64,
+    /// Share of the whole circle to either side.
+    pub hue: f64,
+    /// Probability of grey.
+    pub grey: f64,
+}
+
 /// How the training file becomes training and validation examples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
