@@ -10,15 +10,10 @@ use std::path::Path;
 #[derive(Debug, Deserialize)]
 pub struct Reported {
     pub number: Vec<Number>,
-    epochs_from_zero: EpochsFromZero,
+    /// The figures whose first epoch is called 0.
+    epochs_from_zero: Vec<u32>,
     /// Figure, panel, largest error of a digitised point.
     pub reading_error: BTreeMap<String, BTreeMap<String, f64>>,
-}
-
-/// The figures whose first epoch is called 0.
-#[derive(Debug, Deserialize)]
-struct EpochsFromZero {
-    figures: Vec<u32>,
 }
 
 /// Numbers printed in one place. Accuracies are fractions.
@@ -83,7 +78,7 @@ impl Figure {
         let mut reader = csv::Reader::from_path(&path).with_context(|| format!("cannot read the published curves {}", path.display()))?;
         let rows = reader.deserialize().collect::<Result<Vec<Row>, _>>().with_context(|| format!("in {}", path.display()))?;
         let mut reported = Reported::read(experiments)?;
-        let shift = f64::from(u8::from(reported.epochs_from_zero.figures.contains(&number)));
+        let shift = f64::from(u8::from(reported.epochs_from_zero.contains(&number)));
         let in_our_terms = |row: Row| {
             let (panel, series) = match row.series.rsplit_once('_') {
                 Some((split, metric @ ("loss" | "accuracy"))) => (format!("{}_{metric}", row.panel), split.to_owned()),

@@ -344,17 +344,26 @@ impl Model {
         for width in hidden {
             ensure!((1..=LARGEST_WIDTH).contains(width), "model.hidden holds {width}, expected widths from 1 to {LARGEST_WIDTH}");
         }
+        ensure!(layers.len() <= MOST_LAYERS, "model.layers has {} layers, expected at most {MOST_LAYERS}", layers.len());
         for layer in layers {
-            let (is_good, expected) = match layer {
-                Layer::Convolution(width) | Layer::FullyConnected(width) => ((1..=LARGEST_WIDTH).contains(width), "widths from 1 to 16384"),
-                Layer::Dropout(probability) => ((0.0..1.0).contains(probability), "probabilities from 0, below 1"),
-                Layer::MaxPool => (true, ""),
-            };
-            ensure!(is_good, "model.layers holds {layer:?}, expected {expected}");
+            match layer {
+                Layer::Convolution(width) | Layer::FullyConnected(width) => {
+                    let is_good = (1..=LARGEST_WIDTH).contains(width);
+                    ensure!(is_good, "model.layers holds {layer:?}, expected widths from 1 to {LARGEST_WIDTH}");
+                }
+                Layer::Dropout(probability) => {
+                    let is_good = (0.0..1.0).contains(probability);
+                    ensure!(is_good, "model.layers holds {layer:?}, expected probabilities from 0, below 1");
+                }
+                Layer::MaxPool => {}
+            }
         }
         Ok(())
     }
 }
+
+/// The most layers of a network: each place has a random stream of its own (see [`crate::seed::Purpose::Dropout`]).
+const MOST_LAYERS: usize = 256;
 
 /// The most channels of a convolution and outputs of a fully connected layer.
 const LARGEST_WIDTH: i64 = 16_384;
@@ -439,6 +448,8 @@ mod tests {
             ("{ dropout = 1.0 }", "model.layers holds Dropout(1.0), expected probabilities from 0, below 1"),
             ("\"pool\"", "unknown variant `pool`, expected one of `convolution`, `max_pool`, `fully_connected`, `dropout`"),
         ];
+        let error = format!("{:#}", with(&format!("layers = [{}]", "{ dropout = 0.5 }, ".repeat(257))).expect_err("too many"));
+        assert!(error.contains("model.layers has 257 layers, expected at most 256"), "{error}");
         for (layer, expected) in bad {
             let error = format!("{:#}", with(&format!("layers = [{layer}]")).expect_err(layer));
             assert!(error.contains(expected), "{error}");

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn dropout_acts_in_training_only_and_each_layer_for_itself() {
+    fn dropout_acts_in_training_only_and_anew_in_each_minibatch() {
         let (network, (images, labels)) = (network(Kind::Double), minibatch(Kind::Double));
         let train = |minibatch| network.logits(&images, Mode::Train { seed: 1, minibatch });
         assert_ne!(train(1), train(2));

@@ -4,8 +4,8 @@ use super::trials::{Trained, network};
 use super::{Run, Variant};
 use crate::data::mnist::Mnist;
 use crate::data::splits::{Inputs, Splits};
-use crate::layers::Mode;
 use crate::plot::{Section, Tile};
+use crate::train::logits;
 use anyhow::{Context, Result, ensure};
 use image::{Rgb, RgbImage};
 use serde::Serialize;
@@ -32,8 +32,6 @@ pub struct Row {
 
 /// How many wrong images are shown.
 const SHOWN: usize = 27;
-/// Images evaluated at a time.
-const MINIBATCH: i64 = 1_000;
 
 /// See [`Run::look_inside`].
 pub(super) fn look(run: &Run, trained: &Trained, digits: &Mnist) -> Result<Inside> {
@@ -43,8 +41,7 @@ pub(super) fn look(run: &Run, trained: &Trained, digits: &Mnist) -> Result<Insid
     let model = network(outcome, experiment, splits.train.image(), run.device)?;
     let filters = model.parameters().into_iter().find(|parameter| parameter.tensor.dim() == 4);
     let filters = filters.context("the network has no convolution, so there are no filters to show")?;
-    let logits = splits.validation.minibatches(MINIBATCH).map(|minibatch| model.logits(&minibatch.images, Mode::Eval));
-    let rows = most_confidently_wrong(&Tensor::cat(&logits.collect::<Vec<_>>(), 0), &splits.validation.labels)?;
+    let rows = most_confidently_wrong(&logits(&*model, &splits.validation), &splits.validation.labels)?;
 
     let filter_tiles = filter_tiles(&filters.tensor)?;
     let shown = &rows[..rows.len().min(SHOWN)];

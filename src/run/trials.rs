@@ -61,9 +61,7 @@ impl Trained {
     fn histories(&self, variant: &str) -> Vec<&History> {
         self.outcomes.iter().filter(|outcome| outcome.variant == variant).map(|outcome| &outcome.history).collect()
     }
-}
 
-impl Trained {
     /// How far training is ahead of validation, as panel `<variant>_<metric>_gap`: accuracy on the one minus accuracy on the other, loss
     /// the other way round. Mean and deviation are those of each seed's own gap.
     pub fn gaps(&self, variant: &str, metric: Metric) -> Vec<Point> {

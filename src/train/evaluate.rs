@@ -10,12 +10,17 @@ use tch::{Kind, Tensor};
 /// Examples evaluated at a time. Large enough for efficient matrix products, small enough for the activations to stay in the cache.
 const MINIBATCH: i64 = 1_000;
 
+/// Logits of all examples, `[n, classes]`.
+pub fn logits(model: &dyn Model, inputs: &Inputs) -> Tensor {
+    let parts: Vec<Tensor> = inputs.minibatches(MINIBATCH).map(|minibatch| model.logits(&minibatch.images, Mode::Eval)).collect();
+    Tensor::cat(&parts, 0)
+}
+
 /// Every metric as a mean over all examples, not over minibatches of unequal size; nothing is left out.
 ///
 /// Logits are gathered first and reduced once, in double precision, so that the device is waited for once.
 pub fn evaluate(model: &dyn Model, inputs: &Inputs) -> Vec<(Metric, f64)> {
-    let logits: Vec<Tensor> = inputs.minibatches(MINIBATCH).map(|minibatch| model.logits(&minibatch.images, Mode::Eval)).collect();
-    let logits = Tensor::cat(&logits, 0).to_kind(Kind::Double);
+    let logits = logits(model, inputs).to_kind(Kind::Double);
     let right = logits.argmax(-1, false).eq_tensor(&inputs.labels).to_kind(Kind::Double).mean(None::<Kind>);
     vec![
         (Metric::Loss, cross_entropy(&logits, &inputs.labels).double_value(&[])),

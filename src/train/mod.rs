@@ -5,6 +5,6 @@ mod evaluate;
 mod fit;
 mod trials;
 
-pub use evaluate::evaluate;
+pub use evaluate::{evaluate, logits};
 pub use fit::{Progress, fit};
 pub use trials::side_by_side;
