@@ -7,35 +7,24 @@ mod peer;
 
 use anyhow::{Context, Result};
 use peer::{Bench, Table, alternate};
-use reproduction::architecture::Architecture;
-use reproduction::data::mnist::{self, CLASSES, Location};
+use reproduction::architecture::{Architecture, Shape};
+use reproduction::data::mnist::CLASSES;
 use reproduction::data::splits::Splits;
-use reproduction::device;
-use reproduction::experiment::{Experiment, ExperimentFile, Precision};
+use reproduction::experiment::{Experiment, Initialization, Layer, Precision};
+use reproduction::layers::{Convolution, max_pool};
 use reproduction::model;
-use std::path::Path;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
 fn main() -> Result<()> {
-    // `cargo test --benches` starts this too; there is nothing to test.
-    if !std::env::args().any(|word| word == "--bench") {
-        return Ok(());
-    }
-    device::select(device::Choice::Cpu)?;
-    device::keep_memory();
-    let threads = device::set_threads();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let digits = mnist::load(&Location::Search, root)?;
-    let bench = Bench::new(root, &digits, threads)?;
-    let mut cnn = ExperimentFile::read(&root.join("experiments/fig9_cnn.toml"))?.variant("cnn")?;
+    let Some(bench) = Bench::start()? else { return Ok(()) };
+    let (digits, threads) = (&bench.digits, bench.threads);
+    let mut cnn = bench.experiments("fig9_cnn.toml")?.variant("cnn")?;
     cnn.training.as_mut().context("training")?.epochs = 1;
     let splits = Splits::new(&digits.train, &digits.test, cnn.split()?, 1, Device::Cpu)?;
     let mut low = cnn.clone();
     low.model.precision = Precision::Bf16;
 
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| name.contains(word.as_str()));
     let mut table = Table::new("against PyTorch's default layout", "against PyTorch channels-last");
     let training = cnn.training()?;
     let steps = |experiment: &Experiment| {
@@ -43,40 +32,71 @@ fn main() -> Result<()> {
         peer::steps(&*model, &splits, training)
     };
     let in_ms = 1e3 * peer::per_step(training);
-    if is_wanted("step") {
+    if bench.is_wanted("step") {
         let mut peers = [&mut bench.peer("tight", "step", &cnn)?, &mut bench.peer("channels_last", "step", &cnn)?];
         table.add("CNN, training step", in_ms, "ms", &alternate(7, || steps(&cnn), &mut peers)?);
-        table.floor("its multiply-adds at the rate of a large matrix product", floor(&cnn, training.minibatch)? * 1e3, "ms");
+        let architecture = Architecture::new(splits.train.image(), &cnn.model.layers)?;
+        table.floor("its multiply-adds at the rate of a large matrix product", floor(&architecture, training.minibatch) * 1e3, "ms");
+        for (stage, next) in architecture.stages.iter().zip(&architecture.stages[1..]) {
+            if let (Layer::Convolution(filters), Shape::Image { channels, height, width }) = (stage.layer, stage.input) {
+                let images = [training.minibatch, channels, height, width];
+                let seconds = convolution(images, filters, next.layer == Layer::MaxPool, stage.name == "Conv1");
+                table.floor(&format!("{} with the pool and ReLU after it, alone", stage.name), seconds * 1e3, "ms");
+            }
+        }
     }
-    if is_wanted("epoch") {
+    if bench.is_wanted("epoch") {
         let mut peers = [&mut bench.peer("tight", "epoch", &cnn)?, &mut bench.peer("channels_last", "epoch", &cnn)?];
         table.add("CNN, epoch with evaluation", 1.0, "s", &alternate(3, || peer::train(&cnn, &splits), &mut peers)?);
         let pairs = alternate(3, || peer::train_side_by_side(&cnn, &splits, threads as usize), &mut peers)?;
         table.add("the same, one trial a core as the examples train, per trial", 1.0, "s", &pairs);
     }
-    if is_wanted("bf16") {
+    if bench.is_wanted("bf16") {
         let mut peers = [&mut bench.peer("tight", "step", &cnn)?];
         table.add("CNN, training step, --precision bf16 (theirs in f32)", in_ms, "ms", &alternate(2, || steps(&low), &mut peers)?);
     }
-    println!("\n{}, {}, {}\n", device::describe(Device::Cpu), digits.source.name, bench.version()?);
-    println!("{table}");
-    Ok(())
+    bench.finish(&table)
 }
 
 /// Seconds of one training step if its multiply-adds ran at the rate of a large matrix product: forward, gradients of weights, and
 /// gradients of inputs but for the images.
-fn floor(experiment: &Experiment, minibatch: i64) -> Result<f64> {
-    let architecture = Architecture::new([1, 28, 28], &experiment.model.layers)?;
+fn floor(architecture: &Architecture, minibatch: i64) -> f64 {
     let first = architecture.stages.first().map_or(0, |stage| stage.multiply_adds);
     let multiply_adds = minibatch * (3 * architecture.multiply_adds() - first);
     let side = 2_048;
     let random = || Tensor::rand([side, side], (Kind::Float, Device::Cpu));
     let (a, b, product) = (random(), random(), random());
-    let round = || {
+    let seconds = timed(|| drop(a.mm_out(&product, &b)));
+    multiply_adds as f64 * seconds / (side * side * side) as f64
+}
+
+/// Seconds of a convolution of images `[n, channels, height, width]`, its pool if it has one, and its ReLU, forward and backward; the first one's
+/// images need no gradient.
+fn convolution(images: [i64; 4], filters: i64, has_pool: bool, is_first: bool) -> f64 {
+    let layer = Convolution::new(images[1], filters, Initialization::KaimingUniform, Kind::Float, Device::Cpu);
+    let mut leaves = vec![layer.weight.set_requires_grad(true), layer.bias.set_requires_grad(true)];
+    // In the layout that the layer before leaves behind.
+    let [n, channels, height, width] = images;
+    let images = Tensor::rand([n, height, width, channels], (Kind::Float, Device::Cpu)).permute([0, 3, 1, 2]);
+    let images = images.set_requires_grad(!is_first);
+    if !is_first {
+        leaves.push(images.shallow_clone());
+    }
+    timed(|| {
+        let mut output = layer.forward(&images);
+        if has_pool {
+            output = max_pool(&output);
+        }
+        drop(Tensor::run_backward(&[output.relu_().sum(Kind::Float)], &leaves, false, false));
+    })
+}
+
+/// The median of the seconds that `work` takes.
+fn timed(work: impl Fn()) -> f64 {
+    let round = |_| {
         let started = Instant::now();
-        let _ = a.mm_out(&product, &b);
+        work();
         started.elapsed().as_secs_f64()
     };
-    let seconds = peer::median((0..9).map(|_| round()).collect());
-    Ok(multiply_adds as f64 * seconds / (side * side * side) as f64)
+    peer::median((0..21).map(round).collect())
 }

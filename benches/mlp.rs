@@ -7,13 +7,11 @@ mod peer;
 
 use anyhow::{Context, Result};
 use peer::{Bench, Table, alternate};
-use reproduction::data::mnist::{self, CLASSES, Location};
+use reproduction::data::mnist::CLASSES;
 use reproduction::data::splits::Splits;
-use reproduction::device;
-use reproduction::experiment::{Experiment, ExperimentFile, Precision};
+use reproduction::experiment::{Experiment, Precision};
 use reproduction::model;
 use reproduction::train::side_by_side;
-use std::path::Path;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
@@ -21,64 +19,51 @@ use tch::{Device, Kind, Tensor};
 const REPETITIONS: u32 = 200;
 
 fn main() -> Result<()> {
-    // `cargo test --benches` starts this too; there is nothing to test.
-    if !std::env::args().any(|word| word == "--bench") {
-        return Ok(());
-    }
-    device::select(device::Choice::Cpu)?;
-    device::keep_memory();
-    let threads = device::set_threads();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let digits = mnist::load(&Location::Search, root)?;
-    let bench = Bench::new(root, &digits, threads)?;
-    let file = ExperimentFile::read(&root.join("experiments/table2_sweep.toml"))?;
+    let Some(bench) = Bench::start()? else { return Ok(()) };
+    let (digits, threads) = (&bench.digits, bench.threads);
+    let file = bench.experiments("table2_sweep.toml")?;
     let networks = file.default_variants().iter().map(|name| one_epoch(file.variant(name)?)).collect::<Result<Vec<Experiment>>>()?;
     let best = &networks[0];
     let splits = Splits::new(&digits.train, &digits.test, best.split()?, 1, Device::Cpu)?;
-
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| name.contains(word.as_str()));
     let mut table = Table::new("against PyTorch tight", "against PyTorch idiomatic");
-    if is_wanted("step") {
+    if bench.is_wanted("step") {
         let training = best.training()?;
         let model = model::build(&best.model, splits.train.image(), CLASSES, 1, Device::Cpu)?;
         let steps = alternate(15, || peer::steps(&*model, &splits, training), &mut [&mut bench.peer("tight", "step", best)?])?;
         table.add("512-512, training step", 1e6 * peer::per_step(training), "µs", &steps);
         table.floor("its matrix products alone", floor(&best.model.hidden, training.minibatch) * 1e6, "µs");
     }
-    if is_wanted("epoch") {
+    if bench.is_wanted("epoch") {
         let mut peers = [&mut bench.peer("tight", "epoch", best)?, &mut bench.peer("idiomatic", "epoch", best)?];
         let epochs = alternate(9, || peer::train(best, &splits), &mut peers)?;
         table.add("512-512, epoch with evaluation", 1.0, "s", &epochs);
         let pairs = alternate(9, || peer::train_side_by_side(best, &splits, threads as usize), &mut peers[..1])?;
         table.add("the same, one trial a core as the examples train, per trial", 1.0, "s", &pairs);
     }
-    if is_wanted("bf16") {
+    if bench.is_wanted("bf16") {
         let mut low = best.clone();
         low.model.precision = Precision::Bf16;
         let epochs = alternate(3, || peer::train(&low, &splits), &mut [&mut bench.peer("tight", "epoch", best)?])?;
         table.add("512-512, --precision bf16 (theirs in f32)", 1.0, "s", &epochs);
     }
-    if is_wanted("small") {
+    if bench.is_wanted("small") {
         for network in &networks[1..] {
             let epochs = alternate(9, || peer::train(network, &splits), &mut [&mut bench.peer("tight", "epoch", network)?])?;
             let hidden = &network.model.hidden;
             table.add(&format!("{}-{}, epoch with evaluation", hidden[0], hidden[1]), 1.0, "s", &epochs);
         }
     }
-    if is_wanted("sweep") {
+    if bench.is_wanted("sweep") {
         let sweeps = alternate(3, || sweep(&networks, &splits, threads as usize, 6), &mut [&mut bench.peer("tight", "sweep", best)?])?;
         table.add("Table 2, five networks, 6 epochs each", 1.0, "s", &sweeps);
     }
     // Minutes; so only where it is asked for by name, and once.
-    if wanted.iter().any(|word| word == "whole") {
+    if bench.is_named("whole") {
         let ours = sweep(&networks, &splits, threads as usize, 60)?;
         let theirs = bench.peer("tight", "whole", best)?.round()?;
         table.add("Table 2, five networks, 60 epochs each, one round", 1.0, "s", &[vec![ours], vec![theirs]]);
     }
-    println!("\n{}, {}, {}\n", device::describe(Device::Cpu), digits.source.name, bench.version()?);
-    println!("{table}");
-    Ok(())
+    bench.finish(&table)
 }
 
 fn one_epoch(mut experiment: Experiment) -> Result<Experiment> {

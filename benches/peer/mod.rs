@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use reproduction::data::Examples;
-use reproduction::data::mnist::{CLASSES, Mnist};
+use reproduction::data::mnist::{self, CLASSES, Location, Mnist};
 use reproduction::data::splits::Splits;
-use reproduction::experiment::{Experiment, Training};
+use reproduction::device;
+use reproduction::experiment::{Experiment, ExperimentFile, Training};
 use reproduction::layers::Mode;
 use reproduction::model::{self, Model};
 use reproduction::optim::Sgd;
@@ -22,24 +23,57 @@ pub struct Peer {
     output: BufReader<ChildStdout>,
 }
 
-/// What every peer of a benchmark works with: this machine's threads, and the data as raw IDX files.
+/// What a benchmark works with: the digits, this machine's threads, and the parts that were asked for.
 pub struct Bench {
+    pub digits: Mnist,
+    pub threads: i32,
     root: PathBuf,
+    /// The digits as raw IDX files, for peers to read.
     files: tempfile::TempDir,
-    train: i64,
-    threads: i32,
+    wanted: Vec<String>,
 }
 
 impl Bench {
-    pub fn new(root: &Path, digits: &Mnist, threads: i32) -> Result<Bench> {
-        Ok(Bench { root: root.to_owned(), files: write_idx(digits)?, train: digits.train.len(), threads })
+    /// None where `cargo test --benches` starts the benchmark: there is nothing to test.
+    pub fn start() -> Result<Option<Bench>> {
+        if !std::env::args().any(|word| word == "--bench") {
+            return Ok(None);
+        }
+        device::select(device::Choice::Cpu)?;
+        device::keep_memory();
+        let threads = device::set_threads();
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let digits = mnist::load(&Location::Search, &root)?;
+        let wanted = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+        Ok(Some(Bench { files: write_idx(&digits)?, digits, threads, root, wanted }))
+    }
+
+    /// Whether the command line names this part, or none.
+    pub fn is_wanted(&self, part: &str) -> bool {
+        self.wanted.is_empty() || self.is_named(part)
+    }
+
+    /// Whether the command line names this part.
+    pub fn is_named(&self, part: &str) -> bool {
+        self.wanted.iter().any(|word| part.contains(word.as_str()))
+    }
+
+    /// The file of `experiments/` with this name.
+    pub fn experiments(&self, name: &str) -> Result<ExperimentFile> {
+        ExperimentFile::read(&self.root.join("experiments").join(name))
+    }
+
+    /// Prints what ran where, and what came out.
+    pub fn finish(&self, table: &Table) -> Result<()> {
+        println!("\n{}, {}, {}\n\n{table}", device::describe(Device::Cpu), self.digits.source.name, self.version()?);
+        Ok(())
     }
 
     /// Starts benches/peer.py on the network, split, minibatch and momentum of `experiment`, and waits until it is ready.
     pub fn peer(&self, style: &str, work: &str, experiment: &Experiment) -> Result<Peer> {
-        let Bench { root, files, train, threads } = self;
+        let Bench { root, files, digits, threads, .. } = self;
         let Training { minibatch, momentum, .. } = experiment.training()?;
-        let train = train - experiment.split()?.validation_examples;
+        let train = digits.train.len() - experiment.split()?.validation_examples;
         let mut process = Command::new("python3");
         process.env("PYTHONPATH", python_packages(root)?).arg(root.join("benches/peer.py")).args([style, work]);
         process.args(["--threads", &threads.to_string(), "--train", &train.to_string()]);
@@ -58,7 +92,7 @@ impl Bench {
     }
 
     /// Which PyTorch the peers run.
-    pub fn version(&self) -> Result<String> {
+    fn version(&self) -> Result<String> {
         let program = "import torch; print('PyTorch', torch.__version__)";
         let output = Command::new("python3").env("PYTHONPATH", python_packages(&self.root)?).args(["-c", program]).output()?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
