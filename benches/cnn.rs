@@ -21,14 +21,14 @@ fn main() -> Result<()> {
     let (digits, threads) = (&bench.digits, bench.threads);
     let mut cnn = bench.experiments("fig9_cnn.toml")?.variant("cnn")?;
     cnn.training.as_mut().context("training")?.epochs = 1;
-    let splits = Splits::new(&digits.train, &digits.test, cnn.split()?, 1, Device::Cpu)?;
+    let splits = Splits::new(&digits.train, Some(&digits.test), &cnn, 1, Device::Cpu)?;
     let mut low = cnn.clone();
     low.model.precision = Precision::Bf16;
 
     let mut table = Table::new("against PyTorch's default layout", "against PyTorch channels-last");
     let training = cnn.training()?;
     let steps = |experiment: &Experiment| {
-        let model = model::build(&experiment.model, splits.train.image(), CLASSES, 1, Device::Cpu)?;
+        let model = model::build(&experiment.model, splits.train.image(), CLASSES.len() as i64, 1, Device::Cpu)?;
         peer::steps(&*model, &splits, training)
     };
     let in_ms = 1e3 * peer::per_step(training);

@@ -24,11 +24,11 @@ fn main() -> Result<()> {
     let file = bench.experiments("table2_sweep.toml")?;
     let networks = file.default_variants().iter().map(|name| one_epoch(file.variant(name)?)).collect::<Result<Vec<Experiment>>>()?;
     let best = &networks[0];
-    let splits = Splits::new(&digits.train, &digits.test, best.split()?, 1, Device::Cpu)?;
+    let splits = Splits::new(&digits.train, Some(&digits.test), &best, 1, Device::Cpu)?;
     let mut table = Table::new("against PyTorch tight", "against PyTorch idiomatic");
     if bench.is_wanted("step") {
         let training = best.training()?;
-        let model = model::build(&best.model, splits.train.image(), CLASSES, 1, Device::Cpu)?;
+        let model = model::build(&best.model, splits.train.image(), CLASSES.len() as i64, 1, Device::Cpu)?;
         let steps = alternate(15, || peer::steps(&*model, &splits, training), &mut [&mut bench.peer("tight", "step", best)?])?;
         table.add("512-512, training step", 1e6 * peer::per_step(training), "µs", &steps);
         table.floor("its matrix products alone", floor(&best.model.hidden, training.minibatch) * 1e6, "µs");

@@ -7,7 +7,7 @@
 //! for equality to that digit.
 
 use crate::architecture::Architecture;
-use crate::points::{Origin, Point, REPORT_DATA};
+use crate::points::{Origin, Point, is_report_data};
 use crate::reported::Number;
 use crate::table;
 use comfy_table::Table;
@@ -106,7 +106,7 @@ pub fn with_number(points: &[Point], variant: &str, number: &Number) -> Vec<Comp
     let printed = [("train", number.train), ("validation", number.validation), ("test", number.test)];
     let compared = |(split, reported): (&str, Option<f64>)| {
         let is_curve = |point: &&Point| point.panel == format!("{variant}_accuracy") && point.series == split;
-        let ours = points.iter().filter(is_curve).rfind(|point| point.origin == Origin::Reproduced && point.data == REPORT_DATA)?;
+        let ours = points.iter().filter(is_curve).rfind(|point| point.origin == Origin::Reproduced && is_report_data(&point.data))?;
         if number.epochs.is_some_and(|epochs| ours.x != epochs as f64) {
             return None;
         }

@@ -84,8 +84,12 @@ impl History {
 
     /// Reads what [`History::to_csv`] made.
     pub fn read(path: &Path) -> Result<History> {
-        let mut reader = csv::Reader::from_path(path).with_context(|| format!("cannot read the history {}", path.display()))?;
-        let records = reader.deserialize().collect::<Result<_, _>>();
+        History::parse(&std::fs::read(path).with_context(|| format!("cannot read the history {}", path.display()))?, path)
+    }
+
+    /// As [`History::read`], from text; `path` is for messages.
+    pub fn parse(text: &[u8], path: &Path) -> Result<History> {
+        let records = csv::Reader::from_reader(text).deserialize().collect::<Result<_, _>>();
         Ok(History { records: records.with_context(|| format!("in the history {}; remove it to train anew", path.display()))? })
     }
 }

@@ -20,6 +20,7 @@ pub mod loss;
 pub mod plot;
 pub mod table;
 pub mod compare;
+pub mod submission;
 // 3 networks and update rules
 pub mod model;
 pub mod optim;

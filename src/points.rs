@@ -19,8 +19,13 @@ pub enum Origin {
     Guide,
 }
 
-/// What [`Point::data`] is where the data are the report's, whole: only then is there anything to compare.
-pub const REPORT_DATA: &str = "MNIST";
+/// What [`Point::data`] begins with where the data are the report's.
+pub const REPORT_DATA: [&str; 3] = ["MNIST", "cats and dogs", "cats and dogs, own test split"];
+
+/// Whether `data` are the report's, whole: only then is there anything to compare.
+pub fn is_report_data(data: &str) -> bool {
+    REPORT_DATA.contains(&data)
+}
 
 /// One point of one curve. `y` is a mean over `seeds` runs, `deviation` their standard deviation (n - 1 in the denominator).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

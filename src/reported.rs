@@ -1,6 +1,6 @@
 //! The report's numbers and published curves. Nothing that trains may import this.
 
-use crate::points::{Origin, Point, REPORT_DATA};
+use crate::points::{Origin, Point, is_report_data};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -96,9 +96,9 @@ impl Figure {
     /// # Errors
     /// If the figure has no such panel.
     pub fn over(&self, ours: &[Point], panel: &str, to: &str) -> Result<Vec<Point>> {
-        if ours.iter().any(|point| point.data != REPORT_DATA) {
+        let Some(Point { data, .. }) = ours.first().filter(|_| ours.iter().all(|point| is_report_data(&point.data))) else {
             return Ok(Vec::new());
-        }
+        };
         let error = *self.reading_error.get(panel).with_context(|| format!("the published {} has no panel `{panel}`", self.name))?;
         let point = |row: &Row| Point {
             panel: to.to_owned(),
@@ -109,7 +109,7 @@ impl Figure {
             deviation: None,
             resolution: Some(error),
             seeds: Some(1),
-            data: REPORT_DATA.to_owned(),
+            data: data.clone(),
             device: String::new(),
         };
         Ok(self.rows.iter().filter(|row| row.panel == panel).map(point).collect())

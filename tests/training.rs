@@ -2,20 +2,21 @@
 
 use reproduction::data::embedded;
 use reproduction::data::splits::Splits;
-use reproduction::experiment::{self, Initialization, Layer, MomentumForm, Order, Precision, Split, Training, Validation};
+use reproduction::experiment::{self, Experiment, Initialization, Keep, Layer, MomentumForm, Order, Precision, Training};
 use reproduction::history::{History, Metric, Split as Part};
 use reproduction::layers::{Gradient, Mode};
 use reproduction::loss::cross_entropy;
 use reproduction::model::{Mlp, Model, Parameter, build};
 use reproduction::seed::{Purpose, draw};
-use reproduction::train::{Progress, evaluate, fit};
+use reproduction::train::{Progress, State, evaluate};
 use std::cell::RefCell;
 use tch::{Device, Kind, Tensor};
 
 fn splits() -> Splits {
     let (train, test) = embedded::digits(350, 1_234, 0);
-    let split = Split { validation: Validation::Last, validation_examples: 100, limit: None };
-    Splits::new(&train, &test, &split, 0, Device::Cpu).expect("250 to train on")
+    let split = "split = { validation = \"last\", validation_examples = 100 }";
+    let experiment: Experiment = toml::from_str(&format!("{split}\nmodel = {{ initialization = \"glorot\" }}")).expect("an experiment");
+    Splits::new(&train, Some(&test), &experiment, 0, Device::Cpu).expect("250 to train on")
 }
 
 fn network() -> Mlp {
@@ -24,12 +25,28 @@ fn network() -> Mlp {
 
 fn training(epochs: i64, learning_rate: f64, order: Order) -> Training {
     let (momentum, weight_decay, momentum_form) = (0.0, 0.0, MomentumForm::RateOutside);
-    Training { epochs, minibatch: 100, learning_rate, momentum, weight_decay, momentum_form, order }
+    let (keep, reduce_on_plateau, early_stopping) = (Keep::Last, None, None);
+    Training {
+        epochs,
+        minibatch: 100,
+        learning_rate,
+        momentum,
+        weight_decay,
+        momentum_form,
+        order,
+        keep,
+        reduce_on_plateau,
+        early_stopping,
+    }
+}
+
+fn fit(model: &dyn Model, splits: &Splits, training: &Training, seed: u64) -> anyhow::Result<History> {
+    reproduction::train::fit(model, splits, training, seed, State::new(training), &mut |_| Ok(()))
 }
 
 fn train(training: &Training, seed: u64) -> (Mlp, History) {
     let network = network();
-    let history = fit(&network, &splits(), training, seed, &mut |_| ()).expect("finite");
+    let history = fit(&network, &splits(), training, seed).expect("finite");
     (network, history)
 }
 
@@ -41,8 +58,8 @@ fn an_epoch_is_gradient_descent_over_every_minibatch() {
     for _ in 0..2 {
         // The last minibatch has fifty examples; its loss is a mean over these.
         for (start, length) in [(0, 100), (100, 100), (200, 50)] {
-            let logits = by_hand.logits(&splits.train.images.narrow(0, start, length), Mode::Eval);
-            let loss = cross_entropy(&logits, &splits.train.labels.narrow(0, start, length));
+            let minibatch = splits.train.range(start, length);
+            let loss = cross_entropy(&by_hand.logits(&minibatch.images, Mode::Eval), &minibatch.labels);
             let gradients = Tensor::run_backward(&[loss], &parameters, false, false);
             tch::no_grad(|| {
                 for (parameter, gradient) in parameters.iter().zip(gradients) {
@@ -59,10 +76,11 @@ fn an_epoch_is_gradient_descent_over_every_minibatch() {
 #[test]
 fn metrics_are_means_over_all_examples() {
     let (network, splits) = (network(), splits());
-    let measured = evaluate(&network, &splits.test);
-    let logits = network.logits(&splits.test.images, Mode::Eval).to_kind(Kind::Double);
+    let test = splits.test.expect("has labels");
+    let measured = evaluate(&network, &test);
+    let logits = network.logits(&test.range(0, 1_234).images, Mode::Eval).to_kind(Kind::Double);
     let rows = Vec::<Vec<f64>>::try_from(&logits).expect("rows");
-    let labels = Vec::<i64>::try_from(&splits.test.labels).expect("labels");
+    let labels = Vec::<i64>::try_from(&test.labels).expect("labels");
     let softmax = |row: &[f64]| -> Vec<f64> {
         let total: f64 = row.iter().map(|value| value.exp()).sum();
         row.iter().map(|value| value.exp() / total).collect()
@@ -93,11 +111,15 @@ fn the_seed_decides_the_order_and_nothing_else_does() {
 fn a_history_has_every_epoch_and_training_learns() {
     let mut minibatches = 0;
     let mut epochs = Vec::new();
-    let history = fit(&network(), &splits(), &training(3, 0.3, Order::Shuffled), 1, &mut |progress| match progress {
-        Progress::Minibatches(more) => minibatches += more,
-        Progress::Epoch { epoch, .. } => epochs.push(epoch),
-    })
-    .expect("finite");
+    let training = training(3, 0.3, Order::Shuffled);
+    let mut tell = |progress: Progress| {
+        match progress {
+            Progress::Minibatches(more) => minibatches += more,
+            Progress::Epoch(state) => epochs.push(state.epoch),
+        }
+        Ok(())
+    };
+    let history = reproduction::train::fit(&network(), &splits(), &training, 1, State::new(&training), &mut tell).expect("finite");
     assert_eq!((minibatches, epochs), (9, vec![1, 2, 3]));
     assert_eq!(history.records.len(), 3 * 3 * 3);
     let loss = |epoch| history.get(epoch, Part::Train, Metric::Loss).expect("measured");
@@ -129,7 +151,7 @@ impl Model for Noting {
 #[test]
 fn each_minibatch_of_each_epoch_has_a_number_of_its_own() {
     let noting = Noting { network: network(), modes: RefCell::default() };
-    fit(&noting, &splits(), &training(2, 0.1, Order::Shuffled), 7, &mut |_| ()).expect("finite");
+    fit(&noting, &splits(), &training(2, 0.1, Order::Shuffled), 7).expect("finite");
     let expected: Vec<Mode> = (0..6).map(|minibatch| Mode::Train { seed: 7, minibatch }).collect();
     assert_eq!(noting.modes.into_inner(), expected);
 }
@@ -141,13 +163,14 @@ fn a_network_of_layers_learns_in_the_same_loop() {
         hidden: Vec::new(),
         layers: layers.to_vec(),
         initialization: Initialization::KaimingUniform,
+        bias_initialization: None,
         precision: Precision::F32,
         parameters: None,
     };
     let history = |seed| {
         let network = build(&model, [1, 28, 28], 10, 1, Device::Cpu).expect("fits");
         let training = Training { momentum: 0.9, weight_decay: 1e-4, ..training(20, 0.1, Order::AsPublished) };
-        fit(&*network, &splits(), &training, seed, &mut |_| ()).expect("finite")
+        fit(&*network, &splits(), &training, seed).expect("finite")
     };
     let first = history(1);
     let loss = |epoch| first.get(epoch, Part::Train, Metric::Loss).expect("measured");
@@ -158,7 +181,7 @@ fn a_network_of_layers_learns_in_the_same_loop() {
 
 #[test]
 fn a_loss_that_is_not_finite_stops_with_epoch_minibatch_and_rate() {
-    let error = fit(&network(), &splits(), &training(2, 1e30, Order::Shuffled), 1, &mut |_| ()).expect_err("diverges").to_string();
+    let error = fit(&network(), &splits(), &training(2, 1e30, Order::Shuffled), 1).expect_err("diverges").to_string();
     assert!(error.contains("epoch 1, minibatch 2 of 3") || error.contains("epoch 1, minibatch 3 of 3"), "{error}");
     assert!(error.contains("learning rate 1000000000000000000000000000000"), "{error}");
 }

@@ -9,7 +9,7 @@ use reproduction::experiment::{Experiment, ExperimentFile, Training};
 use reproduction::layers::Mode;
 use reproduction::model::{self, Model};
 use reproduction::optim::Sgd;
-use reproduction::train::{fit, side_by_side};
+use reproduction::train::{State, fit, side_by_side};
 use std::fmt;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -73,7 +73,7 @@ impl Bench {
     pub fn peer(&self, style: &str, work: &str, experiment: &Experiment) -> Result<Peer> {
         let Bench { root, files, digits, threads, .. } = self;
         let Training { minibatch, momentum, .. } = experiment.training()?;
-        let train = digits.train.len() - experiment.split()?.validation_examples;
+        let train = experiment.split()?.taken(digits.train.len());
         let mut process = Command::new("python3");
         process.env("PYTHONPATH", python_packages(root)?).arg(root.join("benches/peer.py")).args([style, work]);
         process.args(["--threads", &threads.to_string(), "--train", &train.to_string()]);
@@ -162,9 +162,9 @@ pub fn per_step(training: &Training) -> f64 {
 
 /// Seconds of a training run of `experiment` from its first parameters, evaluations included.
 pub fn train(experiment: &Experiment, splits: &Splits) -> Result<f64> {
-    let model = model::build(&experiment.model, splits.train.image(), CLASSES, 1, Device::Cpu)?;
+    let model = model::build(&experiment.model, splits.train.image(), CLASSES.len() as i64, 1, Device::Cpu)?;
     let started = Instant::now();
-    fit(&*model, splits, experiment.training()?, 1, &mut |_| ())?;
+    fit(&*model, splits, experiment.training()?, 1, State::new(experiment.training()?), &mut |_| Ok(()))?;
     Ok(started.elapsed().as_secs_f64())
 }
 

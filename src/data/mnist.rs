@@ -24,7 +24,7 @@ const VARIABLE: &str = "MNIST_DIR";
 const SIDE: usize = 28;
 
 /// The ten digits.
-pub const CLASSES: i64 = 10;
+pub const CLASSES: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
 /// One of the four files.
 #[derive(Clone, Debug)]

@@ -43,6 +43,56 @@ impl Examples {
     }
 }
 
+/// Images to train on, and what is known about them.
+pub trait DataSet {
+    fn train(&self) -> Examples;
+
+    /// Where its labels are known.
+    fn test(&self) -> Option<Examples>;
+
+    /// The names of the classes, in the order of their labels.
+    fn classes(&self) -> &'static [&'static str];
+
+    fn source(&self) -> &Source;
+}
+
+impl DataSet for mnist::Mnist {
+    fn train(&self) -> Examples {
+        self.train.share()
+    }
+
+    fn test(&self) -> Option<Examples> {
+        Some(self.test.share())
+    }
+
+    fn classes(&self) -> &'static [&'static str] {
+        &mnist::CLASSES
+    }
+
+    fn source(&self) -> &Source {
+        &self.source
+    }
+}
+
+impl DataSet for cats_dogs::CatsDogs {
+    fn train(&self) -> Examples {
+        self.train.share()
+    }
+
+    fn test(&self) -> Option<Examples> {
+        let labels = self.test_labels.as_ref()?;
+        Some(Examples { images: self.test.shallow_clone(), labels: labels.shallow_clone() })
+    }
+
+    fn classes(&self) -> &'static [&'static str] {
+        &cats_dogs::CLASSES
+    }
+
+    fn source(&self) -> &Source {
+        &self.source
+    }
+}
+
 /// Where a data set came from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {

@@ -2,7 +2,7 @@
 
 use super::archive::Archive;
 use anyhow::{Context, Result, ensure};
-use image::{DynamicImage, ImageFormat, ImageReader, Limits, imageops};
+use image::{DynamicImage, ImageFormat, ImageReader, Limits, RgbImage, imageops};
 use rayon::prelude::*;
 use std::io::Cursor;
 use tch::{Kind, Tensor};
@@ -89,4 +89,17 @@ pub fn decode(file: &[u8], target: &mut [u8]) -> Result<()> {
         [red[index], green[index], blue[index]] = pixel.0;
     }
     Ok(())
+}
+
+/// Whether a file is an image, by its name.
+pub fn is_image(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map_or(String::new(), |(_, extension)| extension.to_lowercase());
+    ["jpg", "jpeg", "png", "bmp", "gif"].contains(&extension.as_str())
+}
+
+/// An image, uint8 `[3, height, width]`, as a picture to draw.
+pub fn to_picture(image: &Tensor) -> Result<RgbImage> {
+    let (_, height, width) = image.size3()?;
+    let pixels = Vec::<u8>::try_from(image.permute([1, 2, 0]).flatten(0, -1))?;
+    RgbImage::from_raw(width as u32, height as u32, pixels).context("three values a pixel")
 }

@@ -1,15 +1,32 @@
 //! Training, validation and test examples as a network takes them.
 
 use super::Examples;
-use crate::experiment::{Split, Validation};
+use super::augmentation::{channels, normalize};
+use crate::experiment::{Augmentation, Experiment, Normalization, Validation};
 use crate::seed::{Purpose, draw};
 use anyhow::{Result, ensure};
 use tch::{Device, Kind, Tensor};
 
-/// Examples on a device. images: float in \[0, 1\], `[n, channels, height, width]`; labels: int64 `[n]`.
+/// Examples on a device. Images stay bytes there until a network is to take them.
 #[derive(Debug)]
 pub struct Inputs {
+    /// uint8, `[n, channels, height, width]`.
+    bytes: Tensor,
+    /// int64, `[n]`.
+    pub labels: Tensor,
+    /// Mean and deviation of each channel, `[channels, 1, 1]`.
+    normalization: Option<(Tensor, Tensor)>,
+    augmentation: Option<Augmentation>,
+    /// What the augmentation makes of each image, where it is to make anything of it.
+    numbers: Option<Tensor>,
+}
+
+/// Examples as a network takes them.
+#[derive(Debug)]
+pub struct Minibatch {
+    /// float, `[n, channels, height, width]`: in \[0, 1\], or normalised where the experiment says so.
     pub images: Tensor,
+    /// int64, `[n]`.
     pub labels: Tensor,
 }
 
@@ -18,13 +35,30 @@ pub struct Inputs {
 pub struct Splits {
     pub train: Inputs,
     pub validation: Inputs,
-    pub test: Inputs,
+    /// None where the labels are not to be had.
+    pub test: Option<Inputs>,
 }
 
 impl Inputs {
-    fn new(examples: &Examples, device: Device) -> Inputs {
-        let images = examples.images.to_device(device).to_kind(Kind::Float) / 255.0;
-        Inputs { images, labels: examples.labels.to_device(device) }
+    /// `examples` as `normalization` wants them, on `device`; changed by `augmentation` where [`Inputs::augmented`] is asked for.
+    pub fn new(
+        examples: &Examples,
+        normalization: Option<&Normalization>,
+        augmentation: Option<&Augmentation>,
+        device: Device,
+    ) -> Result<Inputs> {
+        let depth = examples.images.size().get(1).copied().unwrap_or(0);
+        ensure!(
+            depth == 3 || (normalization.is_none() && augmentation.is_none()),
+            "[normalization] and [augmentation] are for images of 3 channels, but these have {depth}; leave them out"
+        );
+        Ok(Inputs {
+            bytes: examples.images.to_device(device),
+            labels: examples.labels.to_device(device),
+            normalization: normalization.map(|Normalization { mean, deviation }| (channels(*mean, device), channels(*deviation, device))),
+            augmentation: augmentation.cloned(),
+            numbers: None,
+        })
     }
 
     /// The number of examples.
@@ -36,58 +70,116 @@ impl Inputs {
         self.len() == 0
     }
 
+    pub fn device(&self) -> Device {
+        self.labels.device()
+    }
+
     /// Channels, height and width of an image.
     pub fn image(&self) -> [i64; 3] {
-        let (_, channels, height, width) = self.images.size4().expect("images are [n, channels, height, width]");
+        let (_, channels, height, width) = self.bytes.size4().expect("images are [n, channels, height, width]");
         [channels, height, width]
     }
 
-    /// The examples at `index` (int64), copied in that order.
-    pub fn select(&self, index: &Tensor) -> Inputs {
-        Inputs { images: self.images.index_select(0, index), labels: self.labels.index_select(0, index) }
+    /// The image in place `index` as it was read, uint8 `[channels, height, width]`.
+    pub fn bytes(&self, index: i64) -> Tensor {
+        self.bytes.get(index)
     }
 
-    /// Consecutive minibatches of `size`; the last may be smaller. None of them is a copy.
-    pub fn minibatches(&self, size: i64) -> impl Iterator<Item = Inputs> + '_ {
-        (0..self.len()).step_by(size as usize).map(move |start| {
-            let length = size.min(self.len() - start);
-            Inputs { images: self.images.narrow(0, start, length), labels: self.labels.narrow(0, start, length) }
-        })
+    /// The examples at `index` (int64), in that order.
+    pub fn select(&self, index: &Tensor) -> Minibatch {
+        let numbers = self.numbers.as_ref().map(|numbers| numbers.index_select(0, index));
+        self.ready(&self.bytes.index_select(0, index), self.labels.index_select(0, index), numbers)
+    }
+
+    /// `length` examples from place `start` on.
+    pub fn range(&self, start: i64, length: i64) -> Minibatch {
+        let numbers = self.numbers.as_ref().map(|numbers| numbers.narrow(0, start, length));
+        self.ready(&self.bytes.narrow(0, start, length), self.labels.narrow(0, start, length), numbers)
+    }
+
+    /// Consecutive minibatches of `size`; the last may be smaller.
+    pub fn minibatches(&self, size: i64) -> impl Iterator<Item = Minibatch> + '_ {
+        (0..self.len()).step_by(size as usize).map(move |start| self.range(start, size.min(self.len() - start)))
+    }
+
+    fn ready(&self, bytes: &Tensor, labels: Tensor, numbers: Option<Tensor>) -> Minibatch {
+        let mut images = bytes.to_kind(Kind::Float) / 255.0;
+        if let (Some(augmentation), Some(numbers)) = (&self.augmentation, numbers) {
+            images = augmentation.apply(&images, &numbers);
+        }
+        if let Some((mean, deviation)) = &self.normalization {
+            images = normalize(&images, mean, deviation);
+        }
+        Minibatch { images, labels }
+    }
+
+    /// The same examples, each changed at random once, as `seed` and `position` decide; unchanged where nothing is to change them.
+    pub fn augmented(&self, seed: u64, position: u64) -> Inputs {
+        let numbers = self.augmentation.as_ref().map(|_| Augmentation::numbers(self.len(), seed, position, self.device()));
+        Inputs { numbers, ..self.share() }
     }
 
     /// Another handle on the same examples, for another thread.
     pub fn share(&self) -> Inputs {
-        Inputs { images: self.images.shallow_clone(), labels: self.labels.shallow_clone() }
+        let both = |(mean, deviation): &(Tensor, Tensor)| (mean.shallow_clone(), deviation.shallow_clone());
+        Inputs {
+            bytes: self.bytes.shallow_clone(),
+            labels: self.labels.shallow_clone(),
+            normalization: self.normalization.as_ref().map(both),
+            augmentation: self.augmentation.clone(),
+            numbers: self.numbers.as_ref().map(Tensor::shallow_clone),
+        }
+    }
+}
+
+impl Minibatch {
+    pub fn len(&self) -> i64 {
+        self.labels.size()[0]
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
 impl Splits {
-    /// Splits `train` as `split` says; a random split depends on `seed` only.
+    /// Splits `train` as `experiment` says; a random split depends on `seed` only (see [`Splits::places`]).
     ///
     /// # Errors
-    /// If nothing is left to train on.
-    pub fn new(train: &Examples, test: &Examples, split: &Split, seed: u64, device: Device) -> Result<Splits> {
-        let (all, held_out) = (train.len(), split.validation_examples);
+    /// If nothing is left to train on or to validate with, or the experiment normalises or augments what it cannot.
+    pub fn new(train: &Examples, test: Option<&Examples>, experiment: &Experiment, seed: u64, device: Device) -> Result<Splits> {
+        let (taken, held_out) = Splits::places(train.len(), experiment, seed)?;
+        let Experiment { normalization, augmentation, .. } = experiment;
+        let (normalization, augmentation) = (normalization.as_ref(), augmentation.as_ref());
+        let for_validation = augmentation.filter(|augmentation| augmentation.validation);
+        Ok(Splits {
+            train: Inputs::new(&train.select(&taken), normalization, augmentation, device)?,
+            validation: Inputs::new(&train.select(&held_out), normalization, for_validation, device)?,
+            test: test.map(|test| Inputs::new(test, normalization, None, device)).transpose()?,
+        })
+    }
+
+    /// Which of `all` examples are for training and which for validation, int64 each.
+    ///
+    /// # Errors
+    /// As [`Splits::new`].
+    pub fn places(all: i64, experiment: &Experiment, seed: u64) -> Result<(Tensor, Tensor)> {
+        let split = experiment.split()?;
+        let held_out = split.held_out(all);
         ensure!(
-            held_out < all,
-            "split.validation_examples is {held_out}, expected fewer than the {all} examples of the training file, so that some are left to train on"
+            (1..all).contains(&held_out),
+            "[split] holds {held_out} of {all} examples out for validation, expected at least 1, and fewer than all, so that some are left to train on"
         );
         let order = match split.validation {
             Validation::Last => Tensor::arange(all, (Kind::Int64, Device::Cpu)),
             Validation::Random => draw(seed, Purpose::Split, 0, || Tensor::randperm(all, (Kind::Int64, Device::Cpu))),
         };
-        let taken = split.limit.unwrap_or(all).min(all - held_out);
-        let part = |start, length| train.select(&order.narrow(0, start, length));
-        Ok(Splits {
-            train: Inputs::new(&part(0, taken), device),
-            validation: Inputs::new(&part(all - held_out, held_out), device),
-            test: Inputs::new(test, device),
-        })
+        Ok((order.narrow(0, 0, split.taken(all)), order.narrow(0, all - held_out, held_out)))
     }
 
     /// Another handle on the same examples, for another thread.
     pub fn share(&self) -> Splits {
-        Splits { train: self.train.share(), validation: self.validation.share(), test: self.test.share() }
+        Splits { train: self.train.share(), validation: self.validation.share(), test: self.test.as_ref().map(Inputs::share) }
     }
 }
 
@@ -100,28 +192,34 @@ mod tests {
         Examples { images: labels.to_kind(Kind::Uint8).view([n, 1, 1, 1]), labels }
     }
 
+    fn experiment(split: &str) -> Experiment {
+        let rest = "model = { hidden = [1], initialization = \"glorot\" }";
+        toml::from_str(&format!("split = {{ {split} }}\n{rest}")).expect("an experiment")
+    }
+
     fn labels(inputs: &Inputs) -> Vec<i64> {
         Vec::try_from(&inputs.labels).expect("labels")
     }
 
     #[test]
     fn the_last_are_for_validation_and_every_minibatch_counts() -> Result<()> {
-        let split = Split { validation: Validation::Last, validation_examples: 3, limit: Some(5) };
-        let splits = Splits::new(&numbered(10), &numbered(2), &split, 0, Device::Cpu)?;
+        let experiment = experiment("validation = \"last\", validation_examples = 3, limit = 5");
+        let splits = Splits::new(&numbered(10), Some(&numbered(2)), &experiment, 0, Device::Cpu)?;
         assert_eq!(labels(&splits.train), [0, 1, 2, 3, 4], "the first five of the seven that are for training");
         assert_eq!(labels(&splits.validation), [7, 8, 9]);
         let sizes: Vec<i64> = splits.train.minibatches(2).map(|minibatch| minibatch.len()).collect();
         assert_eq!(sizes, [2, 2, 1]);
-        assert_eq!(splits.train.images.double_value(&[4, 0, 0, 0]) as f32, 4.0 / 255.0);
+        assert_eq!(splits.train.range(4, 1).images.double_value(&[0, 0, 0, 0]) as f32, 4.0 / 255.0);
         Ok(())
     }
 
     #[test]
     fn a_random_split_is_a_partition_that_the_seed_decides() -> Result<()> {
-        let split = Split { validation: Validation::Random, validation_examples: 40, limit: None };
-        let drawn = |seed| Splits::new(&numbered(100), &numbered(1), &split, seed, Device::Cpu);
+        let experiment = experiment("validation = \"random\", validation_share = 0.409");
+        let drawn = |seed| Splits::new(&numbered(100), None, &experiment, seed, Device::Cpu);
         let (first, again, other) = (drawn(1)?, drawn(1)?, drawn(2)?);
         assert_eq!(labels(&first.validation), labels(&again.validation));
+        assert_eq!(first.validation.len(), 40, "a fraction of an example is no example");
         assert_ne!(labels(&first.validation), labels(&other.validation));
         let mut all = [labels(&first.train), labels(&first.validation)].concat();
         all.sort_unstable();
@@ -131,8 +229,51 @@ mod tests {
 
     #[test]
     fn a_split_that_leaves_nothing_is_refused() {
-        let split = Split { validation: Validation::Last, validation_examples: 10, limit: None };
-        let error = Splits::new(&numbered(10), &numbered(1), &split, 0, Device::Cpu).expect_err("nothing to train on");
-        assert!(error.to_string().contains("validation_examples is 10"), "{error}");
+        for split in ["validation_examples = 10", "validation_share = 0.05"] {
+            let experiment = experiment(&format!("validation = \"last\", {split}"));
+            let error = Splits::new(&numbered(10), None, &experiment, 0, Device::Cpu).expect_err("nothing to train on").to_string();
+            assert!(error.contains("of 10 examples out for validation"), "{error}");
+        }
+    }
+
+    #[test]
+    fn training_images_change_from_epoch_to_epoch_and_others_do_not() -> Result<()> {
+        let augmentation = Augmentation {
+            rotation: 10.0,
+            flip: 0.5,
+            crop_scale: [0.8, 1.0],
+            crop_ratio: [1.0, 1.0],
+            brightness: 0.2,
+            contrast: 0.0,
+            saturation: 0.0,
+            hue: 0.0,
+            grey: 0.0,
+            validation: false,
+        };
+        let mut experiment = experiment("validation = \"last\", validation_examples = 3");
+        experiment.augmentation = Some(augmentation);
+        experiment.normalization = Some(Normalization { mean: [0.5, 0.4, 0.3], deviation: [0.2, 0.3, 0.4] });
+        let images = draw(3, Purpose::Embedded, 0, || Tensor::randint(256, [10, 3, 16, 16], (Kind::Uint8, Device::Cpu)));
+        let examples = Examples { images, labels: Tensor::arange(10, (Kind::Int64, Device::Cpu)) };
+        let splits = Splits::new(&examples, None, &experiment, 1, Device::Cpu)?;
+        let image = |inputs: Inputs, place: i64| inputs.range(place, 1).images;
+        let train = |epoch| image(splits.train.augmented(1, epoch), 2);
+        assert_eq!(train(1), train(1));
+        assert!(train(1) != train(2) && train(1) != image(splits.train.share(), 2));
+        let index = Tensor::from_slice(&[5_i64, 2]);
+        assert_eq!(splits.train.augmented(1, 1).select(&index).images.get(1), train(1).get(0), "in whichever minibatch it is");
+        assert_eq!(image(splits.validation.augmented(1, 1), 0), image(splits.validation.share(), 0));
+        let plain = splits.train.range(2, 1).images.double_value(&[0, 1, 3, 4]);
+        let byte = splits.train.bytes(2).double_value(&[1, 3, 4]);
+        assert!((plain - (byte / 255.0 - 0.4) / 0.3).abs() < 1e-6);
+        Ok(())
+    }
+
+    #[test]
+    fn grey_images_are_not_normalised_by_three_channels() {
+        let mut experiment = experiment("validation = \"last\", validation_examples = 3");
+        experiment.normalization = Some(Normalization { mean: [0.5; 3], deviation: [0.2; 3] });
+        let error = Splits::new(&numbered(10), None, &experiment, 0, Device::Cpu).expect_err("one channel").to_string();
+        assert!(error.contains("for images of 3 channels, but these have 1"), "{error}");
     }
 }

@@ -13,11 +13,24 @@ use std::path::{Path, PathBuf};
 pub struct Experiment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalization: Option<Normalization>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augmentation: Option<Augmentation>,
     pub model: Model,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training: Option<Training>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradient_check: Option<GradientCheck>,
+}
+
+/// Brings the channels of colour images, in \[0, 1\], to a common scale: (x - mean) / deviation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Normalization {
+    /// Of red, green and blue.
+    pub mean: [f64; 3],
+    pub deviation: [f64; 3],
 }
 
 /// Random changes of training images; each key 0 (or its range a single point) where it is to change nothing.
@@ -40,6 +53,9 @@ pub struct Augmentation {
     pub hue: f64,
     /// Probability of grey.
     pub grey: f64,
+    /// Whether validation images are changed too, as the report's code did.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub validation: bool,
 }
 
 /// How the training file becomes training and validation examples.
@@ -47,7 +63,12 @@ pub struct Augmentation {
 #[serde(deny_unknown_fields)]
 pub struct Split {
     pub validation: Validation,
-    pub validation_examples: i64,
+    /// How many examples are held out for validation; this or a share of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_examples: Option<i64>,
+    /// Which share of the examples is held out; a fraction of an example goes to training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_share: Option<f64>,
     /// Only the first so many training examples (`--limit`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<i64>,
@@ -73,6 +94,9 @@ pub struct Model {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<Layer>,
     pub initialization: Initialization,
+    /// How biases start, where it is not as `initialization` has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias_initialization: Option<Initialization>,
     #[serde(default)]
     pub precision: Precision,
     /// How many parameters the report counts; checked where the network is built.
@@ -108,6 +132,19 @@ pub enum Initialization {
     KaimingUniform,
 }
 
+/// The distributions of a layer's parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    pub weights: Initialization,
+    pub biases: Initialization,
+}
+
+impl From<Initialization> for Start {
+    fn from(both: Initialization) -> Start {
+        Start { weights: both, biases: both }
+    }
+}
+
 /// Stochastic gradient descent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -125,6 +162,39 @@ pub struct Training {
     #[serde(default, skip_serializing_if = "is_default")]
     pub momentum_form: MomentumForm,
     pub order: Order,
+    /// Which epoch's parameters are the result.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub keep: Keep,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduce_on_plateau: Option<ReduceOnPlateau>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<StopEarly>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// The last epoch's.
+    #[default]
+    Last,
+    /// Those of the epoch with the best validation accuracy, the first of several.
+    Best,
+}
+
+/// The learning rate falls when the validation loss no longer does (see [`crate::optim::ReduceLrOnPlateau`]).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReduceOnPlateau {
+    pub factor: f64,
+    pub patience: u32,
+    pub threshold: f64,
+}
+
+/// Training ends when the validation loss no longer falls (see [`crate::optim::EarlyStopping`]).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StopEarly {
+    pub patience: u32,
 }
 
 /// The two ways of writing momentum; they differ when the learning rate changes.
@@ -281,25 +351,23 @@ pub const MOST_SEEDS: u32 = 1_000;
 impl Experiment {
     /// States the first rule that is broken, with the key and the value.
     pub fn check(&self) -> Result<()> {
-        let Experiment { split, model, training, gradient_check } = self;
+        let Experiment { split, normalization, augmentation, model, training, gradient_check } = self;
         if let Some(split) = split {
-            count("split.validation_examples", split.validation_examples)?;
-            if let Some(limit) = split.limit {
-                count("split.limit", limit)?;
-            }
+            split.check()?;
+        }
+        if let Some(Normalization { mean, deviation }) = normalization {
+            ensure!(mean.iter().all(|value| value.is_finite()), "normalization.mean is {mean:?}, expected finite numbers");
+            let is_good = deviation.iter().all(|value| value.is_finite() && *value > 0.0);
+            ensure!(is_good, "normalization.deviation is {deviation:?}, expected finite numbers above 0");
+        }
+        if let Some(augmentation) = augmentation {
+            augmentation.check()?;
         }
         model.check()?;
         let needs_data = training.is_some() || gradient_check.is_some();
         ensure!(split.is_some() || !needs_data, "[split] is missing, expected it with [training] and with [gradient_check]");
         if let Some(training) = training {
-            count("training.epochs", training.epochs)?;
-            count("training.minibatch", training.minibatch)?;
-            let rate = training.learning_rate;
-            ensure!(rate.is_finite() && rate > 0.0, "training.learning_rate is {rate}, expected a finite number above 0");
-            let momentum = training.momentum;
-            ensure!((0.0..1.0).contains(&momentum), "training.momentum is {momentum}, expected a number from 0, below 1");
-            let decay = training.weight_decay;
-            ensure!(decay.is_finite() && decay >= 0.0, "training.weight_decay is {decay}, expected a finite number from 0");
+            training.check()?;
         }
         if let Some(check) = gradient_check {
             count("gradient_check.elements", check.elements)?;
@@ -333,7 +401,89 @@ impl Experiment {
     }
 }
 
+impl Split {
+    fn check(&self) -> Result<()> {
+        let Split { validation_examples, validation_share, limit, .. } = self;
+        match (validation_examples, validation_share) {
+            (Some(examples), None) => count("split.validation_examples", *examples)?,
+            (None, Some(share)) => {
+                ensure!(*share > 0.0 && *share < 1.0, "split.validation_share is {share}, expected a number between 0 and 1");
+            }
+            _ => bail!(
+                "split.validation_examples is {} and split.validation_share is {}, expected one of the two",
+                or_missing(*validation_examples),
+                or_missing(*validation_share)
+            ),
+        }
+        limit.map_or(Ok(()), |limit| count("split.limit", limit))
+    }
+
+    /// How many of `all` examples are held out for validation.
+    pub fn held_out(&self, all: i64) -> i64 {
+        self.validation_examples.unwrap_or_else(|| (all as f64 * self.validation_share.unwrap_or(0.0)).floor() as i64)
+    }
+
+    /// How many of `all` examples are trained on.
+    pub fn taken(&self, all: i64) -> i64 {
+        (all - self.held_out(all)).clamp(0, self.limit.unwrap_or(i64::MAX))
+    }
+}
+
+fn or_missing<T: std::fmt::Display>(value: Option<T>) -> String {
+    value.map_or("missing".to_owned(), |value| value.to_string())
+}
+
+impl Augmentation {
+    fn check(&self) -> Result<()> {
+        let Augmentation { rotation, flip, crop_scale, crop_ratio, brightness, contrast, saturation, hue, grey, validation: _ } = *self;
+        let within = |key: &str, value: f64, most: f64| {
+            ensure!((0.0..=most).contains(&value), "augmentation.{key} is {value}, expected a number from 0 to {most}");
+            Ok(())
+        };
+        within("rotation", rotation, 180.0)?;
+        within("flip", flip, 1.0)?;
+        within("brightness", brightness, 1.0)?;
+        within("contrast", contrast, 1.0)?;
+        within("saturation", saturation, 1.0)?;
+        within("hue", hue, 0.5)?;
+        within("grey", grey, 1.0)?;
+        let [least, most] = crop_scale;
+        let is_good = 0.0 < least && least <= most && most <= 1.0;
+        ensure!(is_good, "augmentation.crop_scale is {crop_scale:?}, expected the least and the largest share, above 0 and up to 1");
+        let [least, most] = crop_ratio;
+        let is_good = 0.0 < least && least <= most && most.is_finite();
+        ensure!(is_good, "augmentation.crop_ratio is {crop_ratio:?}, expected the least and the largest ratio, above 0");
+        Ok(())
+    }
+}
+
+impl Training {
+    fn check(&self) -> Result<()> {
+        let Training { learning_rate: rate, momentum, weight_decay: decay, reduce_on_plateau, early_stopping, .. } = self;
+        count("training.epochs", self.epochs)?;
+        count("training.minibatch", self.minibatch)?;
+        ensure!(rate.is_finite() && *rate > 0.0, "training.learning_rate is {rate}, expected a finite number above 0");
+        ensure!((0.0..1.0).contains(momentum), "training.momentum is {momentum}, expected a number from 0, below 1");
+        ensure!(decay.is_finite() && *decay >= 0.0, "training.weight_decay is {decay}, expected a finite number from 0");
+        if let Some(ReduceOnPlateau { factor, threshold, .. }) = reduce_on_plateau {
+            let is_good = *factor > 0.0 && *factor < 1.0;
+            ensure!(is_good, "training.reduce_on_plateau.factor is {factor}, expected a number between 0 and 1");
+            let is_good = (0.0..1.0).contains(threshold);
+            ensure!(is_good, "training.reduce_on_plateau.threshold is {threshold}, expected a number from 0, below 1");
+        }
+        if let Some(StopEarly { patience }) = early_stopping {
+            ensure!(*patience > 0, "training.early_stopping.patience is 0, expected a number from 1");
+        }
+        Ok(())
+    }
+}
+
 impl Model {
+    /// How weights start, and how biases do.
+    pub fn start(&self) -> Start {
+        Start { weights: self.initialization, biases: self.bias_initialization.unwrap_or(self.initialization) }
+    }
+
     fn check(&self) -> Result<()> {
         let Model { hidden, layers, .. } = self;
         ensure!(
@@ -477,6 +627,21 @@ mod tests {
             ("hidden = [5]", "hidden = [0]", "model.hidden holds 0, expected widths from 1 to 16384"),
             ("validation = \"last\"", "validation = \"first\"", "unknown variant `first`, expected `last` or `random`"),
             ("validation_examples = 100", "validation_examples = 0", "split.validation_examples is 0"),
+            ("validation_examples = 100", "", "split.validation_examples is missing and split.validation_share is missing"),
+            ("validation_examples = 100", "validation_examples = 100\nvalidation_share = 0.5", "expected one of the two"),
+            ("validation_examples = 100", "validation_share = 1.0", "split.validation_share is 1, expected a number between 0 and 1"),
+            ("[split]", "normalization = { mean = [0, 0, nan], deviation = [1, 1, 1] }\n[split]", "normalization.mean is [0.0, 0.0, NaN]"),
+            (
+                "[split]",
+                "normalization = { mean = [0, 0, 0], deviation = [1, 1, 0] }\n[split]",
+                "normalization.deviation is [1.0, 1.0, 0.0]",
+            ),
+            ("order = \"shuffled\"", "order = \"shuffled\"\nearly_stopping = { patience = 0 }", "training.early_stopping.patience is 0"),
+            (
+                "order = \"shuffled\"",
+                "order = \"shuffled\"\nreduce_on_plateau = { factor = 1, patience = 1, threshold = 0 }",
+                "training.reduce_on_plateau.factor is 1, expected a number between 0 and 1",
+            ),
             ("initialization = \"glorot\"", "initialization = \"xavier\"", "`xavier`"),
             ("order = \"shuffled\"", "", "missing field `order`"),
             ("run = [\"wide\"]", "run = [\"narrow\"]", "unknown variant `narrow` of x.toml; known are: plain, wide"),
@@ -493,6 +658,33 @@ mod tests {
             let error = format!("{:#}", parse(&GOOD.replacen(good, bad, 1)).expect_err(bad));
             assert!(error.contains(expected) && error.contains("x.toml") && !error.contains('\n'), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn each_range_of_the_augmentation_is_checked() -> Result<()> {
+        let good = "[augmentation]\nrotation = 10\nflip = 0.5\ncrop_scale = [0.8, 1.0]\ncrop_ratio = [0.75, 1.25]\nbrightness = 0.2\ncontrast = 0.2\nsaturation = 0.2\nhue = 0.05\ngrey = 0.2\n[split]";
+        let with = |section: &str| parse(&GOOD.replace("[split]", section));
+        let experiment = with(good)?.variant("plain")?;
+        assert!(experiment.augmentation.as_ref().is_some_and(|augmentation| !augmentation.validation));
+        assert_eq!(toml::from_str::<Experiment>(&experiment.to_toml())?, experiment);
+        let bad = [
+            ("rotation = 10", "rotation = 181"),
+            ("flip = 0.5", "flip = nan"),
+            ("crop_scale = [0.8, 1.0]", "crop_scale = [0.8, 1.1]"),
+            ("crop_scale = [0.8, 1.0]", "crop_scale = [0.0, 1.0]"),
+            ("crop_ratio = [0.75, 1.25]", "crop_ratio = [1.25, 0.75]"),
+            ("brightness = 0.2", "brightness = -0.1"),
+            ("contrast = 0.2", "contrast = 1.1"),
+            ("saturation = 0.2", "saturation = inf"),
+            ("hue = 0.05", "hue = 0.6"),
+            ("grey = 0.2", "grey = 2"),
+        ];
+        for (old, new) in bad {
+            let error = format!("{:#}", with(&good.replace(old, new)).expect_err(new));
+            let key = new.split(' ').next().unwrap_or_default();
+            assert!(error.contains(&format!("augmentation.{key} is ")) && error.contains("expected"), "{new}: {error}");
+        }
+        Ok(())
     }
 
     proptest::proptest! {

@@ -2,7 +2,7 @@
 
 use super::Fan;
 use crate::architecture::KERNEL;
-use crate::experiment::Initialization;
+use crate::experiment::Start;
 use tch::{Device, Kind, Tensor};
 
 /// a\[n, o, y, x\] = b\[o\] + sum over c, i, j of W\[o, c, i, j\] h\[n, c, y + i - 1, x + j - 1\], where h is zero outside the image.
@@ -18,11 +18,12 @@ pub struct Convolution {
 }
 
 impl Convolution {
-    /// A layer with parameters as `initialization` draws them.
-    pub fn new(inputs: i64, outputs: i64, initialization: Initialization, kind: Kind, device: Device) -> Convolution {
+    /// A layer with parameters as `start` draws them.
+    pub fn new(inputs: i64, outputs: i64, start: impl Into<Start>, kind: Kind, device: Device) -> Convolution {
+        let start = start.into();
         let fan = Fan { fan_in: inputs * KERNEL * KERNEL, fan_out: outputs * KERNEL * KERNEL };
-        let weight = initialization.weight(&[outputs, inputs, KERNEL, KERNEL], fan).to_device(device).to_kind(kind);
-        Convolution { weight: channels_last(&weight), bias: initialization.bias(outputs, fan).to_device(device).to_kind(kind) }
+        let weight = start.weights.weight(&[outputs, inputs, KERNEL, KERNEL], fan).to_device(device).to_kind(kind);
+        Convolution { weight: channels_last(&weight), bias: start.biases.bias(outputs, fan).to_device(device).to_kind(kind) }
     }
 
     /// The convolution in the precision of `input`: parameters of a higher one are rounded to it.
@@ -45,6 +46,7 @@ fn channels_last(tensor: &Tensor) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::Initialization;
     use crate::seed::{Purpose, draw};
 
     #[test]

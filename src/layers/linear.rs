@@ -1,7 +1,7 @@
 //! The fully connected layer.
 
 use super::{Fan, Gradient};
-use crate::experiment::Initialization;
+use crate::experiment::Start;
 use tch::{Device, Kind, Tensor};
 
 /// a = h W + b, with h `[n, fan_in]`, W `[fan_in, fan_out]`, b `[fan_out]` and a `[n, fan_out]`.
@@ -12,11 +12,12 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// A layer with parameters as `initialization` draws them.
-    pub fn new(fan_in: i64, fan_out: i64, initialization: Initialization, kind: Kind, device: Device) -> Linear {
+    /// A layer with parameters as `start` draws them.
+    pub fn new(fan_in: i64, fan_out: i64, start: impl Into<Start>, kind: Kind, device: Device) -> Linear {
+        let start = start.into();
         let fan = Fan { fan_in, fan_out };
-        let weight = initialization.weight(&[fan_in, fan_out], fan).to_device(device).to_kind(kind);
-        Linear { weight, bias: initialization.bias(fan_out, fan).to_device(device).to_kind(kind) }
+        let weight = start.weights.weight(&[fan_in, fan_out], fan).to_device(device).to_kind(kind);
+        Linear { weight, bias: start.biases.bias(fan_out, fan).to_device(device).to_kind(kind) }
     }
 
     /// h W + b, in the precision of `input`: parameters of a higher one are rounded to it.

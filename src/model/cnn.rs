@@ -2,7 +2,7 @@
 
 use super::{Model, Parameter};
 use crate::architecture::{Architecture, Shape, Stage};
-use crate::experiment::{Initialization, Layer};
+use crate::experiment::{Layer, Start};
 use crate::layers::{Convolution, Gradient, Linear, Mode, dropout, max_pool};
 use crate::loss::cross_entropy;
 use tch::{Device, Kind, Tensor};
@@ -35,8 +35,9 @@ impl Cnn {
     /// The network of `architecture`, drawn from libtorch's generator (see [`crate::seed::draw`]).
     ///
     /// `compute` is the precision of the layers: `Float`, `Double`, or `BFloat16` over parameters kept in `Float`.
-    pub fn new(architecture: &Architecture, initialization: Initialization, compute: Kind, device: Device) -> Cnn {
+    pub fn new(architecture: &Architecture, start: impl Into<Start>, compute: Kind, device: Device) -> Cnn {
         let kind = if compute == Kind::BFloat16 { Kind::Float } else { compute };
+        let start = start.into();
         let mut operations = Vec::new();
         let stages = &architecture.stages;
         for (index, Stage { name, layer, input, .. }) in stages.iter().enumerate() {
@@ -44,7 +45,7 @@ impl Cnn {
             let followers = &stages[index + 1..];
             match (layer, input) {
                 (Layer::Convolution(filters), Shape::Image { channels, .. }) => {
-                    add(Operation::Convolution(Convolution::new(*channels, *filters, initialization, kind, device)));
+                    add(Operation::Convolution(Convolution::new(*channels, *filters, start, kind, device)));
                     // Before a pool it is left to the pool, whose outputs are a quarter as many (see `max_pool`).
                     if followers.first().is_none_or(|next| next.layer != Layer::MaxPool) {
                         add(Operation::Relu);
@@ -58,7 +59,7 @@ impl Cnn {
                     if matches!(input, Shape::Image { .. }) {
                         add(Operation::Flatten);
                     }
-                    add(Operation::FullyConnected(Linear::new(input.len(), *outputs, initialization, kind, device)));
+                    add(Operation::FullyConnected(Linear::new(input.len(), *outputs, start, kind, device)));
                     if followers.iter().any(|later| matches!(later.layer, Layer::FullyConnected(_))) {
                         add(Operation::Relu);
                     }
@@ -132,6 +133,7 @@ impl Model for Cnn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::Initialization;
     use crate::gradient_check::check;
     use crate::seed::{Purpose, draw};
 

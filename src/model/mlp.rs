@@ -19,7 +19,7 @@
 //! No autograd graph is built: parameters do not require gradients.
 
 use super::{Model, Parameter};
-use crate::experiment::Initialization;
+use crate::experiment::Start;
 use crate::layers::{Gradient, Linear, Mode};
 use crate::loss::logit_gradient;
 use tch::{Device, Kind, Tensor};
@@ -36,10 +36,11 @@ impl Mlp {
     /// A network of widths `inputs - hidden ... - outputs`, drawn from libtorch's generator (see [`crate::seed::draw`]).
     ///
     /// `compute` is the precision of the matrix products: `Float`, `Double`, or `BFloat16` over parameters kept in `Float`.
-    pub fn new(inputs: i64, hidden: &[i64], outputs: i64, initialization: Initialization, compute: Kind, device: Device) -> Mlp {
+    pub fn new(inputs: i64, hidden: &[i64], outputs: i64, start: impl Into<Start>, compute: Kind, device: Device) -> Mlp {
+        let start = start.into();
         let widths: Vec<i64> = [&[inputs], hidden, &[outputs]].concat();
         let kind = if compute == Kind::BFloat16 { Kind::Float } else { compute };
-        let layers = widths.windows(2).map(|pair| Linear::new(pair[0], pair[1], initialization, kind, device)).collect();
+        let layers = widths.windows(2).map(|pair| Linear::new(pair[0], pair[1], start, kind, device)).collect();
         Mlp { layers, compute }
     }
 
@@ -92,6 +93,7 @@ impl Model for Mlp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::Initialization;
     #[test]
     fn bfloat16_computes_on_parameters_kept_in_single_precision() {
         let network = |kind| {

@@ -45,11 +45,11 @@ pub trait Model {
 /// # Errors
 /// If its layers do not fit the images or the classes, or it has not the number of parameters that the experiment states.
 pub fn build(model: &experiment::Model, image: [i64; 3], classes: i64, seed: u64, device: Device) -> Result<Box<dyn Model>> {
-    let experiment::Model { hidden, layers, initialization, precision, parameters } = model;
+    let experiment::Model { hidden, layers, precision, parameters, .. } = model;
     let kind = precision.kind();
     let network: Box<dyn Model> = if layers.is_empty() {
         let pixels = image.iter().product();
-        draw(seed, Purpose::Initialization, 0, || Box::new(Mlp::new(pixels, hidden, classes, *initialization, kind, device)))
+        draw(seed, Purpose::Initialization, 0, || Box::new(Mlp::new(pixels, hidden, classes, model.start(), kind, device)))
     } else {
         let architecture = Architecture::new(image, layers)?;
         let output = architecture.output();
@@ -57,7 +57,7 @@ pub fn build(model: &experiment::Model, image: [i64; 3], classes: i64, seed: u64
             output == Shape::Vector(classes),
             "the last layer of model.layers gives {output} values, expected {{ fully_connected = {classes} }}, one value for each class"
         );
-        draw(seed, Purpose::Initialization, 0, || Box::new(Cnn::new(&architecture, *initialization, kind, device)))
+        draw(seed, Purpose::Initialization, 0, || Box::new(Cnn::new(&architecture, model.start(), kind, device)))
     };
     let (found, stated) = (network.parameter_count(), parameters.unwrap_or(network.parameter_count()));
     ensure!(

@@ -1,7 +1,9 @@
 //! When to stop.
 
+use serde::{Deserialize, Serialize};
+
 /// Training ends after `patience` epochs without a validation loss below the best one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EarlyStopping {
     patience: u32,
     best: f64,

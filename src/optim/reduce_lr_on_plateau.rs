@@ -1,9 +1,11 @@
 //! The learning rate falls when the validation loss no longer does.
 
+use serde::{Deserialize, Serialize};
+
 /// The rule of PyTorch's scheduler of this name (mode `min`, threshold relative, no cooldown): a loss is an improvement if it is below
 /// the best one times `1 - threshold`; after more than `patience` epochs without one, the learning rate is multiplied by `factor`, and
 /// the counting starts anew.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReduceLrOnPlateau {
     factor: f64,
     patience: u32,

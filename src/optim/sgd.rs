@@ -3,7 +3,7 @@
 use crate::experiment::{MomentumForm, Training};
 use crate::layers::Gradient;
 use crate::model::Parameter;
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 /// With g = dL/dw + weight_decay * w and v = 0 at the start:
 ///
@@ -21,8 +21,12 @@ pub struct Sgd {
     weight_decay: f64,
     form: MomentumForm,
     /// v of each parameter; empty before the first step, and without momentum.
-    velocities: Vec<Tensor>,
+    pub velocities: Vec<Tensor>,
 }
+
+/// Elements that are updated at a time on the CPU: parameter, velocity and gradient of so many stay in the cache of a core from one
+/// operation to the next, where a large layer as a whole would pass through memory with each.
+const AT_A_TIME: i64 = 1 << 17;
 
 impl Sgd {
     /// The update rule that `training` describes, before its first step.
@@ -38,28 +42,39 @@ impl Sgd {
             self.velocities = parameters.iter().map(|parameter| parameter.tensor.zeros_like()).collect();
         }
         for (index, (parameter, gradient)) in parameters.iter_mut().zip(gradients).enumerate() {
-            let weight = &mut parameter.tensor;
-            match self.velocities.get_mut(index) {
-                None => {
-                    if self.weight_decay > 0.0 {
-                        let _ = weight.g_mul_scalar_(1.0 - self.learning_rate * self.weight_decay);
-                    }
-                    gradient.add_to(weight, -self.learning_rate);
-                }
-                Some(velocity) => {
-                    let (inside, outside) = match self.form {
-                        MomentumForm::RateOutside => (1.0, self.learning_rate),
-                        MomentumForm::RateInside => (self.learning_rate, 1.0),
-                    };
-                    let _ = velocity.g_mul_scalar_(self.momentum);
-                    if self.weight_decay > 0.0 {
-                        let _ = velocity.g_add_(&(&*weight * (inside * self.weight_decay)));
-                    }
-                    gradient.add_to(velocity, inside);
-                    let _ = weight.g_sub_(&(&*velocity * outside));
-                }
+            let (weight, velocity) = (&mut parameter.tensor, self.velocities.get(index).map(Tensor::shallow_clone));
+            let elements = weight.numel() as i64;
+            let (Gradient::Whole(whole), true) = (gradient, elements > AT_A_TIME && weight.device() == Device::Cpu) else {
+                self.update(weight, velocity, gradient);
+                continue;
+            };
+            let rows = (AT_A_TIME * weight.size()[0] / elements).max(1);
+            let velocities = velocity.map(|velocity| velocity.split(rows, 0));
+            for (place, (mut weight, gradient)) in weight.split(rows, 0).into_iter().zip(whole.split(rows, 0)).enumerate() {
+                let velocity = velocities.as_ref().map(|velocities| velocities[place].shallow_clone());
+                self.update(&mut weight, velocity, &Gradient::Whole(gradient));
             }
         }
+    }
+
+    fn update(&self, weight: &mut Tensor, velocity: Option<Tensor>, gradient: &Gradient) {
+        let Some(mut velocity) = velocity else {
+            if self.weight_decay > 0.0 {
+                let _ = weight.g_mul_scalar_(1.0 - self.learning_rate * self.weight_decay);
+            }
+            gradient.add_to(weight, -self.learning_rate);
+            return;
+        };
+        let (inside, outside) = match self.form {
+            MomentumForm::RateOutside => (1.0, self.learning_rate),
+            MomentumForm::RateInside => (self.learning_rate, 1.0),
+        };
+        let _ = velocity.g_mul_scalar_(self.momentum);
+        if self.weight_decay > 0.0 {
+            let _ = velocity.g_add_(&(&*weight * (inside * self.weight_decay)));
+        }
+        gradient.add_to(&mut velocity, inside);
+        let _ = if outside == 1.0 { weight.g_sub_(&velocity) } else { weight.g_sub_(&(&velocity * outside)) };
     }
 
     /// The scale of the loss under which factored gradients need no further scaling (see [`Gradient`]).
@@ -75,13 +90,24 @@ impl Sgd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::Order;
+    use crate::experiment::{Keep, Order};
     use crate::seed::{Purpose, draw};
     use tch::nn::OptimizerConfig;
     use tch::{Device, Kind, nn};
 
     fn training(momentum: f64, weight_decay: f64, momentum_form: MomentumForm) -> Training {
-        Training { epochs: 1, minibatch: 1, learning_rate: 0.1, momentum, weight_decay, momentum_form, order: Order::Shuffled }
+        Training {
+            epochs: 1,
+            minibatch: 1,
+            learning_rate: 0.1,
+            momentum,
+            weight_decay,
+            momentum_form,
+            order: Order::Shuffled,
+            keep: Keep::Last,
+            reduce_on_plateau: None,
+            early_stopping: None,
+        }
     }
 
     /// A parameter `[3, 4]` and the gradients of ten steps.

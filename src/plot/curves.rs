@@ -119,7 +119,8 @@ fn paint_header(area: &Area, figure: &Figure, points: &[Point], series: &[&str])
     let ours = points.iter().find(|point| point.origin == Origin::Reproduced);
     let has_reported = points.iter().any(|point| point.origin == Origin::Reported);
     let data = ours.map_or("", |point| point.data.as_str());
-    let title = if data.starts_with(REPORT_DATA) { figure.title.clone() } else { format!("{} ({data})", figure.title) };
+    let title =
+        if REPORT_DATA.iter().any(|name| data.starts_with(name)) { figure.title.clone() } else { format!("{} ({data})", figure.title) };
     let (left, line) = (scaled(20) as i32, |y: u32| scaled(y) as i32);
     area.draw(&Text::new(title, (left, line(12)), bold))?;
     let seeds = || points.iter().filter(|point| point.origin == Origin::Reproduced).filter_map(|point| point.seeds);

@@ -4,7 +4,9 @@ use crate::data::mnist::Location;
 use crate::device;
 use crate::experiment::{Experiment, LARGEST_COUNT, MOST_SEEDS, Precision};
 use anyhow::{Result, bail};
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches, Parser};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -44,7 +46,16 @@ pub(super) struct Flags {
     /// Draw again from the CSV, without data or training
     #[arg(long)]
     pub redraw: bool,
-    /// Train anew what an earlier run has finished
+    /// Go on with trials that were interrupted
+    #[arg(long, conflicts_with = "fresh")]
+    pub resume: bool,
+    /// Leave out images that cannot be read, and list them
+    #[arg(long)]
+    pub skip_corrupt: bool,
+    /// Say what the images in this folder or zip show, with the network that was trained last
+    #[arg(long, value_name = "PATH")]
+    pub predict: Option<PathBuf>,
+    /// Train anew what an earlier run has finished or begun
     #[arg(long)]
     pub fresh: bool,
     /// Only this variant of the experiment (can be given several times)
@@ -55,7 +66,25 @@ pub(super) struct Flags {
     pub quiet: bool,
 }
 
+/// Flags that only some examples have.
+const ONLY: [(&str, &[&str]); 2] = [("skip_corrupt", &["kaggle_vgg", "fig12_samples", "fig16_errors"]), ("predict", &["kaggle_vgg"])];
+
 impl Flags {
+    /// Reads the command line of example `name`. Flags that do not parse, or that it has not, end the program with exit code 2.
+    pub fn read(name: &'static str) -> Flags {
+        let others = || ONLY.iter().filter(|(_, examples)| !examples.contains(&name)).map(|(flag, _)| *flag);
+        let mut command = Flags::command().name(name).bin_name(name);
+        for flag in others() {
+            command = command.mut_arg(flag, |argument| argument.hide(true));
+        }
+        let matches = command.clone().get_matches();
+        for flag in others().filter(|flag| matches.value_source(flag) == Some(ValueSource::CommandLine)) {
+            let message = format!("--{} is no flag of {name}", flag.replace('_', "-"));
+            command.error(ErrorKind::UnknownArgument, message).exit();
+        }
+        Flags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     pub fn device(&self) -> device::Choice {
         let automatic = if self.cuda { device::Choice::Cuda(0) } else { device::Choice::Auto };
         self.device.unwrap_or(automatic)

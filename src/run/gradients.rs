@@ -3,7 +3,7 @@
 use super::{Run, Variant};
 use crate::compare::Comparison;
 use crate::data::mnist::{self, Mnist};
-use crate::data::splits::{Inputs, Splits};
+use crate::data::splits::{Inputs, Minibatch, Splits};
 use crate::device;
 use crate::experiment::{CheckedLoss, Experiment, GradientCheck};
 use crate::gradient_check::{Loss, largest_differences};
@@ -30,7 +30,7 @@ pub(super) fn check(run: &Run, digits: &Mnist) -> Result<Vec<Point>> {
     let (data, device) = (&digits.source.name, device::describe(run.device));
     let mut points = Vec::new();
     for Variant { name: variant, experiment, seeds, .. } in &run.variants {
-        let splits = Splits::new(&digits.train, &digits.test, experiment.split()?, run.flags.seed, run.device)?;
+        let splits = Splits::new(&digits.train, Some(&digits.test), experiment, run.flags.seed, run.device)?;
         let mut add = |series: &str, origin, n: f64, y: f64| {
             let point = |(axis, x)| Point {
                 panel: format!("{variant}_{axis}"),
@@ -120,7 +120,7 @@ fn check_one(experiment: &Experiment, train: &Inputs, seed: u64) -> Result<Found
         CheckedLoss::CrossEntropy => cross_entropy,
         CheckedLoss::TwiceSoftmaxed => twice_softmaxed_cross_entropy,
     };
-    let model = model::build(&experiment.model, train.image(), mnist::CLASSES, seed, train.images.device())?;
+    let model = model::build(&experiment.model, train.image(), mnist::CLASSES.len() as i64, seed, train.device())?;
     let (images, labels, own) = first_that_reaches(&*model, train, parameter, *elements)?;
     let mut numbers: Vec<u64> = powers.iter().flat_map(|power| multiples.iter().map(|k| u64::from(*k) * 10_u64.pow(*power))).collect();
     numbers.sort_unstable();
@@ -138,7 +138,7 @@ fn first_that_reaches(model: &dyn Model, train: &Inputs, parameter: &str, elemen
     let position = names.iter().position(|name| name == parameter);
     let position = position.with_context(|| format!("the network has no parameter `{parameter}`; it has: {}", names.join("; ")))?;
     for index in 0..train.len() {
-        let (images, labels) = (train.images.narrow(0, index, 1), train.labels.narrow(0, index, 1));
+        let Minibatch { images, labels } = train.range(index, 1);
         let (_, gradients) = model.gradients(&images, &labels, Mode::Eval, 1.0);
         let whole = gradients[position].whole().flatten(0, -1).to_kind(Kind::Double);
         let own = whole.narrow(0, 0, elements.min(whole.numel() as i64));

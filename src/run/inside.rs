@@ -2,6 +2,7 @@
 
 use super::trials::{Trained, network};
 use super::{Run, Variant};
+use crate::data::DataSet;
 use crate::data::mnist::Mnist;
 use crate::data::splits::{Inputs, Splits};
 use crate::plot::{Section, Tile};
@@ -37,8 +38,8 @@ const SHOWN: usize = 27;
 pub(super) fn look(run: &Run, trained: &Trained, digits: &Mnist) -> Result<Inside> {
     let outcome = trained.outcomes.first().context("nothing was trained")?;
     let Variant { experiment, .. } = run.variants.iter().find(|variant| variant.name == outcome.variant).context("the variant")?;
-    let splits = Splits::new(&digits.train, &digits.test, experiment.split()?, outcome.seed, run.device)?;
-    let model = network(outcome, experiment, splits.train.image(), run.device)?;
+    let splits = Splits::new(&digits.train, None, experiment, outcome.seed, run.device)?;
+    let model = network(outcome, experiment, splits.train.image(), digits.classes().len() as i64, run.device)?;
     let filters = model.parameters().into_iter().find(|parameter| parameter.tensor.dim() == 4);
     let filters = filters.context("the network has no convolution, so there are no filters to show")?;
     let rows = most_confidently_wrong(&logits(&*model, &splits.validation), &splits.validation.labels)?;
@@ -100,8 +101,8 @@ fn filter_tiles(filters: &Tensor) -> Result<Vec<Tile>> {
 
 fn wrong_tile(row: &Row, inputs: &Inputs) -> Result<Tile> {
     let [_, height, width] = inputs.image();
-    let pixels = Vec::<f32>::try_from(inputs.images.get(row.validation_example).flatten(0, -1))?;
-    let grey = |x: u32, y: u32| (255.0 * (1.0 - pixels[(y * width as u32 + x) as usize])) as u8;
+    let pixels = Vec::<u8>::try_from(inputs.bytes(row.validation_example).flatten(0, -1))?;
+    let grey = |x: u32, y: u32| 255 - pixels[(y * width as u32 + x) as usize];
     let image = RgbImage::from_fn(width as u32, height as u32, |x, y| Rgb([grey(x, y); 3]));
     Ok(Tile { image, caption: format!("{} → {}, {:.2} %", row.label, row.prediction, 100.0 * row.confidence) })
 }

@@ -3,6 +3,7 @@
 mod flags;
 mod gradients;
 mod inside;
+mod photographs;
 mod progress;
 mod provenance;
 mod trials;
@@ -12,6 +13,8 @@ pub use trials::{Outcome, Trained};
 
 use crate::architecture::{Architecture, Shape};
 use crate::compare::{self, Comparison, Verdict};
+use crate::data::DataSet;
+use crate::data::cats_dogs::CatsDogs;
 use crate::data::mnist::{self, Mnist};
 use crate::device;
 use crate::experiment::{Experiment, ExperimentFile};
@@ -22,7 +25,6 @@ use crate::points::{self, Point};
 use crate::reported;
 use crate::table;
 use anyhow::{anyhow, bail, ensure};
-use clap::{CommandFactory, FromArgMatches};
 use comfy_table::Table;
 use flags::Flags;
 use image::RgbImage;
@@ -73,8 +75,7 @@ impl Run {
     /// # Errors
     /// If a variant is unknown, the device cannot be used or the output folder not written: before any work.
     pub fn start(name: &'static str) -> Result<Run> {
-        let matches = Flags::command().name(name).bin_name(name).get_matches();
-        let flags = Flags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        let flags = Flags::read(name);
         let root = project_root()?;
         let variants = variants(&ExperimentFile::read(&root.join("experiments").join(format!("{name}.toml")))?, &flags)?;
         ensure_writable(&flags.out)?;
@@ -100,10 +101,32 @@ impl Run {
         Ok(mnist::load(&self.flags.data(), &self.root)?)
     }
 
+    /// Photographs of cats and dogs, or what `--data` says.
+    pub fn cats_dogs(&self) -> Result<CatsDogs> {
+        Ok(photographs::load(self)?)
+    }
+
+    /// Writes what the first trained network says of the validation images, `<out>/<name>_validation.csv`, and of the test images,
+    /// `<out>/<name>_submission.csv`, in the form that Kaggle takes.
+    pub fn write_submission(&self, trained: &Trained, photographs: &CatsDogs) -> Result<()> {
+        Ok(photographs::write_submission(self, trained, photographs)?)
+    }
+
+    /// With `--predict`, the folder or zip of images to look at.
+    pub fn predict(&self) -> Option<&Path> {
+        self.flags.predict.as_deref()
+    }
+
+    /// Prints what the images in `path` show according to the network that was trained last, and writes
+    /// `<out>/<name>_predictions.png`.
+    pub fn write_predictions(&self, path: &Path) -> Result<()> {
+        Ok(photographs::write_predictions(self, path)?)
+    }
+
     /// Trains every variant with every seed, as `experiments/<name>.toml` and the flags say; finished trials of an earlier run with
     /// the same settings, data and code are kept.
-    pub fn train(&self, digits: &Mnist) -> Result<Trained> {
-        Ok(trials::train(self, digits)?)
+    pub fn train(&self, data: &dyn DataSet) -> Result<Trained> {
+        Ok(trials::train(self, data)?)
     }
 
     /// The network of the first variant for images `[channels, height, width]`, as its list of layers describes it.

@@ -1,20 +1,15 @@
-//! The parameters of a trained network as a file.
+//! Tensors by name as a file, and the parameters of a trained network as one.
 
 use crate::model::Parameter;
 use anyhow::{Context, Result, ensure};
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
 
 /// Writes `parameters` by name to `path`, in the format safetensors: whole or not at all.
 pub fn save(parameters: &[Parameter], path: &Path) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    let whole = || format!("cannot write the parameters {}", path.display());
-    let partial = tempfile::NamedTempFile::new_in(folder).with_context(whole)?;
-    let on_host = |Parameter { name, tensor }: &Parameter| (name.clone(), tensor.to_device(Device::Cpu).contiguous());
-    Tensor::write_safetensors(&parameters.iter().map(on_host).collect::<Vec<_>>(), partial.path()).with_context(whole)?;
-    partial.persist(path).with_context(whole)?;
-    Ok(())
+    let named = |Parameter { name, tensor }: &Parameter| (name.clone(), tensor.shallow_clone());
+    write_tensors(&parameters.iter().map(named).collect::<Vec<_>>(), path)
 }
 
 /// Sets `parameters` to what [`save`] wrote to `path`.
@@ -22,20 +17,50 @@ pub fn save(parameters: &[Parameter], path: &Path) -> Result<()> {
 /// # Errors
 /// If the file cannot be read, or is not of a network with these parameters.
 pub fn load(parameters: &mut [Parameter], path: &Path) -> Result<()> {
-    let saved = Tensor::read_safetensors(path).with_context(|| format!("cannot read the parameters {}", path.display()))?;
+    let saved = read_tensors(path)?;
     for Parameter { name, tensor } in parameters {
-        let found = saved.iter().find(|(candidate, _)| candidate == name);
-        let (_, found) = found.with_context(|| format!("{} has no parameter `{name}`", path.display()))?;
-        ensure!(
-            found.size() == tensor.size(),
-            "in {}, `{name}` has the shape {:?}, expected {:?}",
-            path.display(),
-            found.size(),
-            tensor.size()
-        );
-        tensor.copy_(found);
+        tensor.copy_(saved.shaped(name, &tensor.size())?);
     }
     Ok(())
+}
+
+/// Writes `tensors` to `path`, in the format safetensors: whole or not at all.
+pub(super) fn write_tensors(tensors: &[(String, Tensor)], path: &Path) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let whole = || format!("cannot write the parameters {}; check the right to it and the space left", path.display());
+    let partial = tempfile::NamedTempFile::new_in(folder).with_context(whole)?;
+    let on_host = |(name, tensor): &(String, Tensor)| (name.clone(), tensor.to_device(Device::Cpu).contiguous());
+    Tensor::write_safetensors(&tensors.iter().map(on_host).collect::<Vec<_>>(), partial.path()).with_context(whole)?;
+    partial.as_file().sync_all().with_context(whole)?;
+    partial.persist(path).with_context(whole)?;
+    Ok(())
+}
+
+/// Tensors read from a file.
+#[derive(Debug)]
+pub(super) struct Saved {
+    tensors: HashMap<String, Tensor>,
+    path: PathBuf,
+}
+
+/// Reads what [`write_tensors`] wrote.
+pub(super) fn read_tensors(path: &Path) -> Result<Saved> {
+    let tensors = Tensor::read_safetensors(path).with_context(|| format!("cannot read the parameters {}", path.display()))?;
+    Ok(Saved { tensors: tensors.into_iter().collect(), path: path.to_owned() })
+}
+
+impl Saved {
+    pub fn get(&self, name: &str) -> Result<&Tensor> {
+        self.tensors.get(name).with_context(|| format!("{} has no `{name}`", self.path.display()))
+    }
+
+    pub fn shaped(&self, name: &str, shape: &[i64]) -> Result<&Tensor> {
+        let found = self.get(name)?;
+        let size = found.size();
+        ensure!(size == shape, "in {}, `{name}` has the shape {size:?}, expected {shape:?}", self.path.display());
+        Ok(found)
+    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ mod rotation;
 
 pub use color_jitter::{adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation};
 pub use grey::grey;
-pub use normalize::normalize;
+pub use normalize::{channels, normalize};
 
 use crate::experiment::Augmentation;
 use crate::seed::{Purpose, draw};
@@ -25,10 +25,10 @@ use tch::{Device, Kind, Tensor};
 const NUMBERS: i64 = 1 + 1 + resized_crop::NUMBERS + 4 + 1;
 
 impl Augmentation {
-    /// What decides about `images` images in epoch `epoch`: `[images, NUMBERS]`, on the device, drawn once an epoch.
-    pub fn numbers(images: i64, seed: u64, epoch: i64, device: Device) -> Tensor {
+    /// What decides about `images` images: `[images, NUMBERS]`, on the device, drawn once an epoch, which is the `position`.
+    pub fn numbers(images: i64, seed: u64, position: u64, device: Device) -> Tensor {
         let options = (Kind::Float, Device::Cpu);
-        draw(seed, Purpose::Augmentation, epoch as u64, || Tensor::rand([images, NUMBERS], options)).to_device(device)
+        draw(seed, Purpose::Augmentation, position, || Tensor::rand([images, NUMBERS], options)).to_device(device)
     }
 
     /// The images `[n, 3, side, side]`, floats in \[0, 1\], changed as `numbers` `[n, NUMBERS]` decide; in \[0, 1\] again.
@@ -83,6 +83,7 @@ mod tests {
             saturation: 0.2,
             hue: 0.1,
             grey: 0.2,
+            validation: false,
         }
     }
 
@@ -98,6 +99,7 @@ mod tests {
             saturation: 0.0,
             hue: 0.0,
             grey: 0.0,
+            validation: false,
         };
         let images = Tensor::rand([4, 3, 64, 64], (Kind::Float, Device::Cpu));
         let changed = off.apply(&images, &Augmentation::numbers(4, 1, 1, Device::Cpu));

@@ -1,0 +1,112 @@
+//! What a network trained on photographs says of those it has not learned from.
+
+use super::trials::{self, Outcome, Trained};
+use super::{Run, Variant};
+use crate::data::archive::Archive;
+use crate::data::cats_dogs::{self, CLASSES, CatsDogs, Corrupt};
+use crate::data::photographs::{Decoded, decode_all, is_image, to_picture};
+use crate::data::splits::{Inputs, Splits};
+use crate::data::{DataSet, Examples};
+use crate::experiment::Experiment;
+use crate::files::write_whole;
+use crate::model::Model;
+use crate::plot::{Section, Tile, draw_grid};
+use crate::submission;
+use crate::table;
+use crate::train::logits;
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+/// What a network says of one validation image.
+#[derive(Debug, Serialize)]
+pub struct Prediction {
+    pub file: String,
+    pub label: &'static str,
+    pub prediction: &'static str,
+    /// The probability that the network gives its prediction.
+    pub confidence: f64,
+}
+
+pub(super) fn load(run: &Run) -> Result<CatsDogs> {
+    let corrupt = if run.flags.skip_corrupt { Corrupt::LeaveOut } else { Corrupt::Refuse };
+    let path = std::env::var_os("CATS_DOGS").context("CATS_DOGS")?;
+    cats_dogs::read(Path::new(&path), corrupt)
+}
+
+/// See [`Run::write_submission`].
+pub(super) fn write_submission(run: &Run, trained: &Trained, photographs: &CatsDogs) -> Result<()> {
+    let outcome = trained.outcomes.first().context("nothing was trained")?;
+    let Variant { experiment, .. } = run.variants.iter().find(|variant| variant.name == outcome.variant).context("the variant")?;
+    let splits = Splits::new(&photographs.train(), None, experiment, outcome.seed, run.device)?;
+    let model = trials::network(outcome, experiment, splits.train.image(), CLASSES.len() as i64, run.device)?;
+
+    let (_, places) = Splits::places(photographs.train.len(), experiment, outcome.seed)?;
+    let labels = Vec::<i64>::try_from(&splits.validation.labels)?;
+    let said = predictions(&*model, &splits.validation)?;
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for ((place, label), (prediction, confidence)) in Vec::<i64>::try_from(&places)?.into_iter().zip(labels).zip(said) {
+        let (file, label) = (photographs.names[place as usize].clone(), CLASSES[label as usize]);
+        writer.serialize(Prediction { file, label, prediction, confidence })?;
+    }
+    write(run, "validation.csv", &writer.into_inner()?)?;
+
+    let said = predictions(&*model, &inputs(&photographs.test, experiment, run.device)?)?;
+    let labels: Vec<&str> = said.iter().map(|(label, _)| *label).collect();
+    write(run, "submission.csv", &submission::to_csv(&photographs.ids, &labels, &CLASSES)?)
+}
+
+/// Images of unknown label, uint8 `[n, 3, 64, 64]`, as a network of `experiment` takes them.
+fn inputs(images: &Tensor, experiment: &Experiment, device: Device) -> Result<Inputs> {
+    let labels = Tensor::zeros([images.size()[0]], (Kind::Int64, Device::Cpu));
+    Inputs::new(&Examples { images: images.shallow_clone(), labels }, experiment.normalization.as_ref(), None, device)
+}
+
+/// The likelier class of each image, and its probability.
+fn predictions(model: &dyn Model, inputs: &Inputs) -> Result<Vec<(&'static str, f64)>> {
+    let (confidence, class) = logits(model, inputs).softmax(-1, Kind::Double).max_dim(-1, false);
+    let (confidence, class) = (Vec::<f64>::try_from(confidence)?, Vec::<i64>::try_from(class)?);
+    Ok(class.into_iter().map(|class| CLASSES[class as usize]).zip(confidence).collect())
+}
+
+/// See [`Run::write_predictions`].
+pub(super) fn write_predictions(run: &Run, path: &Path) -> Result<()> {
+    let (outcome, experiment) = newest(run)?;
+    let archive = Archive::open(path)?;
+    let (places, names): (Vec<usize>, Vec<&str>) = archive.names().enumerate().filter(|(_, name)| is_image(name)).unzip();
+    ensure!(!places.is_empty(), "{} holds no images, expected files .jpg, .jpeg, .png, .bmp or .gif", path.display());
+    let Decoded { images, good, bad } = decode_all(&archive, &places)?;
+    let mut table = table::new(["file", "prediction", "confidence"]);
+    let mut tiles = Vec::new();
+    if !good.is_empty() {
+        let model = trials::network(&outcome, &experiment, [3, 64, 64], CLASSES.len() as i64, run.device)?;
+        for (index, (class, confidence)) in predictions(&*model, &inputs(&images, &experiment, run.device)?)?.into_iter().enumerate() {
+            let percent = format!("{:.1} %", 100.0 * confidence);
+            table.add_row([names[good[index]], class, &percent]);
+            tiles.push(Tile { image: to_picture(&images.get(index as i64))?, caption: format!("{class}, {percent}") });
+        }
+    }
+    for (index, reason) in bad {
+        table.add_row([names[index], "cannot be read", &reason]);
+    }
+    println!("{table}");
+    let title = format!("What {} are", path.display());
+    let subtitle = format!("{} seed {}, after {} epochs", outcome.variant, outcome.seed, outcome.history.epochs());
+    let picture = draw_grid(&title, &subtitle, &[Section { heading: String::new(), tiles }], 8)?;
+    write(run, "predictions.png", &crate::plot::to_png(&picture, &super::provenance::text_chunks(run, &title)?)?)
+}
+
+/// The trial of this example that was finished last, with its resolved experiment.
+fn newest(run: &Run) -> Result<(Outcome, Experiment)> {
+    let folder = run.flags.runs.join(run.name);
+    let newest = trials::newest(&folder)?;
+    newest.with_context(|| format!("{} holds no trained network; run {} without --predict first", folder.display(), run.name))
+}
+
+fn write(run: &Run, what: &str, contents: &[u8]) -> Result<()> {
+    let path = run.flags.out.join(format!("{}_{what}", run.name));
+    write_whole(&path, contents)?;
+    eprintln!("wrote {}", path.display());
+    Ok(())
+}
