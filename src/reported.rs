@@ -96,9 +96,10 @@ impl Figure {
     /// # Errors
     /// If the figure has no such panel.
     pub fn over(&self, ours: &[Point], panel: &str, to: &str) -> Result<Vec<Point>> {
-        let Some(Point { data, .. }) = ours.first().filter(|_| ours.iter().all(|point| is_report_data(&point.data))) else {
+        if !ours.iter().all(|point| is_report_data(&point.data)) {
             return Ok(Vec::new());
-        };
+        }
+        let data = ours.first().map_or(String::new(), |point| point.data.clone());
         let error = *self.reading_error.get(panel).with_context(|| format!("the published {} has no panel `{panel}`", self.name))?;
         let point = |row: &Row| Point {
             panel: to.to_owned(),

@@ -1,8 +1,8 @@
 //! The training loop and evaluation against the same written out with autograd, example by example.
 
-use reproduction::data::embedded;
 use reproduction::data::splits::Splits;
-use reproduction::experiment::{self, Experiment, Initialization, Keep, Layer, MomentumForm, Order, Precision, Training};
+use reproduction::data::{Examples, embedded};
+use reproduction::experiment::{self, Experiment, Initialization, Keep, Layer, MomentumForm, Order, Precision, StopEarly, Training};
 use reproduction::history::{History, Metric, Split as Part};
 use reproduction::layers::{Gradient, Mode};
 use reproduction::loss::cross_entropy;
@@ -177,6 +177,93 @@ fn a_network_of_layers_learns_in_the_same_loop() {
     assert!(loss(20) < 0.7 * loss(1), "{} then {}", loss(1), loss(20));
     assert_eq!(first, history(1));
     assert_ne!(first, history(2), "in the file's order, only what is dropped differs");
+}
+
+/// Everything that a state has to hold: a network with dropout, momentum, augmentation, a plateau rule, early stopping, the best epoch.
+fn whole() -> (Experiment, Splits) {
+    let text = r#"
+        split = { validation = "random", validation_share = 0.25 }
+        normalization = { mean = [0.5, 0.5, 0.5], deviation = [0.3, 0.3, 0.3] }
+        augmentation = { rotation = 10, flip = 0.5, crop_scale = [0.8, 1], crop_ratio = [1, 1], brightness = 0.2, contrast = 0, saturation = 0, hue = 0, grey = 0.2 }
+        [model]
+        initialization = "glorot"
+        bias_initialization = "kaiming_uniform"
+        layers = [{ convolution = 4 }, "max_pool", { fully_connected = 8 }, { dropout = 0.4 }, { fully_connected = 2 }]
+        [training]
+        epochs = 8
+        minibatch = 16
+        learning_rate = 0.2
+        momentum = 0.9
+        momentum_form = "rate_inside"
+        weight_decay = 1e-3
+        order = "shuffled"
+        keep = "best"
+        reduce_on_plateau = { factor = 0.9, patience = 0, threshold = 0.5 }
+        early_stopping = { patience = 8 }
+    "#;
+    let experiment: Experiment = toml::from_str(text).expect("an experiment");
+    experiment.check().expect("a good one");
+    let images = draw(6, Purpose::Embedded, 0, || Tensor::randint(256, [200, 3, 12, 12], (Kind::Uint8, Device::Cpu)));
+    let labels =
+        images.select(1, 0).to_kind(Kind::Float).mean_dim([1_i64, 2].as_slice(), false, None::<Kind>).gt(127.5).to_kind(Kind::Int64);
+    let splits = Splits::new(&Examples { images, labels }, None, &experiment, 1, Device::Cpu).expect("splits");
+    (experiment, splits)
+}
+
+fn built(experiment: &Experiment) -> Box<dyn Model> {
+    build(&experiment.model, [3, 12, 12], 2, 1, Device::Cpu).expect("fits")
+}
+
+fn tensors(model: &dyn Model) -> Vec<Tensor> {
+    model.parameters().into_iter().map(|parameter| parameter.tensor.copy()).collect()
+}
+
+#[test]
+fn what_goes_on_from_a_saved_state_ends_where_the_uninterrupted_run_does() -> anyhow::Result<()> {
+    let (experiment, splits) = whole();
+    let training = experiment.training()?;
+    let folder = tempfile::tempdir()?;
+    let path = |epoch: i64| folder.path().join(format!("{epoch}.safetensors"));
+    let model = built(&experiment);
+    let mut save = |progress: Progress| match progress {
+        Progress::Epoch(state) => state.save(&model.parameters(), "this", &path(state.epoch)),
+        Progress::Minibatches(_) => Ok(()),
+    };
+    let history = reproduction::train::fit(&*model, &splits, training, 1, State::new(training), &mut save)?;
+    assert_eq!(history.epochs(), 8);
+    assert_eq!(history.get(8, Part::Test, Metric::Loss), None, "there are no test labels");
+    for epoch in 1..=8 {
+        let again = built(&experiment);
+        let state = State::load(training, &mut again.parameters(), "this", &path(epoch))?;
+        assert!(state.sgd.learning_rate < 0.2 || epoch == 1, "the rate has fallen");
+        let resumed = reproduction::train::fit(&*again, &splits, training, 1, state, &mut |_| Ok(()))?;
+        assert_eq!(resumed, history, "after epoch {epoch}");
+        assert_eq!(tensors(&*again), tensors(&*model), "after epoch {epoch}");
+    }
+    let error = State::load(training, &mut model.parameters(), "other", &path(3)).expect_err("another trial").to_string();
+    assert!(error.contains("is the state of another trial (this, expected other)"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn the_best_epoch_is_kept_and_early_stopping_stops() -> anyhow::Result<()> {
+    let (mut experiment, splits) = whole();
+    let accuracy = |history: &History, epoch| history.get(epoch, Part::Validation, Metric::Accuracy).expect("measured");
+    let model = built(&experiment);
+    let history = fit(&*model, &splits, experiment.training()?, 1)?;
+    let best = (1..=8).map(|epoch| accuracy(&history, epoch)).fold(0.0, f64::max);
+    assert!(best > accuracy(&history, 8), "{best} is not the last: else this test says nothing");
+    let kept = evaluate(&*model, &splits.validation).into_iter().find(|(metric, _)| *metric == Metric::Accuracy).expect("measured").1;
+    assert_eq!(kept, best);
+
+    let training = experiment.training.as_mut().expect("there is one");
+    training.early_stopping = Some(StopEarly { patience: 1 });
+    let stopped = fit(&*built(&experiment), &splits, experiment.training()?, 1)?;
+    let loss = |epoch| history.get(epoch, Part::Validation, Metric::Loss).expect("measured");
+    let first_rise = (2..=8).find(|epoch| loss(*epoch) >= (1..*epoch).map(loss).fold(f64::INFINITY, f64::min)).expect("it rises");
+    assert_eq!(stopped.epochs(), first_rise);
+    assert_eq!(stopped.records[..], history.records[..stopped.records.len()], "until then nothing is different");
+    Ok(())
 }
 
 #[test]

@@ -238,18 +238,7 @@ mod tests {
 
     #[test]
     fn training_images_change_from_epoch_to_epoch_and_others_do_not() -> Result<()> {
-        let augmentation = Augmentation {
-            rotation: 10.0,
-            flip: 0.5,
-            crop_scale: [0.8, 1.0],
-            crop_ratio: [1.0, 1.0],
-            brightness: 0.2,
-            contrast: 0.0,
-            saturation: 0.0,
-            hue: 0.0,
-            grey: 0.0,
-            validation: false,
-        };
+        let augmentation = Augmentation { rotation: 10.0, flip: 0.5, crop_scale: [0.8, 1.0], brightness: 0.2, ..Augmentation::off() };
         let mut experiment = experiment("validation = \"last\", validation_examples = 3");
         experiment.augmentation = Some(augmentation);
         experiment.normalization = Some(Normalization { mean: [0.5, 0.4, 0.3], deviation: [0.2, 0.3, 0.4] });

@@ -434,6 +434,22 @@ fn or_missing<T: std::fmt::Display>(value: Option<T>) -> String {
 }
 
 impl Augmentation {
+    /// What changes nothing.
+    pub fn off() -> Augmentation {
+        Augmentation {
+            rotation: 0.0,
+            flip: 0.0,
+            crop_scale: [1.0, 1.0],
+            crop_ratio: [1.0, 1.0],
+            brightness: 0.0,
+            contrast: 0.0,
+            saturation: 0.0,
+            hue: 0.0,
+            grey: 0.0,
+            validation: false,
+        }
+    }
+
     fn check(&self) -> Result<()> {
         let Augmentation { rotation, flip, crop_scale, crop_ratio, brightness, contrast, saturation, hue, grey, validation: _ } = *self;
         let within = |key: &str, value: f64, most: f64| {

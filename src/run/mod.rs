@@ -6,9 +6,11 @@ mod inside;
 mod photographs;
 mod progress;
 mod provenance;
+mod samples;
 mod trials;
 
 pub use inside::Inside;
+pub use samples::Samples;
 pub use trials::{Outcome, Trained};
 
 use crate::architecture::{Architecture, Shape};
@@ -104,6 +106,14 @@ impl Run {
     /// Photographs of cats and dogs, or what `--data` says.
     pub fn cats_dogs(&self) -> Result<CatsDogs> {
         Ok(photographs::load(self)?)
+    }
+
+    /// Some training images, the same as training changes them, and one of them under each change alone.
+    ///
+    /// # Errors
+    /// If the experiment changes no images.
+    pub fn samples(&self, photographs: &CatsDogs) -> Result<Samples> {
+        Ok(samples::samples(self, photographs)?)
     }
 
     /// Writes what the first trained network says of the validation images, `<out>/<name>_validation.csv`, and of the test images,

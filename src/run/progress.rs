@@ -4,11 +4,15 @@ use crate::history::{History, Metric, Split};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Progress over all trials of a run, shared by their threads.
 pub struct Display {
     bar: ProgressBar,
+    started: Instant,
+    /// Minibatches that earlier runs had done.
+    before: AtomicU64,
     /// When the last plain line was printed; none where there is a bar or nothing is to be said.
     plain: Option<Mutex<Option<Instant>>>,
 }
@@ -24,7 +28,20 @@ impl Display {
         let style = ProgressStyle::with_template("{bar:20} {percent:>3} %  {elapsed} gone, {eta} left  {wide_msg}");
         let bar =
             ProgressBar::with_draw_target(Some(minibatches), target).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Display { bar, plain: (!quiet && !terminal).then(|| Mutex::new(None)) }
+        Display { bar, started: Instant::now(), before: AtomicU64::new(0), plain: (!quiet && !terminal).then(|| Mutex::new(None)) }
+    }
+
+    /// So many minibatches were done by an earlier run.
+    pub fn go_on_from(&self, minibatches: u64) {
+        self.before.fetch_add(minibatches, Ordering::Relaxed);
+        self.bar.inc(minibatches);
+    }
+
+    /// What is left, at the mean pace so far; the bar's own estimate goes astray where minutes pass between two words.
+    fn left(&self) -> f64 {
+        let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(0));
+        let own = done.saturating_sub(self.before.load(Ordering::Relaxed)).max(1);
+        self.started.elapsed().as_secs_f64() * all.saturating_sub(done) as f64 / own as f64
     }
 
     /// So many more minibatches are done.
@@ -41,7 +58,7 @@ impl Display {
             let mut last = last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             if epoch == epochs || last.is_none_or(|printed| printed.elapsed() >= PAUSE) {
                 let percent = 100 * self.bar.position() / self.bar.length().unwrap_or(1).max(1);
-                eprintln!("{percent:>3} %, {:.0} s left: {line}", self.bar.eta().as_secs_f64());
+                eprintln!("{percent:>3} %, {:.0} s left: {line}", self.left());
                 *last = Some(Instant::now());
             }
         }

@@ -208,7 +208,7 @@ fn train_trial(trial: &Trial, device: Device, display: &Display) -> Result<Outco
         true => State::load(training, &mut model.parameters(), &provenance.trial, &unfinished)?,
         false => State::new(training),
     };
-    display.advance(state.epoch as u64 * trial.minibatches() / training.epochs as u64);
+    display.go_on_from(state.epoch as u64 * trial.minibatches() / training.epochs as u64);
     let mut tell = |progress: Progress| {
         match progress {
             Progress::Minibatches(minibatches) => display.advance(minibatches),

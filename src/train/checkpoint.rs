@@ -90,7 +90,7 @@ mod tests {
         let refused = |read: &mut [Parameter], path: &Path| format!("{:#}", load(read, path).expect_err("refused"));
         assert!(refused(&mut parameters(0.0, &[4, 2, 5, 5]), &path).contains("`a` has the shape [4, 3, 3, 2], expected [4, 5, 5, 2]"));
         read[1].name = "c".to_owned();
-        assert!(refused(&mut read, &path).contains("has no parameter `c`"));
+        assert!(refused(&mut read, &path).contains("has no `c`"));
         std::fs::write(&path, "not tensors")?;
         assert!(refused(&mut read, &path).contains("cannot read the parameters"));
         Ok(())

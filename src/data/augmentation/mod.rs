@@ -89,18 +89,7 @@ mod tests {
 
     #[test]
     fn what_is_switched_off_changes_nothing() {
-        let off = Augmentation {
-            rotation: 0.0,
-            flip: 0.0,
-            crop_scale: [1.0, 1.0],
-            crop_ratio: [1.0, 1.0],
-            brightness: 0.0,
-            contrast: 0.0,
-            saturation: 0.0,
-            hue: 0.0,
-            grey: 0.0,
-            validation: false,
-        };
+        let off = Augmentation::off();
         let images = Tensor::rand([4, 3, 64, 64], (Kind::Float, Device::Cpu));
         let changed = off.apply(&images, &Augmentation::numbers(4, 1, 1, Device::Cpu));
         assert!(changed.allclose(&images, 1e-4, 1e-4, false));
