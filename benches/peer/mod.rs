@@ -1,9 +1,9 @@
 //! Another implementation of the same work in a process of its own, and the table that sets both side by side.
 
 use anyhow::{Context, Result, ensure};
-use reproduction::data::Examples;
-use reproduction::data::mnist::{self, CLASSES, Location, Mnist};
+use reproduction::data::mnist::{self, CLASSES, Mnist};
 use reproduction::data::splits::Splits;
+use reproduction::data::{Examples, Location};
 use reproduction::device;
 use reproduction::experiment::{Experiment, ExperimentFile, Training};
 use reproduction::layers::Mode;

@@ -6,12 +6,12 @@
 
 use super::download::{self, Outcome, Patience};
 use super::idx::{self, Idx};
-use super::{Examples, Source, embedded, sha256};
+use super::notice::notice;
+use super::{Examples, Location, Source, embedded, sha256};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::io::{BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use tch::{Kind, Tensor};
 
 /// Where the files are downloaded from, in turn.
@@ -45,32 +45,6 @@ fn files() -> Files {
         ("t10k-labels-idx1-ubyte", "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
     ]
     .map(|(name, checksum)| Published { name: name.to_owned(), checksum: checksum.to_owned() })
-}
-
-/// Where to take the data set from.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Location {
-    /// The folder that the environment variable `MNIST_DIR` names; without it `data/mnist` in the project, downloaded where it is
-    /// missing; without a network the embedded digits.
-    #[default]
-    Search,
-    /// This folder and nothing else.
-    Folder(PathBuf),
-    /// The digits that are drawn here.
-    Embedded,
-}
-
-impl FromStr for Location {
-    type Err = anyhow::Error;
-
-    /// `embedded`, or else a folder (one of this name is `./embedded`).
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "" => bail!("found nothing, expected a folder with the MNIST files, or \"embedded\""),
-            "embedded" => Ok(Self::Embedded),
-            folder => Ok(Self::Folder(folder.into())),
-        }
-    }
 }
 
 /// The data set in its published halves.
@@ -116,7 +90,7 @@ impl Search<'_> {
     fn load(&self, location: &Location) -> Result<Mnist> {
         match (location, &self.variable) {
             (Location::Embedded, _) => embedded_digits(),
-            (Location::Folder(folder), _) => self.named(folder).context("cannot use the folder given as data (--data)"),
+            (Location::Path(folder), _) => self.named(folder).context("cannot use the folder given as data (--data)"),
             (Location::Search, Some(folder)) => {
                 self.named(folder).with_context(|| format!("cannot use the folder that the environment variable {VARIABLE} names"))
             }
@@ -232,8 +206,7 @@ impl Search<'_> {
             format!("(or name the folder of all four in the variable {VARIABLE}, or with --data)."),
             "To use the drawn digits without this notice: --data embedded".to_owned(),
         ]);
-        let reasons: String = reasons.iter().map(|reason| format!("  {reason}\n")).collect();
-        format!("\n{}{reasons}\n", boxed(&lines))
+        notice(&lines, reasons)
     }
 
     fn survey(&self) -> Vec<(bool, String)> {
@@ -261,14 +234,6 @@ impl Search<'_> {
         lines.push((true, "digits drawn by this program, not MNIST: always there, --data embedded".to_owned()));
         lines
     }
-}
-
-/// A frame that stands out from a log.
-fn boxed(lines: &[String]) -> String {
-    let width = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
-    let rule = format!("+{}+\n", "=".repeat(width + 4));
-    let rows: String = lines.iter().map(|line| format!("|  {line:width$}  |\n")).collect();
-    format!("{rule}{rows}{rule}")
 }
 
 fn name_of(path: &Path) -> String {
@@ -412,7 +377,7 @@ mod tests {
     }
 
     fn load_folder(folder: &Path) -> Result<Mnist> {
-        search(Path::new("nowhere"), None, &[]).load(&Location::Folder(folder.to_owned()))
+        search(Path::new("nowhere"), None, &[]).load(&Location::Path(folder.to_owned()))
     }
 
     fn message(result: Result<Mnist>) -> String {
@@ -434,14 +399,6 @@ mod tests {
         assert_eq!(mnist.train.images.int64_value(&[1, 0, 2, 3]), (784 + 2 * 28 + 3) % 251);
         let checksums: Vec<String> = small().1.into_iter().map(|file| file.checksum).collect();
         assert_eq!(mnist.source.checksum, sha256([checksums.concat().as_bytes()]));
-    }
-
-    #[test]
-    fn locations_are_read_from_flags() {
-        assert_eq!("embedded".parse::<Location>().expect("a location"), Location::Embedded);
-        assert_eq!("./embedded".parse::<Location>().expect("a location"), Location::Folder("./embedded".into()));
-        assert!("".parse::<Location>().is_err());
-        assert_eq!(Location::default(), Location::Search);
     }
 
     #[test]
@@ -496,13 +453,13 @@ mod tests {
         let good = raw_folder();
         let mirrors = [mirror.as_str()];
 
-        let error = message(search(root.path(), None, &mirrors).load(&Location::Folder(empty.path().into())));
+        let error = message(search(root.path(), None, &mirrors).load(&Location::Path(empty.path().into())));
         assert_contains(&error, &["--data", "found 0 of the four MNIST files", "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]);
         let error = message(search(root.path(), Some(empty.path()), &mirrors).load(&Location::Search));
         assert_contains(&error, &["MNIST_DIR", "found 0 of the four MNIST files"]);
         assert!(fs::read_dir(root.path()).expect("the folder").next().is_none(), "nothing is downloaded");
 
-        let mnist = search(root.path(), Some(empty.path()), &mirrors).load(&Location::Folder(good.path().into()));
+        let mnist = search(root.path(), Some(empty.path()), &mirrors).load(&Location::Path(good.path().into()));
         assert_small(&mnist.expect("--data comes before the variable"));
         assert_small(&search(root.path(), Some(good.path()), &mirrors).load(&Location::Search).expect("the variable names good files"));
 
@@ -598,9 +555,6 @@ mod tests {
             &["NOT MNIST", "not results on MNIST", "train-images-idx3-ubyte.gz", &refusing, "MNIST_DIR", "--data", "the reason"],
         );
         assert_contains(&notice, &[&root.path().join("data/mnist").display().to_string()]);
-
-        let frame = boxed(&["one".to_owned(), "longer, ü".to_owned()]);
-        assert!(frame.lines().all(|line| line.chars().count() == "longer, ü".len() - 1 + 6), "{frame}");
     }
 
     #[test]
@@ -639,7 +593,7 @@ mod tests {
             println!("skipped: {VARIABLE} does not name a folder with MNIST");
             return;
         };
-        let mnist = load(&Location::Folder(folder), Path::new("nowhere")).expect("MNIST");
+        let mnist = load(&Location::Path(folder), Path::new("nowhere")).expect("MNIST");
         assert_eq!(mnist.source.name, "MNIST");
         assert_eq!(mnist.source.checksum, sha256([files().map(|file| file.checksum).concat().as_bytes()]));
         assert_eq!(mnist.train.images.size(), [60_000, 1, 28, 28]);

@@ -6,9 +6,13 @@ pub mod cats_dogs;
 pub mod download;
 pub mod embedded;
 pub mod idx;
+mod location;
 pub mod mnist;
+mod notice;
 pub mod photographs;
 pub mod splits;
+
+pub use location::Location;
 
 use sha2::{Digest, Sha256};
 use tch::Tensor;

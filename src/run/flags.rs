@@ -1,6 +1,6 @@
 //! The flags of every example.
 
-use crate::data::mnist::Location;
+use crate::data::Location;
 use crate::device;
 use crate::experiment::{Experiment, LARGEST_COUNT, MOST_SEEDS, Precision};
 use anyhow::{Result, bail};
@@ -19,7 +19,7 @@ pub(super) struct Flags {
     /// auto, cpu, cuda, cuda:N or mps
     #[arg(long, value_name = "DEVICE")]
     device: Option<device::Choice>,
-    /// A folder with the data set's files, or `embedded` for drawn stand-ins
+    /// The data set's folder or zip, or `embedded` for drawn stand-ins
     #[arg(long, value_name = "PATH")]
     data: Option<Location>,
     /// The first seed
