@@ -1,5 +1,10 @@
 //! Files from mirrors: into a temporary name, verified, then renamed. So a file that is there is whole, an interrupted download leaves
-//! none, and two processes that download at the same time each rename a good file.
+//! none, and two processes that download at the same time each rename a good file. A large file, where starting anew would cost too much,
+//! goes on where it broke off: [`fetch_large`].
+
+mod resumed;
+
+pub use resumed::{LargeFile, fetch_large, unfinished_bytes};
 
 use super::idx;
 use anyhow::{Context, Result, bail};
@@ -131,7 +136,8 @@ fn fetch_one(
         .with_context(|| format!("cannot write to the folder {}; check the right to it and the space left", folder.display()))
         .map_err(Failure::Here)?;
     let file = unfinished.as_file_mut();
-    receive(response.body_mut().as_reader(), file, name, address, length)?;
+    eprintln!("downloading {address}");
+    receive(response.body_mut().as_reader(), file, name, 0, length)?;
 
     let verified = (|| {
         let mut start = Vec::new();
@@ -140,9 +146,7 @@ fn fetch_one(
     })();
     let (is_web_page, contents) = verified.map_err(|error: std::io::Error| Failure::Here(error.into()))?;
     if is_web_page {
-        return Err(Failure::Unreachable(anyhow::anyhow!(
-            "{name}: this is a web page, not gzip: the download was answered by a login page or proxy"
-        )));
+        return Err(web_page(name, "gzip"));
     }
     verify(name, contents).with_context(|| format!("{name} came, but is not the file it should be")).map_err(Failure::Faulty)?;
     let path = folder.join(name);
@@ -155,14 +159,21 @@ fn fetch_one(
     Ok(())
 }
 
-/// Copies a response to `file`, showing how far it has come on a terminal.
-fn receive(mut body: impl Read, file: &mut File, name: &str, address: &str, length: Option<u64>) -> Result<(), Failure> {
-    eprintln!("downloading {address}");
+fn web_page(name: &str, expected: &str) -> Failure {
+    Failure::Unreachable(anyhow::anyhow!("{name}: this is a web page, not {expected}: the download was answered by a login page or proxy"))
+}
+
+/// Copies a response to the end of `file`, which has `already` bytes of it, of `whole` if that is known; shows on a terminal how far it
+/// has come.
+fn receive(mut body: impl Read, file: &mut File, name: &str, already: u64, whole: Option<u64>) -> Result<(), Failure> {
     let style = ProgressStyle::with_template("  {bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left");
-    let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-    let bar = if let (Ok(style), Some(_)) = (style, length) { bar.with_style(style) } else { bar };
+    let bar = whole.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+    let bar = if let (Ok(style), Some(_)) = (style, whole) { bar.with_style(style) } else { bar };
+    // What an earlier attempt brought says nothing about the speed of this one.
+    let bar = bar.with_position(already);
+    bar.reset_eta();
     let mut buffer = vec![0; 1 << 16];
-    let mut received = 0;
+    let mut received = already;
     loop {
         let read = body.read(&mut buffer).with_context(|| format!("{name} broke off after {received} bytes")).map_err(Failure::Faulty)?;
         if read == 0 {
@@ -251,25 +262,38 @@ pub(crate) mod tests {
 
     /// Starts a server on this machine; it lives as long as the process. Returns its address.
     pub(crate) fn server(answer: Answer) -> String {
+        listen(move |stream| {
+            serve(stream, &answer);
+        })
+    }
+
+    /// Lets `handle` answer every connection, each in a thread of its own. Returns the address.
+    pub(crate) fn listen(handle: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = format!("http://{}/", listener.local_addr().expect("a bound socket"));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let answer = answer.clone();
-                thread::spawn(move || serve(stream, &answer));
+                let handle = handle.clone();
+                thread::spawn(move || handle(stream));
             }
         });
         address
     }
 
-    fn serve(mut stream: TcpStream, answer: &Answer) -> Option<()> {
+    /// The lines of a request up to the empty one.
+    pub(crate) fn read_request(stream: &TcpStream) -> Option<String> {
         let mut request = String::new();
-        let mut reader = BufReader::new(stream.try_clone().ok()?);
+        let mut reader = BufReader::new(stream);
         while !request.ends_with("\r\n\r\n") {
             if reader.read_line(&mut request).ok()? == 0 {
                 return None;
             }
         }
+        Some(request)
+    }
+
+    fn serve(mut stream: TcpStream, answer: &Answer) -> Option<()> {
+        let request = read_request(&stream)?;
         let mut words = request.split_whitespace();
         let (method, path) = (words.next()?, words.next()?.trim_start_matches('/'));
         let (status, body, promised) = match answer {
