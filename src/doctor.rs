@@ -2,7 +2,7 @@
 //!
 //! Each section is a list of [`Line`]s, so that other modules can report on what they need, a data set say, in the same form.
 
-use crate::data::mnist;
+use crate::data::{cats_dogs, mnist};
 use crate::device::{self, NoCuda};
 use anyhow::{Result, ensure};
 use std::fmt::Write;
@@ -201,12 +201,19 @@ fn product_on(device: Device) -> Result<()> {
 
 /// Data sets: each place where one may lie. `root` is the project's folder.
 pub fn data(root: &Path) -> Vec<Line> {
+    let mut lines = places("MNIST", mnist::survey(root));
+    lines.extend(places("cats & dogs", cats_dogs::survey(root)));
+    lines
+}
+
+/// A line for each place where the data set `item` may lie: whether it is there, and what was found.
+fn places(item: &str, survey: Vec<(bool, String)>) -> Vec<Line> {
     let line = |(is_there, text): (bool, String)| match text.split_once("; ") {
-        Some((found, remedy)) if !is_there => Line::missing("MNIST", found, remedy),
-        _ if !is_there => Line::missing("MNIST", text, "give another folder with --data"),
-        _ => Line::ok("MNIST", text),
+        Some((found, remedy)) if !is_there => Line::missing(item, found, remedy),
+        _ if !is_there => Line::missing(item, text, "give another path with --data"),
+        _ => Line::ok(item, text),
     };
-    mnist::survey(root).into_iter().map(line).collect()
+    survey.into_iter().map(line).collect()
 }
 
 #[cfg(test)]

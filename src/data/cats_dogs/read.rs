@@ -1,50 +1,13 @@
-//! Photographs of cats and dogs at 64x64, from any of the three archives they are known by:
-//!
-//! | | training | test |
-//! |---|---|---|
-//! | the challenge's | `trainset/Cat/1.Cat.jpg`, `trainset/Dog/1.Dog.jpg` | `testset/test/1.jpg`, no labels |
-//! | Kaggle's "Dogs vs. Cats" | `train/cat.0.jpg`, `train/dog.0.jpg` | a share of these |
-//! | Microsoft's | `PetImages/Cat/0.jpg`, `PetImages/Dog/0.jpg` | a share of these |
-//!
-//! each as a folder or a zip, with or without outer folders.
+//! Reading an archive of any of the three layouts.
 
-use super::archive::Archive;
-use super::photographs::{Decoded, decode_all};
-use super::{Examples, Source, sha256};
+use super::{CHALLENGE, CLASSES, CatsDogs, Corrupt};
+use crate::data::archive::Archive;
+use crate::data::photographs::{Decoded, decode_all};
+use crate::data::{Examples, Source, sha256};
 use crate::seed::{Purpose, draw};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
-
-/// The classes, in the order of their labels.
-pub const CLASSES: [&str; 2] = ["Cat", "Dog"];
-
-/// How many images the challenge has for training and for the test; others are split in this proportion.
-const CHALLENGE: (i64, i64) = (19_998, 4_999);
-
-/// Images for training and, apart, those to be predicted.
-#[derive(Debug)]
-pub struct CatsDogs {
-    pub train: Examples,
-    /// The file of each training image.
-    pub names: Vec<String>,
-    /// uint8, `[n, 3, 64, 64]`.
-    pub test: Tensor,
-    /// What a submission calls the test images: the challenge's numbers, else 1, 2, ...
-    pub ids: Vec<i64>,
-    /// int64, `[n]`; none for the challenge's.
-    pub test_labels: Option<Tensor>,
-    /// What could not be decoded and was left out, with the reason.
-    pub left_out: Vec<(String, String)>,
-    pub source: Source,
-}
-
-/// What to do about an image that cannot be decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Corrupt {
-    Refuse,
-    LeaveOut,
-}
 
 /// What a file is, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,11 +66,32 @@ pub fn read(path: &Path, corrupt: Corrupt) -> Result<CatsDogs> {
     let labels: Vec<i64> = labelled.iter().map(|(_, label)| *label).collect();
     let all = Examples { images, labels: Tensor::from_slice(&labels) };
     let files: Vec<String> = labelled.iter().map(|(place, _)| names[*place].to_owned()).collect();
-    let checksum = sha256([&bytes(&all.images)?[..], &bytes(&all.labels.to_kind(Kind::Uint8))?, &bytes(&test)?]);
-    let name = format!("cats and dogs, {} + {} images", all.len(), unlabelled.len());
+    let name = match (all.len(), test.size()[0]) {
+        CHALLENGE => "cats and dogs".to_owned(),
+        (training, test) => format!("cats and dogs, {training} + {test} images"),
+    };
     let ids: Vec<i64> = unlabelled.iter().map(|(_, id)| *id).collect();
-    let whole = CatsDogs { train: all, names: files, test, ids, test_labels: None, left_out, source: Source { name, checksum } };
+    let source = Source { name, checksum: checksum(&all, &test)? };
+    let whole = CatsDogs { train: all, names: files, test, ids, test_labels: None, left_out, source };
     if whole.ids.is_empty() { with_own_test(whole) } else { Ok(whole) }
+}
+
+/// Of the pixels and labels as they are used, so the same from a folder and a zip.
+pub(super) fn checksum(train: &Examples, test: &Tensor) -> Result<String> {
+    Ok(sha256([&bytes(&train.images)?[..], &bytes(&train.labels.to_kind(Kind::Uint8))?, &bytes(test)?]))
+}
+
+/// How many images of each class `archive` lists, and how many to be predicted; none is decoded.
+pub(super) fn count(archive: &Archive) -> ([usize; 2], usize) {
+    let (mut labelled, mut unlabelled) = ([0; 2], 0);
+    for name in archive.names() {
+        match role(name) {
+            Role::Labelled(label) => labelled[label as usize] += 1,
+            Role::Unlabelled(_) => unlabelled += 1,
+            Role::Other => {}
+        }
+    }
+    (labelled, unlabelled)
 }
 
 /// Takes a share of the training images for the test, the same for everybody.
@@ -120,6 +104,10 @@ fn with_own_test(whole: CatsDogs) -> Result<CatsDogs> {
     let kept = order.narrow(0, 0, (n - test).min(train));
     let taken = all.select(&order.narrow(0, n - test, test));
     let place = |index: &i64| names[*index as usize].clone();
+    let name = match (kept.size()[0], test) {
+        CHALLENGE => "cats and dogs, own test split".to_owned(),
+        _ => format!("cats and dogs, {n} images, own test split"),
+    };
     Ok(CatsDogs {
         train: all.select(&kept),
         names: Vec::<i64>::try_from(&kept)?.iter().map(place).collect(),
@@ -127,7 +115,7 @@ fn with_own_test(whole: CatsDogs) -> Result<CatsDogs> {
         test: taken.images,
         test_labels: Some(taken.labels),
         left_out,
-        source: Source { name: source.name.replace(" + 0 images", " images, own test split"), ..source },
+        source: Source { name, ..source },
     })
 }
 
@@ -169,13 +157,13 @@ fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
     use std::fs;
 
     /// A JPEG of one colour.
-    fn jpeg(width: u32, height: u32, colour: [u8; 3]) -> Vec<u8> {
+    pub fn jpeg(width: u32, height: u32, colour: [u8; 3]) -> Vec<u8> {
         let mut file = Vec::new();
         let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut file, 100);
         let picture = RgbImage::from_pixel(width, height, Rgb(colour));
@@ -190,7 +178,7 @@ mod tests {
         rows.iter().map(|row| [0, 1, 2].map(|channel| (row[channel] / 10.0).round() as i64 * 10)).collect()
     }
 
-    fn folder(files: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
+    pub fn folder(files: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
         let scratch = tempfile::tempdir().expect("a folder");
         for (name, contents) in files {
             let path = scratch.path().join(name);
@@ -216,6 +204,7 @@ mod tests {
         assert_eq!(Vec::<i64>::try_from(&read.train.labels)?, [0, 0, 1]);
         assert_eq!((read.ids, colours(&read.test)), (vec![9, 10], vec![[0, 50, 0], [0, 100, 0]]));
         assert!(read.test_labels.is_none() && read.names[0].ends_with("2.Cat.jpg"));
+        assert_eq!(read.source.name, "cats and dogs, 3 + 2 images");
         Ok(())
     }
 
@@ -231,6 +220,7 @@ mod tests {
             let scratch = folder(&named);
             let (first, again) = (read(scratch.path(), Corrupt::Refuse)?, read(scratch.path(), Corrupt::Refuse)?);
             assert_eq!((first.train.len(), first.ids.len()), (17, 3), "19,998 to 4,999");
+            assert_eq!(first.source.name, "cats and dogs, 20 images, own test split");
             let mut all = [colours(&first.train.images), colours(&first.test)].concat();
             all.sort_unstable();
             all.dedup();
@@ -293,6 +283,26 @@ mod tests {
         assert!(refused(&twice).contains("two test images have the number 1"));
     }
 
+    /// Images of one value, as many as the challenge and Microsoft have.
+    #[test]
+    fn the_name_tells_the_challenges_numbers_from_others() -> Result<()> {
+        let named = |images: i64| -> Result<String> {
+            let all = Examples {
+                images: Tensor::zeros([images, 1], (Kind::Uint8, Device::Cpu)),
+                labels: Tensor::zeros([images], (Kind::Int64, Device::Cpu)),
+            };
+            let source = Source { name: String::new(), checksum: "unchanged".to_owned() };
+            let names = vec![String::new(); images as usize];
+            let test = Tensor::zeros([0, 1], (Kind::Uint8, Device::Cpu));
+            let whole = CatsDogs { train: all, names, test, ids: Vec::new(), test_labels: None, left_out: Vec::new(), source };
+            Ok(with_own_test(whole)?.source.name)
+        };
+        assert_eq!(named(24_997)?, "cats and dogs, own test split");
+        assert_eq!(named(24_998)?, "cats and dogs, own test split");
+        assert_eq!(named(24_996)?, "cats and dogs, 24996 images, own test split");
+        Ok(())
+    }
+
     /// The archive that the challenge is known by here, where there is one.
     #[test]
     fn the_challenges_archive_is_read_whole() -> Result<()> {
@@ -304,6 +314,7 @@ mod tests {
         if (read.train.len(), read.ids.len()) == (19_998, 4_999) {
             let cats = read.train.labels.eq(0).sum(Kind::Int64).int64_value(&[]);
             assert_eq!((cats, read.ids.first(), read.ids.last()), (9_999, Some(&1), Some(&4_999)));
+            assert_eq!(read.source.name, "cats and dogs");
         }
         Ok(())
     }

@@ -1,0 +1,474 @@
+//! Finding the archive: named, in the project, downloaded, or drawn.
+
+use super::{CLASSES, CatsDogs, Corrupt, read};
+use crate::data::archive::Archive;
+use crate::data::download::{self, LargeFile, Outcome, Patience};
+use crate::data::notice::notice;
+use crate::data::{Location, Source, embedded};
+use anyhow::{Context, Result, bail, ensure};
+use indicatif::HumanCount;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tch::Tensor;
+
+/// The environment variable that names the folder or zip.
+const VARIABLE: &str = "CATS_DOGS";
+
+/// Microsoft's archive; length and checksum are those that other projects which download it give.
+const PUBLISHED: LargeFile = LargeFile {
+    mirror: "https://download.microsoft.com/download/3/E/1/3E1C3F21-ECDB-4869-8368-6DEBA77B919F/",
+    name: "kagglecatsanddogs_5340.zip",
+    length: 824_887_076,
+    checksum: "b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9",
+};
+
+/// How many pictures are drawn, for training and for the test.
+const DRAWN: (i64, i64) = (2_000, 500);
+
+/// How many images that were left out are listed.
+const LISTED: usize = 20;
+
+/// Loads the data set from `location`; `root` is the project's folder, with `data/cats-vs-dogs` below it. Says on stderr what is there,
+/// and which images were left out.
+///
+/// A path that somebody named (`location` or the environment variable `CATS_DOGS`), or put below `data`, is read as `corrupt` says. In
+/// Microsoft's archive, which is known to hold a few images that cannot be decoded, these are left out.
+///
+/// # Errors
+/// Where what was named is missing or holds none of the layouts, where an image cannot be decoded and is not to be left out, where a
+/// download breaks off or cannot be written. Each error says what to do.
+pub fn load(location: &Location, corrupt: Corrupt, root: &Path) -> Result<CatsDogs> {
+    Search { root, variable: variable(), published: PUBLISHED, patience: Patience::default() }.load(location, corrupt)
+}
+
+/// What is there, a line for each place in the order they are tried: whether the data set can be had from it, and what to do where not.
+/// The images are counted, not decoded.
+pub fn survey(root: &Path) -> Vec<(bool, String)> {
+    Search { root, variable: variable(), published: PUBLISHED, patience: Patience::default() }.survey()
+}
+
+/// Set to nothing means not set, as for other programs' variables.
+fn variable() -> Option<PathBuf> {
+    std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Everything that [`load`] takes from its surroundings.
+struct Search<'a> {
+    root: &'a Path,
+    variable: Option<PathBuf>,
+    published: LargeFile<'a>,
+    patience: Patience,
+}
+
+impl Search<'_> {
+    fn load(&self, location: &Location, corrupt: Corrupt) -> Result<CatsDogs> {
+        let found = match (location, &self.variable) {
+            (Location::Embedded, _) => drawn(),
+            (Location::Path(path), _) => named(path, corrupt).context("cannot use the path given as data (--data)"),
+            (Location::Search, Some(path)) => {
+                named(path, corrupt).with_context(|| format!("cannot use the path that the environment variable {VARIABLE} names"))
+            }
+            (Location::Search, None) => self.own(corrupt),
+        }?;
+        eprint!("{}", report(&found));
+        Ok(found)
+    }
+
+    /// The project's own folder.
+    fn folder(&self) -> PathBuf {
+        self.root.join("data").join("cats-vs-dogs")
+    }
+
+    /// Where Microsoft's archive is downloaded to.
+    fn download(&self) -> PathBuf {
+        self.folder().join(self.published.name)
+    }
+
+    /// From the project's own folder, downloaded where need be.
+    fn own(&self, corrupt: Corrupt) -> Result<CatsDogs> {
+        let path = match self.own_path()? {
+            Some(path) => path,
+            None => {
+                let outcome = download::fetch_large(&self.published, &self.folder(), self.patience)
+                    .with_context(|| format!("cannot get the photographs of cats and dogs; {}", self.by_hand()))?;
+                if let Outcome::Unreachable(reasons) = outcome {
+                    eprint!("{}", self.notice(&reasons));
+                    return drawn();
+                }
+                self.download()
+            }
+        };
+        if path == self.download() { read(&path, Corrupt::LeaveOut) } else { read(&path, corrupt) }
+    }
+
+    /// What the project's own folder holds, if anything.
+    fn own_path(&self) -> Result<Option<PathBuf>> {
+        let (folder, download) = (self.folder(), self.download());
+        // First of all, since it is whole: what is unpacked beside it may not be.
+        if let Ok(found) = fs::metadata(&download) {
+            ensure!(
+                found.len() == self.published.length,
+                "{}: found {} bytes, expected {}; remove it, and the next run downloads it again",
+                download.display(),
+                found.len(),
+                self.published.length
+            );
+            return Ok(Some(download));
+        }
+        if folder.exists() { inside(&folder) } else { Ok(None) }
+    }
+
+    fn by_hand(&self) -> String {
+        let name = self.published.name;
+        format!("to do it by hand, put {name} into {}, or name a folder or zip in {VARIABLE} or with --data", self.folder().display())
+    }
+
+    fn notice(&self, reasons: &[String]) -> String {
+        let lines = [
+            "NOT PHOTOGRAPHS. Microsoft's archive of cats and dogs cannot be reached, so".to_owned(),
+            "pictures drawn by this program take its place. Results on them are not results".to_owned(),
+            "on cats and dogs.".to_owned(),
+            String::new(),
+            "To use the photographs, get this file on a machine with a network,".to_owned(),
+            format!("    {}", self.published.name),
+            format!("from {}", self.published.mirror),
+            format!("and put it into {}", self.folder().display()),
+            format!("(or name it, or another archive of them, in the variable {VARIABLE}, or with --data)."),
+            "To use the drawn pictures without this notice: --data embedded".to_owned(),
+        ];
+        notice(&lines, reasons)
+    }
+
+    fn survey(&self) -> Vec<(bool, String)> {
+        let mut lines = Vec::new();
+        if let Some(path) = &self.variable {
+            lines.push(match named_path(path).and_then(|path| listing(&path)) {
+                Ok(listing) => (true, format!("{VARIABLE}: {listing}")),
+                Err(error) => (false, format!("{VARIABLE}: {error:#}; or unset {VARIABLE}")),
+            });
+        }
+        lines.push(match self.own_path() {
+            Err(error) => (false, format!("{error:#}")),
+            Ok(Some(path)) => listing(&path).map_or_else(
+                |error| (false, format!("{error:#}; remove it, and the next run downloads Microsoft's archive")),
+                |text| (true, text),
+            ),
+            Ok(None) => {
+                let (folder, megabytes) = (self.folder(), |bytes: u64| bytes / 1_000_000);
+                let rest = match download::unfinished_bytes(self.published.name, &folder) {
+                    0 => String::new(),
+                    kept => format!(" of which {} MB are here", megabytes(kept)),
+                };
+                let whole = megabytes(self.published.length);
+                let text = format!("nothing; the first run downloads Microsoft's archive ({whole} MB{rest}); {}", self.by_hand());
+                (false, format!("{}: {text}", folder.display()))
+            }
+        });
+        lines.push((true, "pictures drawn by this program, not photographs: always there, --data embedded".to_owned()));
+        lines
+    }
+}
+
+/// From a path that somebody named.
+fn named(path: &Path, corrupt: Corrupt) -> Result<CatsDogs> {
+    read(&named_path(path)?, corrupt)
+}
+
+/// A path that somebody named, or the one zip in that folder.
+fn named_path(path: &Path) -> Result<PathBuf> {
+    ensure!(path.exists(), "{}: there is no such folder or zip; check the path", path.display());
+    // What holds neither is for the reader to refuse: it says what it expects.
+    Ok(if path.is_dir() { inside(path)? } else { None }.unwrap_or_else(|| path.to_owned()))
+}
+
+/// `folder` itself if images of cats or dogs are in it, else the one zip that is.
+fn inside(folder: &Path) -> Result<Option<PathBuf>> {
+    let archive = Archive::open(folder)?;
+    if read::count(&archive).0 != [0, 0] {
+        return Ok(Some(folder.to_owned()));
+    }
+    let is_zip = |name: &&str| !name.contains('/') && name.to_lowercase().ends_with(".zip");
+    let zips: Vec<&str> = archive.names().filter(is_zip).collect();
+    match zips[..] {
+        [] => Ok(None),
+        [zip] => Ok(Some(folder.join(zip))),
+        _ => bail!("{}: found {}, expected one; name one of them with --data", folder.display(), zips.join(", ")),
+    }
+}
+
+/// What `path` lists, without a look at the images.
+fn listing(path: &Path) -> Result<String> {
+    let (labelled, unlabelled) = read::count(&Archive::open(path)?);
+    for (class, count) in CLASSES.iter().zip(labelled) {
+        ensure!(count > 0, "{}: no image of a {class}; name a folder or zip with cats and dogs", path.display());
+    }
+    let unlabelled = if unlabelled > 0 { format!(", {} images to predict", HumanCount(unlabelled as u64)) } else { String::new() };
+    Ok(format!("{}{unlabelled} in {}", classes(labelled.map(|count| count as i64)), path.display()))
+}
+
+fn drawn() -> Result<CatsDogs> {
+    let (train, test) = embedded::cats_dogs(DRAWN.0, DRAWN.1, 0);
+    let checksum = read::checksum(&train, &test.images)?;
+    Ok(CatsDogs {
+        names: (1..=train.len()).map(|number| format!("drawn/{number}")).collect(),
+        ids: (1..=test.len()).collect(),
+        train,
+        test: test.images,
+        test_labels: Some(test.labels),
+        left_out: Vec::new(),
+        source: Source { name: "drawn cats and dogs".to_owned(), checksum },
+    })
+}
+
+/// What is there, counted, and what was left out.
+fn report(found: &CatsDogs) -> String {
+    let of = |labels: &Tensor| classes([0, 1].map(|label| labels.eq(label).sum(tch::Kind::Int64).int64_value(&[])));
+    let test = format!("{} images to predict", HumanCount(found.ids.len() as u64));
+    let test = found.test_labels.as_ref().map_or(test.clone(), |labels| format!("{test} ({})", of(labels)));
+    let mut text = format!("{}: {} to train on, {test}\n", found.source.name, of(&found.train.labels));
+    let left_out = &found.left_out;
+    if !left_out.is_empty() {
+        text += &format!("left out, for they cannot be decoded ({}):\n", left_out.len());
+        text.extend(left_out.iter().take(LISTED).map(|(name, reason)| format!("  {name}: {reason}\n")));
+        if left_out.len() > LISTED {
+            text += &format!("  and {} more\n", left_out.len() - LISTED);
+        }
+    }
+    text
+}
+
+fn classes([cats, dogs]: [i64; 2]) -> String {
+    format!("{} cats and {} dogs", HumanCount(cats as u64), HumanCount(dogs as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read::tests::{folder, jpeg};
+    use super::*;
+    use crate::data::download::tests::{Answer, HASTY, refusing, server};
+    use crate::data::sha256;
+    use std::io::{Cursor, Write};
+    use tempfile::TempDir;
+    use zip::{ZipWriter, write::SimpleFileOptions};
+
+    /// So many good images of each class in Microsoft's layout, and one that is empty.
+    fn pictures(each: u8) -> Vec<(String, Vec<u8>)> {
+        let mut files = vec![("PetImages/Cat/666.jpg".to_owned(), Vec::new())];
+        for number in 1..=each {
+            files.push((format!("PetImages/Cat/{number}.jpg"), jpeg(64, 64, [number, 0, 0])));
+            files.push((format!("PetImages/Dog/{number}.jpg"), jpeg(64, 64, [0, 0, number])));
+        }
+        files
+    }
+
+    fn zipped(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, contents) in files {
+            writer.start_file(name.as_str(), SimpleFileOptions::default()).expect("memory can be written");
+            writer.write_all(contents).expect("memory can be written");
+        }
+        writer.finish().expect("memory can be written").into_inner()
+    }
+
+    fn unpacked(files: &[(String, Vec<u8>)]) -> TempDir {
+        folder(&files.iter().map(|(name, contents)| (name.as_str(), contents.clone())).collect::<Vec<_>>())
+    }
+
+    /// A folder with some more files than [`pictures`] of this number, all good: told apart by their count.
+    fn good(each: u8) -> TempDir {
+        unpacked(&pictures(each)[1..])
+    }
+
+    fn write(folder: &Path, name: &str, contents: &[u8]) {
+        fs::create_dir_all(folder).expect("a temporary folder");
+        fs::write(folder.join(name), contents).expect("a temporary file");
+    }
+
+    /// A server that has Microsoft's archive: six images of each class, one bad.
+    struct Published {
+        address: String,
+        contents: Vec<u8>,
+        checksum: String,
+        _folder: TempDir,
+    }
+
+    impl Published {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let contents = zipped(&pictures(6));
+            write(folder.path(), PUBLISHED.name, &contents);
+            let address = server(Answer::Folder(folder.path().into()));
+            Published { address, checksum: sha256([contents.as_slice()]), contents, _folder: folder }
+        }
+
+        fn search<'a>(&'a self, root: &'a Path, variable: Option<&Path>) -> Search<'a> {
+            let published = LargeFile { mirror: &self.address, checksum: &self.checksum, length: self.contents.len() as u64, ..PUBLISHED };
+            Search { root, variable: variable.map(Path::to_owned), published, patience: HASTY }
+        }
+    }
+
+    /// All images there are.
+    fn total(result: Result<CatsDogs>) -> i64 {
+        let found = result.unwrap_or_else(|error| panic!("{error:#}"));
+        found.train.len() + found.ids.len() as i64
+    }
+
+    fn message(result: Result<CatsDogs>) -> String {
+        format!("{:#}", result.expect_err("this data set is faulty"))
+    }
+
+    fn assert_contains(text: &str, parts: &[&str]) {
+        for part in parts {
+            assert!(text.contains(part), "\"{part}\" in \"{text}\"");
+        }
+    }
+
+    #[test]
+    fn the_places_are_tried_in_their_order() {
+        let published = Published::new();
+        let (first, second, third, root) = (good(1), good(2), good(3), tempfile::tempdir().expect("a temporary folder"));
+        let all = published.search(root.path(), Some(second.path()));
+        let load = |search: &Search, location: &Location| search.load(location, Corrupt::Refuse);
+        assert_eq!(total(load(&all, &Location::Path(first.path().into()))), 2, "--data");
+        assert_eq!(total(load(&all, &Location::Search)), 4, "the variable");
+        assert_eq!(total(load(&all, &Location::Embedded)), DRAWN.0 + DRAWN.1);
+        assert!(fs::read_dir(root.path()).expect("the folder").next().is_none(), "nothing is downloaded");
+
+        let own = root.path().join("data/cats-vs-dogs");
+        fs::create_dir_all(own.parent().expect("a folder")).expect("a temporary folder");
+        fs::rename(third.path(), &own).expect("one's own folder");
+        let unset = published.search(root.path(), None);
+        assert_eq!(total(load(&unset, &Location::Search)), 6, "a layout in the project's folder");
+        write(&own, "other.zip", &zipped(&pictures(4)[1..]));
+        assert_eq!(total(load(&unset, &Location::Search)), 6, "before a zip there");
+        fs::remove_dir_all(own.join("PetImages")).expect("one's own folder");
+        assert_eq!(total(load(&unset, &Location::Search)), 8, "a zip in the project's folder");
+        write(&own, "another.zip", b"");
+        assert_contains(&message(load(&unset, &Location::Search)), &["found another.zip, other.zip, expected one", "--data"]);
+        write(&own, PUBLISHED.name, &published.contents);
+        assert_eq!(total(load(&unset, &Location::Search)), 12, "before all others Microsoft's");
+        fs::remove_dir_all(&own).expect("one's own folder");
+        assert_eq!(total(load(&unset, &Location::Search)), 12, "downloaded");
+        let names: Vec<_> = fs::read_dir(&own).expect("the folder").flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(names, [PUBLISHED.name]);
+    }
+
+    #[test]
+    fn what_is_named_is_never_replaced() {
+        let published = Published::new();
+        let (root, empty) = (tempfile::tempdir().expect("a temporary folder"), tempfile::tempdir().expect("a temporary folder"));
+        let none = empty.path().join("none");
+        let search = published.search(root.path(), Some(&none));
+        let load = |location: &Location| search.load(location, Corrupt::LeaveOut);
+        assert_contains(&message(load(&Location::Search)), &["CATS_DOGS", "none: there is no such folder or zip"]);
+        assert_contains(&message(load(&Location::Path(none.clone()))), &["--data", "none: there is no such folder or zip"]);
+        assert_contains(&message(load(&Location::Path(empty.path().into()))), &["--data", "holds no image of a Cat, expected"]);
+        write(empty.path(), "notes.zip", b"no zip");
+        assert_contains(&message(load(&Location::Path(empty.path().into()))), &["notes.zip is neither a folder nor a whole zip"]);
+        assert!(fs::read_dir(root.path()).expect("the folder").next().is_none(), "nothing is downloaded");
+        write(empty.path(), "notes.zip", &zipped(&pictures(2)));
+        assert_eq!(total(load(&Location::Path(empty.path().into()))), 4, "the one zip in a folder");
+        assert_eq!(total(load(&Location::Path(empty.path().join("notes.zip")))), 4);
+    }
+
+    #[test]
+    fn bad_images_are_left_out_of_microsofts_archive_and_else_as_one_says() {
+        let published = Published::new();
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let search = published.search(root.path(), None);
+        let found = search.load(&Location::Search, Corrupt::Refuse).expect("Microsoft's has bad images");
+        assert_eq!(found.left_out, [("PetImages/Cat/666.jpg".to_owned(), "the file is empty".to_owned())]);
+
+        let named = Location::Path(search.download());
+        assert_contains(&message(search.load(&named, Corrupt::Refuse)), &["Cat/666.jpg", "--skip-corrupt"]);
+        assert_eq!(total(search.load(&named, Corrupt::LeaveOut)), 12);
+        let other = search.download().with_file_name("other.zip");
+        fs::rename(search.download(), other).expect("one's own file");
+        assert_contains(&message(search.load(&Location::Search, Corrupt::Refuse)), &["Cat/666.jpg", "--skip-corrupt"]);
+    }
+
+    #[test]
+    fn a_damaged_download_is_an_error() {
+        let published = Published::new();
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let search = published.search(root.path(), None);
+        write(&search.folder(), PUBLISHED.name, &published.contents[1..]);
+        assert_contains(&message(search.load(&Location::Search, Corrupt::LeaveOut)), &["bytes, expected", "remove it"]);
+        assert!(!search.survey()[0].0);
+
+        fs::remove_file(search.download()).expect("one's own file");
+        let other = Search { published: LargeFile { checksum: "other", ..search.published }, ..published.search(root.path(), None) };
+        let error = message(other.load(&Location::Search, Corrupt::LeaveOut));
+        assert_contains(&error, &["is not the file it should be", "expected other", "to do it by hand", "CATS_DOGS", "--data"]);
+        assert!(!search.download().exists());
+    }
+
+    #[test]
+    fn without_a_network_the_drawn_pictures_come_with_a_notice() {
+        let published = Published { address: refusing(), ..Published::new() };
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let search = published.search(root.path(), None);
+        let found = search.load(&Location::Search, Corrupt::Refuse).expect("the drawn pictures need nothing");
+        assert_eq!(found.source.name, "drawn cats and dogs");
+        assert_eq!(found.source.checksum.len(), 64);
+        assert_eq!((found.train.images.size(), found.test.size()), (vec![2_000, 3, 64, 64], vec![500, 3, 64, 64]));
+        assert_eq!((found.names.len(), &*found.names[0], found.names[1_999].as_str()), (2_000, "drawn/1", "drawn/2000"));
+        assert_eq!((found.ids.first(), found.ids.last()), (Some(&1), Some(&500)));
+        assert_eq!(found.test_labels.map(|labels| labels.size()), Some(vec![500]));
+        assert!(!root.path().join("data").exists(), "nothing is written");
+
+        let notice = search.notice(&["the reason".to_owned()]);
+        let own = root.path().join("data/cats-vs-dogs").display().to_string();
+        assert_contains(&notice, &["NOT PHOTOGRAPHS", "not results", PUBLISHED.name, &published.address, &own, "CATS_DOGS", "the reason"]);
+    }
+
+    #[test]
+    fn what_is_there_is_counted_and_what_is_not_is_listed() {
+        let tensor = |labels: &[i64]| Tensor::from_slice(labels);
+        let blank = |images: i64| Tensor::zeros([images, 3, 64, 64], (tch::Kind::Uint8, tch::Device::Cpu));
+        let mut found = CatsDogs {
+            train: crate::data::Examples { images: blank(1_003), labels: tensor(&[vec![0; 1_001], vec![1; 2]].concat()) },
+            names: Vec::new(),
+            test: blank(3),
+            ids: vec![1, 2, 3],
+            test_labels: None,
+            left_out: Vec::new(),
+            source: Source { name: "cats and dogs".to_owned(), checksum: String::new() },
+        };
+        assert_eq!(report(&found), "cats and dogs: 1,001 cats and 2 dogs to train on, 3 images to predict\n");
+        found.test_labels = Some(tensor(&[0, 1, 1]));
+        assert!(report(&found).ends_with("3 images to predict (1 cats and 2 dogs)\n"), "{}", report(&found));
+        found.left_out = (0..22).map(|number| (format!("Cat/{number}.jpg"), "empty".to_owned())).collect();
+        let text = report(&found);
+        assert_contains(
+            &text,
+            &["left out, for they cannot be decoded (22):\n  Cat/0.jpg: empty\n", "  Cat/19.jpg: empty\n  and 2 more\n"],
+        );
+        assert_eq!(text.lines().count(), 23);
+    }
+
+    #[test]
+    fn a_survey_counts_without_decoding() {
+        let published = Published::new();
+        let (root, two) = (tempfile::tempdir().expect("a temporary folder"), good(2));
+        let search = published.search(root.path(), None);
+        let lines = search.survey();
+        assert_eq!(lines.iter().map(|(is_there, _)| *is_there).collect::<Vec<_>>(), [false, true]);
+        assert_contains(&lines[0].1, &["cats-vs-dogs: nothing; the first run downloads", "CATS_DOGS"]);
+        write(&search.folder(), &format!(".resumable-{}", PUBLISHED.name), b"some");
+        assert_contains(&search.survey()[0].1, &["of which 0 MB are here"]);
+
+        // Also what is no image counts: nothing is decoded.
+        write(&two.path().join("PetImages/Cat"), "3.jpg", b"no image");
+        write(&two.path().join("testset/test"), "1.jpg", b"no image");
+        let lines = published.search(root.path(), Some(two.path())).survey();
+        assert!(lines[0].0);
+        assert_contains(&lines[0].1, &["CATS_DOGS: 3 cats and 2 dogs, 1 images to predict in"]);
+        let lines = published.search(root.path(), Some(root.path())).survey();
+        assert!(!lines[0].0);
+        assert_contains(&lines[0].1, &["CATS_DOGS: ", "no image of a Cat", "; or unset CATS_DOGS"]);
+
+        write(&search.folder(), PUBLISHED.name, &published.contents);
+        assert_eq!(search.survey()[0], (true, format!("7 cats and 6 dogs in {}", search.download().display())));
+    }
+}
