@@ -384,8 +384,11 @@ mod tests {
     fn the_next_run_goes_on() {
         let (folder, _origin, address, asked) = broken_off();
         // However long ago that was.
-        assert_eq!(unfinished_bytes(NAME, folder.path()), 30_000);
+        let path = unfinished_path(NAME, folder.path());
+        let hours_ago = std::time::SystemTime::now() - Duration::from_secs(7200);
+        File::options().write(true).open(path).and_then(|file| file.set_modified(hours_ago)).expect("one's own file");
         super::super::remove_leftovers(folder.path());
+        assert_eq!(unfinished_bytes(NAME, folder.path()), 30_000);
         assert_eq!(fetch(&address, folder.path()).expect("a good mirror"), Outcome::Complete);
         assert_eq!(*asked.lock().expect("no panic"), [(range(30_000), tag("one"), 70_000)]);
         assert_whole(&folder);
