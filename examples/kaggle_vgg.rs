@@ -4,7 +4,7 @@
 use reproduction::compare;
 use reproduction::history::Metric::{Accuracy, Loss};
 use reproduction::plot::{Figure, Panel};
-use reproduction::points::variants;
+use reproduction::points::{epochs, variants};
 use reproduction::run::{Result, Run};
 
 fn main() -> Result<()> {
@@ -28,7 +28,7 @@ fn main() -> Result<()> {
         }
     };
     let cells = |variant: &String| vec![vec![Panel::new(variant, Loss, "loss")], vec![Panel::new(variant, Accuracy, "accuracy")]];
-    let title = "Figure 14: a VGG with 57,208,706 parameters on cats and dogs".to_owned();
+    let title = format!("Figure 14: a VGG with 57,208,706 parameters on cats and dogs, {} epochs", epochs(&points));
     run.write(&Figure { title, rows: variants(&points, Accuracy).iter().map(cells).collect() }, &points)?;
     let mut comparisons = compare::last_points(&points);
     comparisons.extend(compare::with_number(&points, "vgg", run.reported_numbers()?.number("Section 3, VGG")?));

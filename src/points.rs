@@ -20,7 +20,7 @@ pub enum Origin {
 }
 
 /// What [`Point::data`] begins with where the data are the report's.
-pub const REPORT_DATA: [&str; 3] = ["MNIST", "cats and dogs", "cats and dogs, own test split"];
+pub const REPORT_DATA: [&str; 3] = ["MNIST", "cats and dogs, 19998 + 4999 images", "cats and dogs, 19998 + 4999 images, own test split"];
 
 /// Whether `data` are the report's, whole: only then is there anything to compare.
 pub fn is_report_data(data: &str) -> bool {
@@ -51,6 +51,11 @@ pub fn variants(points: &[Point], metric: Metric) -> Vec<String> {
     let mut variants: Vec<String> = points.iter().filter_map(|point| point.panel.strip_suffix(&suffix)).map(str::to_owned).collect();
     variants.dedup();
     variants
+}
+
+/// After how many epochs our curves end.
+pub fn epochs(points: &[Point]) -> f64 {
+    points.iter().filter(|point| point.origin == Origin::Reproduced).map(|point| point.x).fold(0.0, f64::max)
 }
 
 /// Mean and standard deviation over runs of what `value` takes from each, epoch by epoch, as the points of one curve. Runs of unequal

@@ -71,23 +71,30 @@ impl Bench {
 
     /// Starts benches/peer.py on the network, split, minibatch and momentum of `experiment`, and waits until it is ready.
     pub fn peer(&self, style: &str, work: &str, experiment: &Experiment) -> Result<Peer> {
-        let Bench { root, files, digits, threads, .. } = self;
+        let Bench { files, digits, threads, .. } = self;
         let Training { minibatch, momentum, .. } = experiment.training()?;
         let train = experiment.split()?.taken(digits.train.len());
-        let mut process = Command::new("python3");
-        process.env("PYTHONPATH", python_packages(root)?).arg(root.join("benches/peer.py")).args([style, work]);
-        process.args(["--threads", &threads.to_string(), "--train", &train.to_string()]);
-        process.args(["--minibatch", &minibatch.to_string(), "--momentum", &momentum.to_string()]);
-        if !experiment.model.hidden.is_empty() {
-            let widths: Vec<String> = experiment.model.hidden.iter().map(i64::to_string).collect();
-            process.args(["--hidden", &widths.join(",")]);
-        }
-        process.arg("--data").arg(files.path());
-        let mut process = process.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot start python3")?;
+        self.script("peer.py", |command| {
+            command.args([style, work]).args(["--threads", &threads.to_string(), "--train", &train.to_string()]);
+            command.args(["--minibatch", &minibatch.to_string(), "--momentum", &momentum.to_string()]);
+            if !experiment.model.hidden.is_empty() {
+                let widths: Vec<String> = experiment.model.hidden.iter().map(i64::to_string).collect();
+                command.args(["--hidden", &widths.join(",")]);
+            }
+            command.arg("--data").arg(files.path());
+        })
+    }
+
+    /// Starts a script of benches/ with the arguments that `add` gives it, and waits until it is ready.
+    pub fn script(&self, name: &str, add: impl FnOnce(&mut Command)) -> Result<Peer> {
+        let mut command = Command::new("python3");
+        command.env("PYTHONPATH", python_packages(&self.root)?).arg(self.root.join("benches").join(name));
+        add(&mut command);
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot start python3")?;
         let output = BufReader::new(process.stdout.take().context("the peer's output")?);
         let mut peer = Peer { process, output };
         let ready = peer.line()?;
-        ensure!(ready == "ready", "benches/peer.py said {ready:?}, expected \"ready\"");
+        ensure!(ready == "ready", "benches/{name} said {ready:?}, expected \"ready\"");
         Ok(peer)
     }
 

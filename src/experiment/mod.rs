@@ -3,6 +3,10 @@
 //! A file holds one experiment and its variants; a variant lists only what differs. Unknown keys and values out of range are errors
 //! that name the file, the key, what was found and what is expected, before anything is loaded or trained.
 
+mod groups;
+
+pub use groups::Group;
+
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};

@@ -78,7 +78,8 @@ impl Flags {
             command = command.mut_arg(flag, |argument| argument.hide(true));
         }
         let matches = command.clone().get_matches();
-        for flag in others().filter(|flag| matches.value_source(flag) == Some(ValueSource::CommandLine)) {
+        let found = others().find(|flag| matches.value_source(flag) == Some(ValueSource::CommandLine));
+        if let Some(flag) = found {
             let message = format!("--{} is no flag of {name}", flag.replace('_', "-"));
             command.error(ErrorKind::UnknownArgument, message).exit();
         }

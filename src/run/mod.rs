@@ -1,5 +1,6 @@
 //! What an example holds: its flags, its inputs, its trials and its outputs.
 
+mod errors;
 mod flags;
 mod gradients;
 mod inside;
@@ -9,6 +10,7 @@ mod provenance;
 mod samples;
 mod trials;
 
+pub use errors::Errors;
 pub use inside::Inside;
 pub use samples::Samples;
 pub use trials::{Outcome, Trained};
@@ -80,6 +82,15 @@ impl Run {
         let flags = Flags::read(name);
         let root = project_root()?;
         let variants = variants(&ExperimentFile::read(&root.join("experiments").join(format!("{name}.toml")))?, &flags)?;
+        Run::with(name, flags, root, variants)
+    }
+
+    /// As [`Run::start`], for an example that has no experiment.
+    pub fn untrained(name: &'static str) -> Result<Run> {
+        Run::with(name, Flags::read(name), project_root()?, Vec::new())
+    }
+
+    fn with(name: &'static str, flags: Flags, root: PathBuf, variants: Vec<Variant>) -> Result<Run> {
         ensure_writable(&flags.out)?;
         let device = if flags.redraw { Device::Cpu } else { device::select(flags.device())? };
         device::keep_memory();
@@ -114,6 +125,11 @@ impl Run {
     /// If the experiment changes no images.
     pub fn samples(&self, photographs: &CatsDogs) -> Result<Samples> {
         Ok(samples::samples(self, photographs)?)
+    }
+
+    /// What `<out>/<of>_validation.csv` says that the network of example `of` gets wrong, in the groups of `experiments/<name>.toml`.
+    pub fn errors(&self, photographs: &CatsDogs, of: &str) -> Result<Errors> {
+        Ok(errors::errors(self, photographs, of)?)
     }
 
     /// Writes what the first trained network says of the validation images, `<out>/<name>_validation.csv`, and of the test images,

@@ -15,24 +15,23 @@ use crate::submission;
 use crate::table;
 use crate::train::logits;
 use anyhow::{Context, Result, ensure};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 /// What a network says of one validation image.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Prediction {
     pub file: String,
-    pub label: &'static str,
-    pub prediction: &'static str,
+    pub label: String,
+    pub prediction: String,
     /// The probability that the network gives its prediction.
     pub confidence: f64,
 }
 
 pub(super) fn load(run: &Run) -> Result<CatsDogs> {
     let corrupt = if run.flags.skip_corrupt { Corrupt::LeaveOut } else { Corrupt::Refuse };
-    let path = std::env::var_os("CATS_DOGS").context("CATS_DOGS")?;
-    cats_dogs::read(Path::new(&path), corrupt)
+    cats_dogs::load(&run.flags.data(), corrupt, &run.root)
 }
 
 /// See [`Run::write_submission`].
@@ -47,8 +46,8 @@ pub(super) fn write_submission(run: &Run, trained: &Trained, photographs: &CatsD
     let said = predictions(&*model, &splits.validation)?;
     let mut writer = csv::Writer::from_writer(Vec::new());
     for ((place, label), (prediction, confidence)) in Vec::<i64>::try_from(&places)?.into_iter().zip(labels).zip(said) {
-        let (file, label) = (photographs.names[place as usize].clone(), CLASSES[label as usize]);
-        writer.serialize(Prediction { file, label, prediction, confidence })?;
+        let (file, label) = (photographs.names[place as usize].clone(), CLASSES[label as usize].to_owned());
+        writer.serialize(Prediction { file, label, prediction: prediction.to_owned(), confidence })?;
     }
     write(run, "validation.csv", &writer.into_inner()?)?;
 

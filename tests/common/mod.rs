@@ -9,7 +9,7 @@ pub fn example(name: &str) -> Command {
     let binary = test.parent().and_then(Path::parent).expect("target/<profile>/deps").join("examples").join(name);
     assert!(binary.exists(), "{} is not there: `cargo test` without --test builds the examples", binary.display());
     let mut command = Command::new(binary);
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("MNIST_DIR").env("RUST_BACKTRACE", "1");
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("MNIST_DIR").env_remove("CATS_DOGS").env("RUST_BACKTRACE", "1");
     command
 }
 

@@ -40,7 +40,6 @@ pub struct CatsDogs {
     pub test_labels: Option<Tensor>,
     /// What could not be decoded and was left out, with the reason.
     pub left_out: Vec<(String, String)>,
-    /// "cats and dogs" only with the challenge's numbers of images.
     pub source: Source,
 }
 

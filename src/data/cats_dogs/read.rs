@@ -66,10 +66,7 @@ pub fn read(path: &Path, corrupt: Corrupt) -> Result<CatsDogs> {
     let labels: Vec<i64> = labelled.iter().map(|(_, label)| *label).collect();
     let all = Examples { images, labels: Tensor::from_slice(&labels) };
     let files: Vec<String> = labelled.iter().map(|(place, _)| names[*place].to_owned()).collect();
-    let name = match (all.len(), test.size()[0]) {
-        CHALLENGE => "cats and dogs".to_owned(),
-        (training, test) => format!("cats and dogs, {training} + {test} images"),
-    };
+    let name = format!("cats and dogs, {} + {} images", all.len(), test.size()[0]);
     let ids: Vec<i64> = unlabelled.iter().map(|(_, id)| *id).collect();
     let source = Source { name, checksum: checksum(&all, &test)? };
     let whole = CatsDogs { train: all, names: files, test, ids, test_labels: None, left_out, source };
@@ -104,10 +101,7 @@ fn with_own_test(whole: CatsDogs) -> Result<CatsDogs> {
     let kept = order.narrow(0, 0, (n - test).min(train));
     let taken = all.select(&order.narrow(0, n - test, test));
     let place = |index: &i64| names[*index as usize].clone();
-    let name = match (kept.size()[0], test) {
-        CHALLENGE => "cats and dogs, own test split".to_owned(),
-        _ => format!("cats and dogs, {n} images, own test split"),
-    };
+    let name = format!("cats and dogs, {} + {test} images, own test split", kept.size()[0]);
     Ok(CatsDogs {
         train: all.select(&kept),
         names: Vec::<i64>::try_from(&kept)?.iter().map(place).collect(),
@@ -220,7 +214,7 @@ pub(super) mod tests {
             let scratch = folder(&named);
             let (first, again) = (read(scratch.path(), Corrupt::Refuse)?, read(scratch.path(), Corrupt::Refuse)?);
             assert_eq!((first.train.len(), first.ids.len()), (17, 3), "19,998 to 4,999");
-            assert_eq!(first.source.name, "cats and dogs, 20 images, own test split");
+            assert_eq!(first.source.name, "cats and dogs, 17 + 3 images, own test split");
             let mut all = [colours(&first.train.images), colours(&first.test)].concat();
             all.sort_unstable();
             all.dedup();
@@ -297,9 +291,9 @@ pub(super) mod tests {
             let whole = CatsDogs { train: all, names, test, ids: Vec::new(), test_labels: None, left_out: Vec::new(), source };
             Ok(with_own_test(whole)?.source.name)
         };
-        assert_eq!(named(24_997)?, "cats and dogs, own test split");
-        assert_eq!(named(24_998)?, "cats and dogs, own test split");
-        assert_eq!(named(24_996)?, "cats and dogs, 24996 images, own test split");
+        assert_eq!(named(24_997)?, "cats and dogs, 19998 + 4999 images, own test split");
+        assert_eq!(named(24_998)?, "cats and dogs, 19998 + 4999 images, own test split");
+        assert_eq!(named(24_996)?, "cats and dogs, 19998 + 4998 images, own test split");
         Ok(())
     }
 
@@ -314,7 +308,7 @@ pub(super) mod tests {
         if (read.train.len(), read.ids.len()) == (19_998, 4_999) {
             let cats = read.train.labels.eq(0).sum(Kind::Int64).int64_value(&[]);
             assert_eq!((cats, read.ids.first(), read.ids.last()), (9_999, Some(&1), Some(&4_999)));
-            assert_eq!(read.source.name, "cats and dogs");
+            assert_eq!(read.source.name, "cats and dogs, 19998 + 4999 images");
         }
         Ok(())
     }

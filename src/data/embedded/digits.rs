@@ -6,11 +6,9 @@
 //! sum over points p of w_p exp(-((x - x_p)^2 + (y - y_p)^2) / 2 s^2), which is a product of a column and a row factor for each point, so
 //! a whole batch of images is one batched matrix product `[n, 28, points] x [n, points, 28]`.
 
-use super::Examples;
+use super::{Columns, draw_in_chunks};
+use crate::data::Examples;
 use crate::seed::{self, Purpose};
-use std::num::NonZero;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
 use tch::{Device, Kind, Tensor};
 
 /// Height and width of the images, in pixels.
@@ -18,8 +16,7 @@ const SIDE: i64 = 28;
 /// Points of the pen's path for each digit, and for the stray stroke that some images have besides.
 const POINTS: usize = 64;
 const STRAY_POINTS: i64 = 8;
-/// Images drawn at once. Part of what a seed means, for each chunk has its own random stream: so the first images are the same
-/// however many are asked for, and the memory for them is small (and stays in the processor's caches).
+/// Images drawn at once, which is part of what a seed means.
 const CHUNK: i64 = 250;
 
 /// A way to write a digit: strokes as corners of a smooth curve, x to the right and y downwards, in a box of height 1.
@@ -239,79 +236,11 @@ pub fn digits(training: i64, test: i64, seed: u64) -> (Examples, Examples) {
     (examples(training, seed, 0), examples(test, seed, 1))
 }
 
-/// `part`: 0 for training, 1 for test; their chunks take turns in the stream's positions.
 fn examples(count: i64, seed: u64, part: u64) -> Examples {
-    let count = count.max(0);
-    let images = Tensor::empty([count, 1, SIDE, SIDE], (Kind::Uint8, Device::Cpu));
-    let labels = Tensor::empty([count], (Kind::Int64, Device::Cpu));
-    // The chunks are views of the whole; each is filled by whichever thread takes it.
-    let chunks = Mutex::new(images.split(CHUNK, 0).into_iter().zip(labels.split(CHUNK, 0)).enumerate());
-    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(8).min((count / CHUNK + 1) as usize);
-    let _alone = OneThreadPerOperation::new();
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let pen = Pen::new();
-                let next = || chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
-                while let Some((chunk, (mut images, mut labels))) = next() {
-                    let (drawn, classes) = draw_chunk(&pen, seed, 2 * chunk as u64 + part);
-                    images.copy_(&drawn.narrow(0, 0, images.size()[0]));
-                    labels.copy_(&classes.narrow(0, 0, labels.size()[0]));
-                }
-            });
-        }
-    });
-    Examples { images, labels }
-}
-
-/// While it lives, libtorch does each operation in one thread: the drawing is parallel over chunks, and a chunk's operations are so
-/// short that sharing them out costs more than it gains, three times as much where other programs hold the cores.
-struct OneThreadPerOperation {
-    threads: i32,
-    /// The number of threads is the whole process's: two changing it at once might each restore the other's 1.
-    _one_at_a_time: MutexGuard<'static, ()>,
-}
-
-impl OneThreadPerOperation {
-    fn new() -> Self {
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let threads = tch::get_num_threads();
-        tch::set_num_threads(1);
-        Self { threads, _one_at_a_time: guard }
-    }
-}
-
-impl Drop for OneThreadPerOperation {
-    fn drop(&mut self) {
-        tch::set_num_threads(self.threads);
-    }
-}
-
-/// Uniform numbers `[CHUNK, n]`, handed out column by column.
-struct Columns {
-    numbers: Tensor,
-    taken: i64,
-}
-
-impl Columns {
-    /// `[CHUNK, count]`, uniform from `low` to `high`.
-    fn uniform(&mut self, count: i64, low: f64, high: f64) -> Tensor {
-        let columns = self.numbers.narrow(1, self.taken, count);
-        self.taken += count;
-        columns * (high - low) + low
-    }
-
-    /// `[CHUNK, count]`, about normal with mean 0: the sum of four uniform numbers, so never further than 3.5 deviations.
-    fn normal(&mut self, count: i64, deviation: f64) -> Tensor {
-        let sum = self.uniform(4 * count, -0.5, 0.5).reshape([CHUNK, count, 4]).sum_dim_intlist(2, false, Kind::Float);
-        sum * (deviation * 3f64.sqrt())
-    }
-
-    /// `[CHUNK, 1]`, 1 with this probability and else 0.
-    fn happens(&mut self, probability: f64) -> Tensor {
-        self.uniform(1, 0.0, 1.0).lt(probability).to_kind(Kind::Float)
-    }
+    draw_in_chunks(count, part, [CHUNK, 1, SIDE, SIDE], || {
+        let pen = Pen::new();
+        move |position| draw_chunk(&pen, seed, position)
+    })
 }
 
 fn draw_chunk(pen: &Pen, seed: u64, position: u64) -> (Tensor, Tensor) {
@@ -320,7 +249,7 @@ fn draw_chunk(pen: &Pen, seed: u64, position: u64) -> (Tensor, Tensor) {
         let labels = Tensor::randint(10, [CHUNK], (Kind::Int64, Device::Cpu));
         (labels, Tensor::rand([CHUNK, 128], options), Tensor::rand([CHUNK, SIDE, SIDE], options))
     });
-    let mut random = Columns { numbers, taken: 0 };
+    let mut random = Columns::new(numbers);
 
     let glyph = pen.glyph(&labels, &random.uniform(1, 0.0, 0.999));
     let (points, is_down) = (pen.points.index_select(0, &glyph), pen.is_down.index_select(0, &glyph));
@@ -412,15 +341,8 @@ fn rubbed_out(random: &mut Columns) -> Tensor {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{bytes, classes};
     use super::*;
-
-    fn bytes(images: &Tensor) -> Vec<u8> {
-        Vec::try_from(images.flatten(0, -1)).expect("bytes")
-    }
-
-    fn classes(labels: &Tensor) -> Vec<i64> {
-        Vec::try_from(labels).expect("labels")
-    }
 
     #[test]
     fn a_seed_means_the_same_digits_however_many() {
@@ -451,27 +373,6 @@ mod tests {
         let (none, negative) = digits(0, -1, 0);
         assert!(none.is_empty() && negative.is_empty());
         assert_eq!(none.images.size(), [0, 1, SIDE, SIDE]);
-    }
-
-    #[test]
-    fn libtorch_keeps_its_threads() {
-        // What is restored when nobody draws, for another test may be drawing just now.
-        let restored = || OneThreadPerOperation::new().threads;
-        let before = restored();
-        // Not 1, so that it shows where it is not restored.
-        OneThreadPerOperation::new().threads = 3;
-        digits(10, 10, 0);
-        assert_eq!(restored(), 3);
-        // Whoever begins meanwhile waits, so as not to take the 1 for the number to restore. (A thread remembers its own number; a new
-        // one is given the process's.)
-        let meanwhile = OneThreadPerOperation::new();
-        let other = thread::spawn(move || OneThreadPerOperation::new().threads);
-        thread::sleep(std::time::Duration::from_millis(50));
-        drop(meanwhile);
-        assert_eq!(other.join().expect("no panic"), 3);
-        OneThreadPerOperation::new().threads = before;
-        let _alone = OneThreadPerOperation::new();
-        assert_eq!(tch::get_num_threads(), 1);
     }
 
     #[test]
