@@ -101,14 +101,21 @@ pub fn last_points(points: &[Point]) -> Vec<Comparison> {
 }
 
 /// For every accuracy that the report prints in `number`: ours in the accuracy panel of `variant` after as many epochs. Nothing where
-/// our data or our last epoch are not the report's.
+/// our data or our last epoch are not the report's. Where the report means its best epoch, so do we.
 pub fn with_number(points: &[Point], variant: &str, number: &Number) -> Vec<Comparison> {
     let printed = [("train", number.train), ("validation", number.validation), ("test", number.test)];
     let compared = |(split, reported): (&str, Option<f64>)| {
-        let is_curve = |point: &&Point| point.panel == format!("{variant}_accuracy") && point.series == split;
-        let ours = points.iter().filter(is_curve).rfind(|point| point.origin == Origin::Reproduced && is_report_data(&point.data))?;
+        let series = split.trim_start_matches("best ");
+        let is_curve = |point: &&Point| {
+            let is_ours = point.origin == Origin::Reproduced && is_report_data(&point.data);
+            is_ours && point.panel == format!("{variant}_accuracy") && point.series == series
+        };
+        let mut ours = points.iter().rfind(is_curve)?;
         if number.epochs.is_some_and(|epochs| ours.x != epochs as f64) {
             return None;
+        }
+        if series != split {
+            ours = points.iter().filter(is_curve).max_by(|one, other| one.y.total_cmp(&other.y))?;
         }
         let parameters = number.parameters.map_or(String::new(), |count| format!(" ({count} parameters)"));
         Some(Comparison {
@@ -120,7 +127,8 @@ pub fn with_number(points: &[Point], variant: &str, number: &Number) -> Vec<Comp
             seeds: ours.seeds.unwrap_or(1),
         })
     };
-    printed.into_iter().filter_map(compared).collect()
+    let best = number.best_validation.and_then(|reported| compared(("best validation", Some(reported))));
+    printed.into_iter().filter_map(compared).chain(best).collect()
 }
 
 /// For every layer, the whole network and the share of its fully connected layers: the number of parameters that the report prints.
@@ -186,6 +194,7 @@ mod tests {
             train: None,
             validation: None,
             test: Some(0.97),
+            best_validation: None,
             layers: BTreeMap::new(),
             fully_connected_share: None,
             resolution: None,
@@ -210,6 +219,26 @@ mod tests {
         assert_eq!(compared(&[point(7.0, "MNIST")], None), 1, "where the report names no epoch");
         let resolution = |resolution| with_number(&[point(7.0, "MNIST")], "best", &Number { resolution, ..number(None) })[0].resolution;
         assert_eq!((resolution(None), resolution(Some(5e-3))), (5e-5, 5e-3));
+    }
+
+    #[test]
+    fn the_best_epoch_is_compared_where_the_report_means_it() -> anyhow::Result<()> {
+        let text = "where = \"here\"\nepochs = 3\nbest_validation = 0.93\nresolution = 5e-3";
+        let number: Number = toml::from_str(text)?;
+        let curve = |accuracies: &[f64]| -> Vec<Point> {
+            let row = |(epoch, y): (usize, &f64)| {
+                format!(
+                    "panel = \"vgg_accuracy\"\nseries = \"validation\"\norigin = \"reproduced\"\nx = {:.1}\ny = {y}\ndata = \"MNIST\"\ndevice = \"\"",
+                    epoch + 1
+                )
+            };
+            accuracies.iter().enumerate().map(|row_of| toml::from_str(&row(row_of)).expect("a point")).collect()
+        };
+        let compared = with_number(&curve(&[0.8, 0.934, 0.9]), "vgg", &number);
+        assert_eq!(compared.iter().map(|one| (one.reported, one.reproduced)).collect::<Vec<_>>(), [(0.93, 0.934)]);
+        assert_eq!(compared[0].what, "vgg, best validation");
+        assert!(with_number(&curve(&[0.8, 0.934]), "vgg", &number).is_empty(), "not after fewer epochs");
+        Ok(())
     }
 
     #[test]

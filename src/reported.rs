@@ -27,6 +27,8 @@ pub struct Number {
     pub epochs: Option<i64>,
     pub train: Option<f64>,
     pub validation: Option<f64>,
+    /// After the best epoch, where the report means that.
+    pub best_validation: Option<f64>,
     pub test: Option<f64>,
     /// Parameters of each layer.
     #[serde(default)]
