@@ -164,6 +164,15 @@ class Idiomatic(Tight):
         return loss / total, correct / total
 
 
+def serve(work):
+    """A round of `work` for each line on standard input."""
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        work()
+        print(time.perf_counter() - start, flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("style", choices=["tight", "channels_last", "idiomatic"])
@@ -179,11 +188,7 @@ def main():
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(1)
     peer = (Idiomatic if arguments.style == "idiomatic" else Tight)(arguments)
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        start = time.perf_counter()
-        getattr(peer, arguments.work)()
-        print(time.perf_counter() - start, flush=True)
+    serve(getattr(peer, arguments.work))
 
 
 if __name__ == "__main__":

@@ -8,10 +8,9 @@ augmentation   an epoch of images through torchvision's transforms, image by ima
 """
 
 import argparse
-import sys
-import time
 
 import torch
+from peer import serve
 from torch import nn
 from torch.nn import functional as F
 
@@ -91,12 +90,7 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(1)
-    peer = (Augmentation if arguments.work == "augmentation" else Step)(arguments)
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        start = time.perf_counter()
-        peer.round()
-        print(time.perf_counter() - start, flush=True)
+    serve((Augmentation if arguments.work == "augmentation" else Step)(arguments).round)
 
 
 if __name__ == "__main__":

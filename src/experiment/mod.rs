@@ -1,15 +1,16 @@
 //! The TOML files of `experiments/` as checked types.
 //!
-//! A file holds one experiment and its variants; a variant lists only what differs. Unknown keys and values out of range are errors
-//! that name the file, the key, what was found and what is expected, before anything is loaded or trained.
+//! Unknown keys and values out of range are errors that name the file, the key, what was found and what is expected, before anything is
+//! loaded or trained.
 
+mod file;
 mod groups;
 
+pub use file::{ExperimentFile, MOST_SEEDS};
 pub use groups::Group;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
 
 /// One experiment, resolved: everything that determines its result but the seed and the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -271,87 +272,6 @@ impl Precision {
     }
 }
 
-/// A file of `experiments/`: an experiment with its variants.
-#[derive(Debug)]
-pub struct ExperimentFile {
-    path: PathBuf,
-    base: toml::Table,
-    variants: toml::Table,
-    run: Vec<String>,
-}
-
-impl ExperimentFile {
-    /// Reads and checks `path`: every variant must resolve to a valid experiment, also those not run by default.
-    pub fn read(path: &Path) -> Result<ExperimentFile> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the experiment {}", path.display()))?;
-        ExperimentFile::parse(&text, path)
-    }
-
-    /// As [`ExperimentFile::read`], from text; `path` is for messages.
-    pub fn parse(text: &str, path: &Path) -> Result<ExperimentFile> {
-        let in_file = || format!("in {}", path.display());
-        let mut base: toml::Table = toml::from_str(text).map_err(one_line).with_context(in_file)?;
-        let variants = match base.remove("variants") {
-            Some(toml::Value::Table(variants)) => variants,
-            Some(other) => bail!("in {}: `variants` is a {}, expected tables [variants.NAME]", path.display(), other.type_str()),
-            None => toml::Table::new(),
-        };
-        let run = match base.remove("run") {
-            Some(list) => list.try_into::<Vec<String>>().map_err(one_line).with_context(|| format!("in {}, key `run`", path.display()))?,
-            None => bail!("in {}: `run` is missing, expected the list of variants to run", path.display()),
-        };
-        let file = ExperimentFile { path: path.to_owned(), base, variants, run };
-        ensure!(!file.run.is_empty(), "in {}: `run` is empty, expected at least one variant", file.path.display());
-        for name in file.run.iter().chain(file.variants.keys()) {
-            file.variant(name)?;
-        }
-        Ok(file)
-    }
-
-    /// The names of the variants that are run when none is asked for, in order.
-    pub fn default_variants(&self) -> &[String] {
-        &self.run
-    }
-
-    /// The experiment with what variant `name` changes.
-    pub fn variant(&self, name: &str) -> Result<Experiment> {
-        Ok(self.resolve(name)?.0)
-    }
-
-    /// With how many seeds variant `name` is to be trained, where nothing else is asked for: its key `seeds`, or 3.
-    pub fn seeds(&self, name: &str) -> Result<u32> {
-        Ok(self.resolve(name)?.1)
-    }
-
-    fn resolve(&self, name: &str) -> Result<(Experiment, u32)> {
-        let Some(changes) = self.variants.get(name) else {
-            let known = self.variants.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            bail!("unknown variant `{name}` of {}; known are: {known}", self.path.display());
-        };
-        let in_variant = || format!("in {}, variant `{name}`", self.path.display());
-        let toml::Value::Table(changes) = changes else {
-            bail!("{}: found a {}, expected a table", in_variant(), changes.type_str());
-        };
-        let mut table = self.base.clone();
-        overlay(&mut table, changes);
-        // How often something is done is no part of what is done.
-        let seeds = match table.remove("seeds") {
-            Some(seeds) => seeds.try_into::<u32>().map_err(one_line).with_context(|| format!("{}, key `seeds`", in_variant()))?,
-            None => DEFAULT_SEEDS,
-        };
-        ensure!((1..=MOST_SEEDS).contains(&seeds), "{}: seeds is {seeds}, expected a number from 1 to {MOST_SEEDS}", in_variant());
-        let experiment: Experiment = table.try_into().map_err(one_line).with_context(in_variant)?;
-        experiment.check().with_context(in_variant)?;
-        Ok((experiment, seeds))
-    }
-}
-
-/// Enough for a spread, and quick.
-const DEFAULT_SEEDS: u32 = 3;
-
-/// The most seeds that one command trains with.
-pub const MOST_SEEDS: u32 = 1_000;
-
 impl Experiment {
     /// States the first rule that is broken, with the key and the value.
     pub fn check(&self) -> Result<()> {
@@ -544,175 +464,4 @@ pub const LARGEST_COUNT: i64 = 1_000_000;
 fn count(key: &str, value: i64) -> Result<()> {
     ensure!((1..=LARGEST_COUNT).contains(&value), "{key} is {value}, expected a number from 1 to {LARGEST_COUNT}");
     Ok(())
-}
-
-/// Writes what `changes` holds over `base`, table by table.
-fn overlay(base: &mut toml::Table, changes: &toml::Table) {
-    for (key, value) in changes {
-        match (base.get_mut(key), value) {
-            (Some(toml::Value::Table(base)), toml::Value::Table(changes)) => overlay(base, changes),
-            _ => {
-                base.insert(key.clone(), value.clone());
-            }
-        }
-    }
-}
-
-/// toml's messages quote the source over several lines; an error here is one chain.
-fn one_line(error: toml::de::Error) -> anyhow::Error {
-    anyhow::anyhow!("{}", error.to_string().trim().replace('\n', " "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str = r#"
-        run = ["wide"]
-        [split]
-        validation = "last"
-        validation_examples = 100
-        [model]
-        hidden = [5]
-        initialization = "glorot"
-        [training]
-        epochs = 2
-        minibatch = 10
-        learning_rate = 0.1
-        order = "shuffled"
-        [variants.plain]
-        [variants.wide]
-        seeds = 5
-        model.hidden = [50, 60]
-    "#;
-
-    fn parse(text: &str) -> Result<ExperimentFile> {
-        ExperimentFile::parse(text, Path::new("x.toml"))
-    }
-
-    #[test]
-    fn a_variant_lists_only_what_differs() -> Result<()> {
-        let file = parse(GOOD)?;
-        assert_eq!(file.default_variants(), ["wide"]);
-        let (plain, mut wide) = (file.variant("plain")?, file.variant("wide")?);
-        assert_eq!((&plain.model.hidden[..], &wide.model.hidden[..]), (&[5_i64][..], &[50, 60][..]));
-        assert_eq!((file.seeds("plain")?, file.seeds("wide")?), (3, 5));
-        wide.model.hidden = vec![5];
-        assert_eq!(plain, wide);
-        let again: Experiment = toml::from_str(&plain.to_toml())?;
-        assert_eq!(again, plain, "the resolved TOML reads back");
-        Ok(())
-    }
-
-    #[test]
-    fn a_list_of_layers_is_read_and_written_as_it_stands() -> Result<()> {
-        let layers = "layers = [{ convolution = 18 }, \"max_pool\", { fully_connected = 7 }, { dropout = 0.4 }, { fully_connected = 3 }]";
-        let with = |layers: &str| parse(&GOOD.replace("hidden = [5]", layers).replace("model.hidden = [50, 60]", ""));
-        let experiment = with(layers)?.variant("plain")?;
-        let expected = [Layer::Convolution(18), Layer::MaxPool, Layer::FullyConnected(7), Layer::Dropout(0.4), Layer::FullyConnected(3)];
-        assert_eq!(experiment.model.layers, expected);
-        assert_eq!(toml::from_str::<Experiment>(&experiment.to_toml())?, experiment);
-        let bad = [
-            ("{ convolution = 0 }", "model.layers holds Convolution(0), expected widths from 1 to 16384"),
-            ("{ fully_connected = 20000 }", "model.layers holds FullyConnected(20000), expected widths from 1 to 16384"),
-            ("{ dropout = 1.0 }", "model.layers holds Dropout(1.0), expected probabilities from 0, below 1"),
-            ("\"pool\"", "unknown variant `pool`, expected one of `convolution`, `max_pool`, `fully_connected`, `dropout`"),
-        ];
-        let error = format!("{:#}", with(&format!("layers = [{}]", "{ dropout = 0.5 }, ".repeat(257))).expect_err("too many"));
-        assert!(error.contains("model.layers has 257 layers, expected at most 256"), "{error}");
-        for (layer, expected) in bad {
-            let error = format!("{:#}", with(&format!("layers = [{layer}]")).expect_err(layer));
-            assert!(error.contains(expected), "{error}");
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn what_is_wrong_is_named_with_file_key_found_and_expected() {
-        let cases = [
-            ("epochs = 2", "epochs = 0", "training.epochs is 0, expected a number from 1 to 1000000"),
-            ("epochs = 2", "epochs = \"two\"", "epochs"),
-            ("minibatch = 10", "minibatch = -1", "training.minibatch is -1, expected a number from 1"),
-            ("minibatch = 10", "minibatch = 9223372036854775807", "training.minibatch is 9223372036854775807"),
-            ("learning_rate = 0.1", "learning_rate = -0.1", "training.learning_rate is -0.1, expected a finite number above 0"),
-            ("learning_rate = 0.1", "learning_rate = nan", "training.learning_rate is NaN"),
-            ("learning_rate = 0.1", "learning_rat = 0.1", "unknown field `learning_rat`"),
-            ("hidden = [5]", "hidden = []", "model.hidden is [] and model.layers has 0 layers, expected one of them"),
-            ("hidden = [5]", "hidden = [5]\nlayers = [\"max_pool\"]", "and model.layers has 1 layers, expected one of them"),
-            ("[split]", "seeds = 0\n[split]", "seeds is 0, expected a number from 1 to 1000"),
-            ("[split]", "seeds = \"many\"\n[split]", "key `seeds`"),
-            ("learning_rate = 0.1", "learning_rate = 0.1\nmomentum = 1.0", "training.momentum is 1, expected a number from 0, below 1"),
-            ("learning_rate = 0.1", "learning_rate = 0.1\nmomentum = nan", "training.momentum is NaN"),
-            ("learning_rate = 0.1", "learning_rate = 0.1\nweight_decay = -1.0", "training.weight_decay is -1"),
-            ("hidden = [5]", "hidden = [0]", "model.hidden holds 0, expected widths from 1 to 16384"),
-            ("validation = \"last\"", "validation = \"first\"", "unknown variant `first`, expected `last` or `random`"),
-            ("validation_examples = 100", "validation_examples = 0", "split.validation_examples is 0"),
-            ("validation_examples = 100", "", "split.validation_examples is missing and split.validation_share is missing"),
-            ("validation_examples = 100", "validation_examples = 100\nvalidation_share = 0.5", "expected one of the two"),
-            ("validation_examples = 100", "validation_share = 1.0", "split.validation_share is 1, expected a number between 0 and 1"),
-            ("[split]", "normalization = { mean = [0, 0, nan], deviation = [1, 1, 1] }\n[split]", "normalization.mean is [0.0, 0.0, NaN]"),
-            (
-                "[split]",
-                "normalization = { mean = [0, 0, 0], deviation = [1, 1, 0] }\n[split]",
-                "normalization.deviation is [1.0, 1.0, 0.0]",
-            ),
-            ("order = \"shuffled\"", "order = \"shuffled\"\nearly_stopping = { patience = 0 }", "training.early_stopping.patience is 0"),
-            (
-                "order = \"shuffled\"",
-                "order = \"shuffled\"\nreduce_on_plateau = { factor = 1, patience = 1, threshold = 0 }",
-                "training.reduce_on_plateau.factor is 1, expected a number between 0 and 1",
-            ),
-            ("initialization = \"glorot\"", "initialization = \"xavier\"", "`xavier`"),
-            ("order = \"shuffled\"", "", "missing field `order`"),
-            ("run = [\"wide\"]", "run = [\"narrow\"]", "unknown variant `narrow` of x.toml; known are: plain, wide"),
-            ("run = [\"wide\"]", "", "`run` is missing"),
-            ("run = [\"wide\"]", "run = []", "`run` is empty"),
-            ("[variants.plain]", "[variants]\nplain = 1", "expected a table"),
-            ("model.hidden = [50, 60]", "model.depth = 2", "unknown field `depth`"),
-            ("[split]", "[split", "x.toml"),
-            ("[training]", "[gradient_check]", "unknown field `epochs`"),
-            ("hidden = [5]", "hidden = [5]\nprecision = \"f16\"", "`f16`"),
-        ];
-        for (good, bad, expected) in cases {
-            assert!(GOOD.contains(good));
-            let error = format!("{:#}", parse(&GOOD.replacen(good, bad, 1)).expect_err(bad));
-            assert!(error.contains(expected) && error.contains("x.toml") && !error.contains('\n'), "{bad}: {error}");
-        }
-    }
-
-    #[test]
-    fn each_range_of_the_augmentation_is_checked() -> Result<()> {
-        let good = "[augmentation]\nrotation = 10\nflip = 0.5\ncrop_scale = [0.8, 1.0]\ncrop_ratio = [0.75, 1.25]\nbrightness = 0.2\ncontrast = 0.2\nsaturation = 0.2\nhue = 0.05\ngrey = 0.2\n[split]";
-        let with = |section: &str| parse(&GOOD.replace("[split]", section));
-        let experiment = with(good)?.variant("plain")?;
-        assert!(experiment.augmentation.as_ref().is_some_and(|augmentation| !augmentation.validation));
-        assert_eq!(toml::from_str::<Experiment>(&experiment.to_toml())?, experiment);
-        let bad = [
-            ("rotation = 10", "rotation = 181"),
-            ("flip = 0.5", "flip = nan"),
-            ("crop_scale = [0.8, 1.0]", "crop_scale = [0.8, 1.1]"),
-            ("crop_scale = [0.8, 1.0]", "crop_scale = [0.0, 1.0]"),
-            ("crop_ratio = [0.75, 1.25]", "crop_ratio = [1.25, 0.75]"),
-            ("brightness = 0.2", "brightness = -0.1"),
-            ("contrast = 0.2", "contrast = 1.1"),
-            ("saturation = 0.2", "saturation = inf"),
-            ("hue = 0.05", "hue = 0.6"),
-            ("grey = 0.2", "grey = 2"),
-        ];
-        for (old, new) in bad {
-            let error = format!("{:#}", with(&good.replace(old, new)).expect_err(new));
-            let key = new.split(' ').next().unwrap_or_default();
-            assert!(error.contains(&format!("augmentation.{key} is ")) && error.contains("expected"), "{new}: {error}");
-        }
-        Ok(())
-    }
-
-    proptest::proptest! {
-        /// Whatever a file holds, reading it gives an experiment or a message.
-        #[test]
-        fn no_text_makes_it_panic(text in ".{0,200}", key in "[a-z_.]{1,20}", value in "[-0-9a-z\\[\\]\".,]{0,20}") {
-            let _ = parse(&text);
-            let _ = parse(&format!("{GOOD}\n[variants.other]\n{key} = {value}"));
-        }
-    }
 }

@@ -9,8 +9,8 @@ use tch::{Device, Kind, Tensor};
 ///
 /// h `[n, inputs, height, width]`, W `[outputs, inputs, 3, 3]`, b `[outputs]`, a `[n, outputs, height, width]`.
 ///
-/// W is kept channels-last, and libtorch then makes `a` channels-last too, whatever h is: a step of training with the report's network
-/// takes about 0.6 of its time in the default layout on a CPU.
+/// W is kept channels-last, and libtorch then makes `a` channels-last too, whatever h is: on the CPU that is
+/// faster (PyTorch's step of the report's network in both layouts: `cargo bench --profile dev --bench cnn -- step`).
 #[derive(Debug)]
 pub struct Convolution {
     pub weight: Tensor,

@@ -164,6 +164,32 @@ mod tests {
         assert!(!inside[5].allclose(&outside[5], 1e-3, 1e-3, false));
     }
 
+    /// More elements than are updated at a time, in rows that do not go into it evenly.
+    #[test]
+    fn a_large_weight_takes_the_step_of_its_parts() {
+        let options = (Kind::Float, Device::Cpu);
+        let (weight, gradient) =
+            draw(3, Purpose::Embedded, 0, || (Tensor::randn([700, 3, 130], options), Tensor::randn([700, 3, 130], options)));
+        assert!(weight.numel() as i64 > 2 * AT_A_TIME);
+        // Kept channels-last, as a convolution's weight is.
+        let last = |tensor: &Tensor| tensor.permute([0, 2, 1]).contiguous().permute([0, 2, 1]);
+        for momentum in [0.0, 0.9] {
+            let after_two = |weight: Tensor, gradient: &Tensor| {
+                let mut parameters = [Parameter { name: "w".to_owned(), tensor: weight }];
+                let mut sgd = Sgd::new(&training(momentum, 0.1, MomentumForm::RateInside));
+                for _ in 0..2 {
+                    sgd.step(&mut parameters, &[Gradient::Whole(gradient.shallow_clone())]);
+                }
+                parameters[0].tensor.shallow_clone()
+            };
+            let whole = after_two(last(&weight), &gradient);
+            for row in [0, 335, 336, 337, 699] {
+                let alone = after_two(weight.narrow(0, row, 1).copy(), &gradient.narrow(0, row, 1));
+                assert_eq!(whole.narrow(0, row, 1), alone, "momentum {momentum}, row {row}");
+            }
+        }
+    }
+
     #[test]
     fn factored_gradients_take_the_same_step() {
         let options = (Kind::Double, Device::Cpu);

@@ -6,7 +6,7 @@ use crate::data::DataSet;
 use crate::data::mnist::Mnist;
 use crate::data::splits::{Inputs, Splits};
 use crate::plot::{Section, Tile};
-use crate::train::logits;
+use crate::train::{logits, predictions};
 use anyhow::{Context, Result, ensure};
 use image::{Rgb, RgbImage};
 use serde::Serialize;
@@ -65,16 +65,10 @@ pub(super) fn look(run: &Run, trained: &Trained, digits: &Mnist) -> Result<Insid
 
 /// Every wrong example, the surest first.
 fn most_confidently_wrong(logits: &Tensor, labels: &Tensor) -> Result<Vec<Row>> {
-    let (confidence, prediction) = logits.softmax(-1, Kind::Double).max_dim(-1, false);
-    let (confidence, prediction) = (Vec::<f64>::try_from(confidence)?, Vec::<i64>::try_from(prediction)?);
-    let labels = Vec::<i64>::try_from(labels)?;
-    let row = |(index, label): (usize, &i64)| Row {
-        validation_example: index as i64,
-        label: *label,
-        prediction: prediction[index],
-        confidence: confidence[index],
-    };
-    let mut rows: Vec<Row> = labels.iter().enumerate().map(row).filter(|row| row.label != row.prediction).collect();
+    let said = predictions(logits)?.into_iter();
+    let row = |(validation_example, ((prediction, confidence), label))| Row { validation_example, label, prediction, confidence };
+    let mut rows: Vec<Row> =
+        (0..).zip(said.zip(Vec::<i64>::try_from(labels)?)).map(row).filter(|row| row.label != row.prediction).collect();
     rows.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
     Ok(rows)
 }

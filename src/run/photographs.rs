@@ -2,18 +2,18 @@
 
 use super::trials::{self, Outcome, Trained};
 use super::{Run, Variant};
+use crate::data::Examples;
 use crate::data::archive::Archive;
 use crate::data::cats_dogs::{self, CLASSES, CatsDogs, Corrupt};
-use crate::data::photographs::{Decoded, decode_all, is_image, to_picture};
+use crate::data::photographs::{Decoded, SIDE, decode_all, is_image, to_picture};
 use crate::data::splits::{Inputs, Splits};
-use crate::data::{DataSet, Examples};
 use crate::experiment::Experiment;
 use crate::files::write_whole;
 use crate::model::Model;
 use crate::plot::{Section, Tile, draw_grid};
 use crate::submission;
 use crate::table;
-use crate::train::logits;
+use crate::train::{logits, predictions};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -38,12 +38,11 @@ pub(super) fn load(run: &Run) -> Result<CatsDogs> {
 pub(super) fn write_submission(run: &Run, trained: &Trained, photographs: &CatsDogs) -> Result<()> {
     let outcome = trained.outcomes.first().context("nothing was trained")?;
     let Variant { experiment, .. } = run.variants.iter().find(|variant| variant.name == outcome.variant).context("the variant")?;
-    let splits = Splits::new(&photographs.train(), None, experiment, outcome.seed, run.device)?;
-    let model = trials::network(outcome, experiment, splits.train.image(), CLASSES.len() as i64, run.device)?;
-
+    let model = network(outcome, experiment, run.device)?;
     let (_, places) = Splits::places(photographs.train.len(), experiment, outcome.seed)?;
-    let labels = Vec::<i64>::try_from(&splits.validation.labels)?;
-    let said = predictions(&*model, &splits.validation)?;
+    let Examples { images, labels } = photographs.train.select(&places);
+    let said = look(&*model, &images, experiment, run.device)?;
+    let labels = Vec::<i64>::try_from(labels)?;
     let mut writer = csv::Writer::from_writer(Vec::new());
     for ((place, label), (prediction, confidence)) in Vec::<i64>::try_from(&places)?.into_iter().zip(labels).zip(said) {
         let (file, label) = (photographs.names[place as usize].clone(), CLASSES[label as usize].to_owned());
@@ -51,22 +50,22 @@ pub(super) fn write_submission(run: &Run, trained: &Trained, photographs: &CatsD
     }
     write(run, "validation.csv", &writer.into_inner()?)?;
 
-    let said = predictions(&*model, &inputs(&photographs.test, experiment, run.device)?)?;
+    let said = look(&*model, &photographs.test, experiment, run.device)?;
     let labels: Vec<&str> = said.iter().map(|(label, _)| *label).collect();
     write(run, "submission.csv", &submission::to_csv(&photographs.ids, &labels, &CLASSES)?)
 }
 
-/// Images of unknown label, uint8 `[n, 3, 64, 64]`, as a network of `experiment` takes them.
-fn inputs(images: &Tensor, experiment: &Experiment, device: Device) -> Result<Inputs> {
-    let labels = Tensor::zeros([images.size()[0]], (Kind::Int64, Device::Cpu));
-    Inputs::new(&Examples { images: images.shallow_clone(), labels }, experiment.normalization.as_ref(), None, device)
+fn network(outcome: &Outcome, experiment: &Experiment, device: Device) -> Result<Box<dyn Model>> {
+    let side = i64::from(SIDE);
+    trials::network(outcome, experiment, [3, side, side], CLASSES.len() as i64, device)
 }
 
-/// The likelier class of each image, and its probability.
-fn predictions(model: &dyn Model, inputs: &Inputs) -> Result<Vec<(&'static str, f64)>> {
-    let (confidence, class) = logits(model, inputs).softmax(-1, Kind::Double).max_dim(-1, false);
-    let (confidence, class) = (Vec::<f64>::try_from(confidence)?, Vec::<i64>::try_from(class)?);
-    Ok(class.into_iter().map(|class| CLASSES[class as usize]).zip(confidence).collect())
+/// What a network of `experiment` says of images, uint8 `[n, 3, 64, 64]`: the likelier class of each, and its probability.
+fn look(model: &dyn Model, images: &Tensor, experiment: &Experiment, device: Device) -> Result<Vec<(&'static str, f64)>> {
+    let labels = Tensor::zeros([images.size()[0]], (Kind::Int64, Device::Cpu));
+    let inputs = Inputs::new(&Examples { images: images.shallow_clone(), labels }, experiment.normalization.as_ref(), None, device)?;
+    let said = predictions(&logits(model, &inputs))?;
+    Ok(said.into_iter().map(|(class, confidence)| (CLASSES[class as usize], confidence)).collect())
 }
 
 /// See [`Run::write_predictions`].
@@ -79,8 +78,8 @@ pub(super) fn write_predictions(run: &Run, path: &Path) -> Result<()> {
     let mut table = table::new(["file", "prediction", "confidence"]);
     let mut tiles = Vec::new();
     if !good.is_empty() {
-        let model = trials::network(&outcome, &experiment, [3, 64, 64], CLASSES.len() as i64, run.device)?;
-        for (index, (class, confidence)) in predictions(&*model, &inputs(&images, &experiment, run.device)?)?.into_iter().enumerate() {
+        let model = network(&outcome, &experiment, run.device)?;
+        for (index, (class, confidence)) in look(&*model, &images, &experiment, run.device)?.into_iter().enumerate() {
             let percent = format!("{:.1} %", 100.0 * confidence);
             table.add_row([names[good[index]], class, &percent]);
             tiles.push(Tile { image: to_picture(&images.get(index as i64))?, caption: format!("{class}, {percent}") });
@@ -89,11 +88,13 @@ pub(super) fn write_predictions(run: &Run, path: &Path) -> Result<()> {
     for (index, reason) in bad {
         table.add_row([names[index], "cannot be read", &reason]);
     }
-    println!("{table}");
     let title = format!("What {} are", path.display());
     let subtitle = format!("{} seed {}, after {} epochs", outcome.variant, outcome.seed, outcome.history.epochs());
-    let picture = draw_grid(&title, &subtitle, &[Section { heading: String::new(), tiles }], 8)?;
-    write(run, "predictions.png", &crate::plot::to_png(&picture, &super::provenance::text_chunks(run, &title)?)?)
+    let heading = format!("{} images", tiles.len());
+    let picture = draw_grid(&title, &subtitle, &[Section { heading, tiles }], 8)?;
+    write(run, "predictions.png", &crate::plot::to_png(&picture, &super::provenance::text_chunks(run, &title)?)?)?;
+    println!("{table}");
+    Ok(())
 }
 
 /// The trial of this example that was finished last, with its resolved experiment.

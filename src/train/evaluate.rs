@@ -5,6 +5,7 @@ use crate::history::Metric;
 use crate::layers::Mode;
 use crate::loss::{cross_entropy, twice_softmaxed_cross_entropy};
 use crate::model::Model;
+use anyhow::Result;
 use tch::{Kind, Tensor};
 
 /// Values of images evaluated at a time: a thousand MNIST digits. Large enough for efficient matrix products, small enough for the
@@ -23,6 +24,12 @@ pub fn logits(model: &dyn Model, inputs: &Inputs) -> Tensor {
     let parts: Vec<Tensor> =
         inputs.minibatches(examples_at_a_time(inputs)).map(|minibatch| model.logits(&minibatch.images, Mode::Eval)).collect();
     Tensor::cat(&parts, 0)
+}
+
+/// The likeliest class of each example by its logits `[n, classes]`, and the probability that the network gives it.
+pub fn predictions(logits: &Tensor) -> Result<Vec<(i64, f64)>> {
+    let (confidence, class) = logits.softmax(-1, Kind::Double).max_dim(-1, false);
+    Ok(Vec::<i64>::try_from(class)?.into_iter().zip(Vec::<f64>::try_from(confidence)?).collect())
 }
 
 /// Every metric as a mean over all examples, not over minibatches of unequal size; nothing is left out.

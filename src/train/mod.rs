@@ -8,7 +8,7 @@ mod state;
 mod trials;
 
 pub use cost::expected_time;
-pub use evaluate::{evaluate, logits};
+pub use evaluate::{evaluate, logits, predictions};
 pub use fit::{Progress, fit};
 pub use state::{Best, State};
 pub use trials::side_by_side;

@@ -2,7 +2,7 @@
 
 use super::{CHALLENGE, CLASSES, CatsDogs, Corrupt};
 use crate::data::archive::Archive;
-use crate::data::photographs::{Decoded, decode_all};
+use crate::data::photographs::{Decoded, decode_all, is_image};
 use crate::data::{Examples, Source, sha256};
 use crate::seed::{Purpose, draw};
 use anyhow::{Context, Result, bail, ensure};
@@ -118,10 +118,7 @@ fn role(name: &str) -> Role {
     let lower = name.to_lowercase();
     let mut parts = lower.rsplit('/');
     let file = parts.next().unwrap_or_default();
-    let Some((stem, extension)) = file.rsplit_once('.') else { return Role::Other };
-    if !["jpg", "jpeg", "png", "bmp", "gif"].contains(&extension) {
-        return Role::Other;
-    }
+    let Some((stem, _)) = file.rsplit_once('.').filter(|_| is_image(file)) else { return Role::Other };
     let folder = parts.next().unwrap_or_default();
     let class = |text: &str| (0..).zip(CLASSES).find(|(_, class)| class.to_lowercase() == text).map(|(label, _)| label);
     let by_folder = class(folder);
