@@ -18,7 +18,7 @@ pub struct Inputs {
     normalization: Option<(Tensor, Tensor)>,
     augmentation: Option<Augmentation>,
     /// What the augmentation makes of each image, where it is to make anything of it.
-    numbers: Option<Tensor>,
+    changes: Option<Tensor>,
 }
 
 /// Examples as a network takes them.
@@ -57,7 +57,7 @@ impl Inputs {
             labels: examples.labels.to_device(device),
             normalization: normalization.map(|Normalization { mean, deviation }| (channels(*mean, device), channels(*deviation, device))),
             augmentation: augmentation.cloned(),
-            numbers: None,
+            changes: None,
         })
     }
 
@@ -87,14 +87,14 @@ impl Inputs {
 
     /// The examples at `index` (int64), in that order.
     pub fn select(&self, index: &Tensor) -> Minibatch {
-        let numbers = self.numbers.as_ref().map(|numbers| numbers.index_select(0, index));
-        self.ready(&self.bytes.index_select(0, index), self.labels.index_select(0, index), numbers)
+        let changes = self.changes.as_ref().map(|changes| changes.index_select(0, index));
+        self.ready(&self.bytes.index_select(0, index), self.labels.index_select(0, index), changes)
     }
 
     /// `length` examples from place `start` on.
     pub fn range(&self, start: i64, length: i64) -> Minibatch {
-        let numbers = self.numbers.as_ref().map(|numbers| numbers.narrow(0, start, length));
-        self.ready(&self.bytes.narrow(0, start, length), self.labels.narrow(0, start, length), numbers)
+        let changes = self.changes.as_ref().map(|changes| changes.narrow(0, start, length));
+        self.ready(&self.bytes.narrow(0, start, length), self.labels.narrow(0, start, length), changes)
     }
 
     /// Consecutive minibatches of `size`; the last may be smaller.
@@ -102,21 +102,22 @@ impl Inputs {
         (0..self.len()).step_by(size as usize).map(move |start| self.range(start, size.min(self.len() - start)))
     }
 
-    fn ready(&self, bytes: &Tensor, labels: Tensor, numbers: Option<Tensor>) -> Minibatch {
-        let mut images = bytes.to_kind(Kind::Float) / 255.0;
-        if let (Some(augmentation), Some(numbers)) = (&self.augmentation, numbers) {
-            images = augmentation.apply(&images, &numbers);
+    fn ready(&self, bytes: &Tensor, labels: Tensor, changes: Option<Tensor>) -> Minibatch {
+        let mut images = bytes.to_kind(Kind::Float).g_div_scalar_(255.0);
+        if let (Some(augmentation), Some(changes)) = (&self.augmentation, changes) {
+            images = augmentation.apply(&images, &changes);
         }
         if let Some((mean, deviation)) = &self.normalization {
-            images = normalize(&images, mean, deviation);
+            images = normalize(images, mean, deviation);
         }
         Minibatch { images, labels }
     }
 
     /// The same examples, each changed at random once, as `seed` and `position` decide; unchanged where nothing is to change them.
     pub fn augmented(&self, seed: u64, position: u64) -> Inputs {
-        let numbers = self.augmentation.as_ref().map(|_| Augmentation::numbers(self.len(), seed, position, self.device()));
-        Inputs { numbers, ..self.share() }
+        let numbers = || Augmentation::numbers(self.len(), seed, position, self.device());
+        let changes = self.augmentation.as_ref().map(|augmentation| augmentation.changes(&numbers()));
+        Inputs { changes, ..self.share() }
     }
 
     /// Another handle on the same examples, for another thread.
@@ -127,7 +128,7 @@ impl Inputs {
             labels: self.labels.shallow_clone(),
             normalization: self.normalization.as_ref().map(both),
             augmentation: self.augmentation.clone(),
-            numbers: self.numbers.as_ref().map(Tensor::shallow_clone),
+            changes: self.changes.as_ref().map(Tensor::shallow_clone),
         }
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn samples(run: &Run, photographs: &CatsDogs) -> Result<Samples> {
     let Examples { images, labels } = photographs.train.select(&places);
     let labels: Vec<&'static str> = Vec::<i64>::try_from(labels)?.into_iter().map(|label| CLASSES[label as usize]).collect();
     let floats = images.to_kind(Kind::Float) / 255.0;
-    let changed = augmentation.apply(&floats, &Augmentation::numbers(images.size()[0], seed, 1, Device::Cpu));
+    let changed = augmentation.apply(&floats, &augmentation.changes(&Augmentation::numbers(images.size()[0], seed, 1, Device::Cpu)));
     let file = |place: i64| photographs.names[place as usize].clone();
     let rows = Vec::<i64>::try_from(places)?.into_iter().zip(&labels).map(|(place, label)| Sample { file: file(place), label });
     Ok(Samples {
@@ -75,7 +75,7 @@ fn alone(augmentation: &Augmentation, images: &Tensor) -> Result<Vec<Tile>> {
         (Augmentation { grey, ..off }, &least, "grey".to_owned()),
     ];
     let tile = |(augmentation, numbers, caption): (Augmentation, &Tensor, String)| {
-        Ok(Tile { image: picture(&augmentation.apply(&image, numbers).get(0))?, caption })
+        Ok(Tile { image: picture(&augmentation.apply(&image, &augmentation.changes(numbers)).get(0))?, caption })
     };
     cases.into_iter().map(tile).collect()
 }

@@ -4,47 +4,45 @@ use super::grey::luma;
 use tch::{Kind, Tensor};
 
 /// x * factor; factor `[n, 1, 1, 1]`.
-pub fn adjust_brightness(images: &Tensor, factor: &Tensor) -> Tensor {
-    (images * factor).clamp(0.0, 1.0)
+pub fn adjust_brightness(mut images: Tensor, factor: &Tensor) -> Tensor {
+    images.g_mul_(factor).clamp_(0.0, 1.0)
 }
 
 /// A blend of each image with the mean of its luma: factor x + (1 - factor) mean; factor `[n, 1, 1, 1]`.
-pub fn adjust_contrast(images: &Tensor, factor: &Tensor) -> Tensor {
-    blend(images, &luma(images).mean_dim([1_i64, 2, 3].as_slice(), true, None::<Kind>), factor)
+pub fn adjust_contrast(mut images: Tensor, factor: &Tensor) -> Tensor {
+    // The luma is linear: its mean is that of the channels' means.
+    let mean = luma(&images.mean_dim([2_i64, 3].as_slice(), true, None::<Kind>));
+    images.g_mul_(factor).g_add_(&(mean * (1.0 - factor))).clamp_(0.0, 1.0)
 }
 
 /// A blend of each pixel with its luma: factor x + (1 - factor) luma; factor `[n, 1, 1, 1]`.
-pub fn adjust_saturation(images: &Tensor, factor: &Tensor) -> Tensor {
-    blend(images, &luma(images), factor)
+pub fn adjust_saturation(images: Tensor, factor: &Tensor) -> Tensor {
+    luma(&images).lerp_tensor(&images, factor).clamp_(0.0, 1.0)
 }
 
-fn blend(images: &Tensor, other: &Tensor, factor: &Tensor) -> Tensor {
-    (other + (images - other) * factor).clamp(0.0, 1.0)
-}
-
-/// The hue turned by `shift` of a whole circle, `[n, 1, 1]`, at the same saturation and value.
+/// The hue turned by `shift` of a whole circle, `[n, 1, 1, 1]`, at the same saturation and value.
 ///
-/// With V the largest and C = V - the smallest of a pixel's channels, and its hue H in sixths of the circle from red by green to blue,
-/// channel k (5 for red, 3 for green, 1 for blue) is V - C max(0, min(d, 4 - d, 1)) with d = (k + H) mod 6 (the formula for HSV to RGB
-/// without cases).
+/// With V the largest and m the smallest of a pixel's channels, C = V - m, its hue in sixths of the circle from red by green to blue is
+/// H = ±(V - 2 m + G + B - R) / C, positive where G is at least B: the usual three cases, by which channel is the largest, in one line.
+/// Channel k, whose own hue is 0, 2 or 4 (red, green, blue), becomes V - C max(0, min(1, d - 1)) where d, from 0 to 3, is the distance
+/// around the circle from the turned hue to that of k: a pixel has all of the channels whose hue is at most a sixth away, and nothing of
+/// those that are more than two sixths away.
 pub fn adjust_hue(images: &Tensor, shift: &Tensor) -> Tensor {
-    let channel = |index| images.select(1, index);
+    let channel = |index| images.narrow(1, index, 1);
     let (red, green, blue) = (channel(0), channel(1), channel(2));
-    let value = images.amax([1_i64].as_slice(), false);
-    let chroma = &value - images.amin([1_i64].as_slice(), false);
+    let value = red.maximum(&green).maximum(&blue);
+    let least = red.minimum(&green).minimum(&blue);
+    let chroma = &value - &least;
+    let ahead = (&green + &blue).g_sub_(&red).g_add_(&chroma).g_sub_(&least);
     // Grey pixels have no hue; any will do.
-    let divisor = chroma.clamp_min(1e-8);
-    let from_red = (&green - &blue) / &divisor;
-    let from_green = (&blue - &red) / &divisor + 2.0;
-    let from_blue = (&red - &green) / &divisor + 4.0;
-    let hue = from_red.where_self(&red.eq_tensor(&value), &from_green.where_self(&green.eq_tensor(&value), &from_blue));
-    let hue = hue + shift * 6.0;
-    let turned = |k: f64| {
-        let distance = (&hue + k).remainder(6.0);
-        let share = distance.minimum(&(4.0 - &distance)).clamp(0.0, 1.0);
-        &value - &chroma * share
-    };
-    Tensor::stack(&[turned(5.0), turned(3.0), turned(1.0)], 1)
+    let mut hue = (ahead / chroma.clamp_min(1e-8)).copysign(&(green - blue));
+    // In whole circles from each channel's own hue.
+    let own = Tensor::from_slice(&[0.0, 1.0 / 3.0, 2.0 / 3.0]).to_kind(images.kind()).to_device(images.device()).view([1, 3, 1, 1]);
+    let mut turn = hue.g_mul_scalar_(1.0 / 6.0).g_add_(shift) - own;
+    let whole = turn.round();
+    let share = turn.g_sub_(&whole).abs_().clamp_(1.0 / 6.0, 2.0 / 6.0);
+    // V - C (6 share - 1); rounding may lead out of the range by a last digit.
+    (value + &chroma).addcmul(&(chroma * -6.0), &share).clamp_(0.0, 1.0)
 }
 
 #[cfg(test)]
@@ -70,10 +68,10 @@ mod tests {
 
     #[test]
     fn brightness_multiplies_and_saturation_blends_with_the_luma() {
-        assert_close(&colour(&adjust_brightness(&pixel([0.2, 0.6, 0.9]), &factor(1.5))), &[0.3, 0.9, 1.0]);
+        assert_close(&colour(&adjust_brightness(pixel([0.2, 0.6, 0.9]), &factor(1.5))), &[0.3, 0.9, 1.0]);
         let luma = 0.2989 * 0.2 + 0.587 * 0.6 + 0.114 * 0.9;
         let blend = |value: f64| 0.5 * value + 0.5 * luma;
-        assert_close(&colour(&adjust_saturation(&pixel([0.2, 0.6, 0.9]), &factor(0.5))), &[blend(0.2), blend(0.6), blend(0.9)]);
+        assert_close(&colour(&adjust_saturation(pixel([0.2, 0.6, 0.9]), &factor(0.5))), &[blend(0.2), blend(0.6), blend(0.9)]);
     }
 
     #[test]
@@ -82,14 +80,15 @@ mod tests {
         let mean = 0.2 * (0.2989 + 0.587 + 0.114);
         let blend = |value: f64| (0.5 * value + 0.5 * mean).clamp(0.0, 1.0);
         assert_close(
-            &colour(&adjust_contrast(&image, &factor(0.5))),
+            &colour(&adjust_contrast(image, &factor(0.5))),
             &[blend(0.0), blend(0.4), blend(0.0), blend(0.4), blend(0.0), blend(0.4)],
         );
     }
 
     #[test]
     fn a_third_of_the_circle_turns_red_to_green_to_blue() {
-        let turn = |colour_in: [f64; 3], shift: f64| colour(&adjust_hue(&pixel(colour_in), &Tensor::from_slice(&[shift]).view([1, 1, 1])));
+        let turn =
+            |colour_in: [f64; 3], shift: f64| colour(&adjust_hue(&pixel(colour_in), &Tensor::from_slice(&[shift]).view([1, 1, 1, 1])));
         assert_close(&turn([1.0, 0.0, 0.0], 1.0 / 3.0), &[0.0, 1.0, 0.0]);
         assert_close(&turn([1.0, 0.0, 0.0], -1.0 / 3.0), &[0.0, 0.0, 1.0]);
         assert_close(&turn([0.9, 0.5, 0.1], 1.0 / 6.0), &[0.5, 0.9, 0.1]);
@@ -100,7 +99,7 @@ mod tests {
     fn no_turn_and_a_whole_one_change_nothing() {
         let images = Tensor::rand([2, 3, 9, 9], (Kind::Double, Device::Cpu));
         for shift in [0.0, 1.0, -1.0] {
-            let turned = adjust_hue(&images, &Tensor::from_slice(&[shift, shift]).view([2, 1, 1]));
+            let turned = adjust_hue(&images, &Tensor::from_slice(&[shift, shift]).view([2, 1, 1, 1]));
             assert!(turned.allclose(&images, 1e-9, 1e-9, false), "shift {shift}");
         }
     }

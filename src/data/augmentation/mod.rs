@@ -4,7 +4,9 @@
 //! [`Augmentation::numbers`], and each file here can be tested against its definition.
 //!
 //! Rotation, flip and crop only move pixels: each is a matrix that says where an output pixel comes from, and the product of the three
-//! takes one resampling.
+//! takes one resampling. What concerns an image as a whole is worked out for all images of an epoch at once
+//! ([`Augmentation::changes`]); what is left for each minibatch ([`Augmentation::apply`]) is a few passes over its pixels, in place
+//! where they can be.
 
 mod color_jitter;
 mod flip;
@@ -23,6 +25,8 @@ use tch::{Device, Kind, Tensor};
 
 /// Numbers in \[0, 1) that decide what becomes of one image.
 const NUMBERS: i64 = 1 + 1 + resized_crop::NUMBERS + 4 + 1;
+/// Entries of a matrix that are not the same for all: its last row is (0, 0, 1).
+const MATRIX: i64 = 6;
 
 impl Augmentation {
     /// What decides about `images` images: `[images, NUMBERS]`, on the device, drawn once an epoch, which is the `position`.
@@ -31,35 +35,52 @@ impl Augmentation {
         draw(seed, Purpose::Augmentation, position, || Tensor::rand([images, NUMBERS], options)).to_device(device)
     }
 
-    /// The images `[n, 3, side, side]`, floats in \[0, 1\], changed as `numbers` `[n, NUMBERS]` decide; in \[0, 1\] again.
-    pub fn apply(&self, images: &Tensor, numbers: &Tensor) -> Tensor {
+    /// What `numbers` `[n, NUMBERS]` make of these settings, `[n, CHANGES]`: for each image the two upper rows of its matrix, the factors
+    /// of brightness, contrast and saturation, the shift of hue, and 1 where it keeps its colours, 0 where it becomes grey.
+    pub fn changes(&self, numbers: &Tensor) -> Tensor {
         let column = |place: i64| numbers.select(1, place);
-        let crop = numbers.narrow(1, 2, resized_crop::NUMBERS);
         let rotation = rotation::matrix(&column(0), self.rotation);
         let flip = flip::matrix(&column(1), self.flip);
-        let crop = resized_crop::matrix(&crop, self.crop_scale, self.crop_ratio);
+        let crop = resized_crop::matrix(&numbers.narrow(1, 2, resized_crop::NUMBERS), self.crop_scale, self.crop_ratio);
         // The image is rotated, then flipped, then cropped; so an output pixel goes through the inverses the other way round.
-        let moved = resample(images, &rotation.matmul(&flip).matmul(&crop));
+        let moved = rotation.matmul(&flip).matmul(&crop).narrow(1, 0, 2).flatten(1, 2);
         let first = 2 + resized_crop::NUMBERS;
-        let factor = |place: i64, strength: f64| ((column(first + place) * 2.0 - 1.0) * strength + 1.0).view([-1, 1, 1, 1]);
-        let colored = adjust_brightness(&moved, &factor(0, self.brightness));
-        let colored = adjust_contrast(&colored, &factor(1, self.contrast));
-        let colored = adjust_saturation(&colored, &factor(2, self.saturation));
-        let shift = ((column(first + 3) * 2.0 - 1.0) * self.hue).view([-1, 1, 1]);
-        let colored = if self.hue > 0.0 { adjust_hue(&colored, &shift) } else { colored };
-        let is_grey = column(first + 4).lt(self.grey).view([-1, 1, 1, 1]);
-        grey(&colored).where_self(&is_grey, &colored)
+        let shift = |place: i64, strength: f64| (column(first + place) * 2.0 - 1.0) * strength;
+        let [brightness, contrast, saturation] = [(0, self.brightness), (1, self.contrast), (2, self.saturation)];
+        let factor = |(place, strength)| shift(place, strength) + 1.0;
+        let keeps_colours = column(first + 4).ge(self.grey).to_kind(numbers.kind());
+        let colours = [factor(brightness), factor(contrast), factor(saturation), shift(3, self.hue), keeps_colours];
+        Tensor::cat(&[moved, Tensor::stack(&colours, 1)], 1)
+    }
+
+    /// The images `[n, 3, side, side]`, floats in \[0, 1\], as their `changes` `[n, CHANGES]` have it; in \[0, 1\] again.
+    pub fn apply(&self, images: &Tensor, changes: &Tensor) -> Tensor {
+        let column = |place: i64| changes.select(1, MATRIX + place).view([-1, 1, 1, 1]);
+        let moved = resample(images, &changes.narrow(1, 0, MATRIX).view([-1, 2, 3]));
+        let colored = adjust_brightness(moved, &column(0));
+        let colored = adjust_contrast(colored, &column(1));
+        let colored = adjust_saturation(colored, &column(2));
+        let colored = if self.hue > 0.0 { adjust_hue(&colored, &column(3)) } else { colored };
+        grey(&colored, &column(4))
     }
 }
 
-/// The images `[n, c, h, w]` at the places that `matrices` `[n, 3, 3]` give, between pixels by bilinear interpolation, and black outside.
+/// The images `[n, c, h, w]` at the places that `matrices` `[n, 2 or 3, 3]` give, between pixels by bilinear interpolation, and black
+/// outside.
 ///
 /// A matrix takes the coordinates (x, y, 1) of an output pixel to those in the image; both run from -1 to 1 between the outer edges of
 /// the outermost pixels.
 pub fn resample(images: &Tensor, matrices: &Tensor) -> Tensor {
-    let grid = Tensor::affine_grid_generator(&matrices.narrow(1, 0, 2), images.size(), false);
+    let (n, _, height, width) = images.size4().expect("images are [n, c, h, w]");
+    let options = (images.kind(), images.device());
+    let middles = |length: i64| (Tensor::arange(length, options) * 2.0 + 1.0) / length as f64 - 1.0;
+    let whole = [height, width];
+    let (x, y) = (middles(width).view([1, -1]).expand(whole, false), middles(height).view([-1, 1]).expand(whole, false));
+    let pixels = Tensor::stack(&[x, y, Tensor::ones(whole, options)], 0).view([3, -1]);
+    // One product of long rows; libtorch's own affine_grid has a small product for each image, and takes longer than the sampling.
+    let places = matrices.narrow(1, 0, 2).matmul(&pixels).view([n, 2, height, width]).permute([0, 2, 3, 1]);
     // 0, 0: bilinear, zeros outside.
-    images.grid_sampler(&grid, 0, 0, false)
+    images.grid_sampler(&places, 0, 0, false)
 }
 
 /// `[n, 3, 3]` from nine columns `[n]` each.
@@ -91,7 +112,7 @@ mod tests {
     fn what_is_switched_off_changes_nothing() {
         let off = Augmentation::off();
         let images = Tensor::rand([4, 3, 64, 64], (Kind::Float, Device::Cpu));
-        let changed = off.apply(&images, &Augmentation::numbers(4, 1, 1, Device::Cpu));
+        let changed = off.apply(&images, &off.changes(&Augmentation::numbers(4, 1, 1, Device::Cpu)));
         assert!(changed.allclose(&images, 1e-4, 1e-4, false));
     }
 
@@ -99,12 +120,13 @@ mod tests {
     fn images_stay_in_range_and_each_is_changed_by_its_own_numbers() {
         let images = Tensor::rand([1, 3, 64, 64], (Kind::Float, Device::Cpu)).repeat([8, 1, 1, 1]);
         let numbers = Augmentation::numbers(8, 1, 1, Device::Cpu);
-        let changed = settings().apply(&images, &numbers);
+        let changes = settings().changes(&numbers);
+        let changed = settings().apply(&images, &changes);
         assert!(changed.min().double_value(&[]) >= 0.0 && changed.max().double_value(&[]) <= 1.0);
         for other in 1..8 {
             assert!(!changed.get(other).allclose(&changed.get(0), 1e-3, 1e-3, false));
         }
-        let alone = settings().apply(&images.narrow(0, 5, 1), &numbers.narrow(0, 5, 1));
+        let alone = settings().apply(&images.narrow(0, 5, 1), &changes.narrow(0, 5, 1));
         assert!(alone.get(0).allclose(&changed.get(5), 1e-5, 1e-6, false), "whatever its neighbours");
         assert_ne!(numbers, Augmentation::numbers(8, 1, 2, Device::Cpu), "another epoch");
         assert_eq!(numbers, Augmentation::numbers(8, 1, 1, Device::Cpu));
