@@ -9,9 +9,9 @@
 //! rest of the process. Asking is more than `tch::Cuda::is_available()`: with libtorch 2.11, `tch::manual_seed`, any backward pass and
 //! any convolution ask too, on the CPU as well. Hence: [`select`] comes first in every program, and says so where it came too late.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW, Symbol};
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -374,6 +374,40 @@ pub fn set_threads() -> i32 {
     let cores = num_cpus::get_physical().min(num_cpus::get()).max(1);
     tch::set_num_threads(i32::try_from(cores).unwrap_or(1));
     tch::get_num_threads()
+}
+
+/// Has libtorch use only operations that give the same bits for the same input on the same device. On the CPU all do whose results this
+/// crate uses; on a GPU some sum in an order that differs from call to call, and are replaced by slower ones. To be called before a GPU
+/// is first used.
+///
+/// # Errors
+/// If this libtorch cannot be told; and where an operation has no such form, libtorch says so when it is reached.
+pub fn be_deterministic() -> Result<()> {
+    // What is set here is read when cuBLAS is first used; without it, libtorch refuses matrix products.
+    if env::var_os("CUBLAS_WORKSPACE_CONFIG").is_none() {
+        // SAFETY: programs call this before they start threads.
+        unsafe { env::set_var("CUBLAS_WORKSPACE_CONFIG", ":4096:8") };
+    }
+    // tch does not reach these; libtorch exports them. Names as the Itanium C++ ABI has them, by which a method is a function of its object.
+    let libtorch = Library::this();
+    let missing =
+        |error: libloading::Error| anyhow!("this libtorch cannot be told to be deterministic ({error}); leave --deterministic out");
+    // SAFETY: the types are those of the declarations in libtorch's ATen/Context.h.
+    unsafe {
+        let context: Symbol<extern "C" fn() -> *mut c_void> = libtorch.get(b"_ZN2at13globalContextEv\0").map_err(missing)?;
+        let algorithms: Symbol<extern "C" fn(*mut c_void, bool, bool)> =
+            libtorch.get(b"_ZN2at7Context26setDeterministicAlgorithmsEbb\0").map_err(missing)?;
+        let convolutions: Symbol<extern "C" fn(*mut c_void, bool)> =
+            libtorch.get(b"_ZN2at7Context21setDeterministicCuDNNEb\0").map_err(missing)?;
+        let are: Symbol<extern "C" fn(*const c_void) -> bool> =
+            libtorch.get(b"_ZNK2at7Context23deterministicAlgorithmsEv\0").map_err(missing)?;
+        let context = context();
+        // Not only a warning where there is no deterministic form.
+        algorithms(context, true, false);
+        convolutions(context, true);
+        ensure!(are(context), "libtorch was told to be deterministic, and is not");
+    }
+    Ok(())
 }
 
 /// The folder of the libtorch that this process runs with, which need not be the one it was built with (LD_LIBRARY_PATH wins).

@@ -1,22 +1,63 @@
-//! Files that are whole or not there.
+//! Files that are whole or not there, what is in them, and who may write them.
 
-use anyhow::{Context, Result};
-use std::io::Write;
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use tempfile::NamedTempFile;
 
-/// Writes `bytes` to a temporary name in the same folder, syncs, and renames it to `path`: a reader, a crash or a full disk never sees
-/// half of it, and what was there before stays until the new file is complete. Missing folders are made.
+/// Files of this name were being written when a program was killed.
+const PARTIAL: &str = ".partial-";
+
+/// Writes `bytes` to `path`, whole or not at all (see [`Partial`]).
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || -> Result<()> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)?;
-        let mut file = new_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
+        let mut file = Partial::new_in(folder_of(path))?;
+        file.0.write_all(bytes)?;
+        file.rename(path)
     };
     write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// A file that is being written, under a temporary name in the folder where it is to be. Dropped, it is removed.
+///
+/// Renamed, it is synced first, and then the folder is: a reader, a crash or a full disk never sees half of it, and what was there before
+/// stays until the new file is complete.
+#[derive(Debug)]
+pub struct Partial(NamedTempFile);
+
+impl Partial {
+    /// An empty file. Missing folders are made.
+    pub fn new_in(folder: &Path) -> Result<Partial> {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        Ok(Partial(new_in(folder)?))
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Gives the file its name.
+    pub fn rename(self, path: &Path) -> Result<()> {
+        // Opened anew: what wrote the file may have had a handle of its own.
+        File::open(self.path())?.sync_all()?;
+        self.0.persist(path)?;
+        // The name is safe when the folder is. Where folders cannot be synced, that is all that can be done.
+        let _ = File::open(folder_of(path)).and_then(|folder| folder.sync_all());
+        Ok(())
+    }
+}
+
+/// Removes what killed programs left half-written in `folder`. Only for who holds its [`Lock`].
+pub fn remove_partial(folder: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(PARTIAL) {
+            std::fs::remove_file(entry.path()).with_context(|| format!("cannot remove {}", entry.path().display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes `folder` and tries whether files can be written there, so that a long run does not find out at its end.
@@ -26,12 +67,59 @@ pub fn ensure_writable(folder: &Path) -> Result<()> {
         .with_context(|| format!("cannot write into {}; choose another folder or mend its permissions", folder.display()))
 }
 
+/// SHA-256 of what there is to read, in hexadecimal digits.
+pub fn sha256_of(mut file: impl Read) -> std::io::Result<String> {
+    let (mut state, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(state.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            read => state.update(&buffer[..read]),
+        }
+    }
+}
+
+/// The right to write a folder, which one process has at a time; given back when it is dropped or the process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "held, not read")] File);
+
+impl Lock {
+    /// Takes the lock of `folder`, the file `lock` in it. Missing folders are made.
+    ///
+    /// # Errors
+    /// If another process has it, with what that process said of itself.
+    pub fn take(folder: &Path) -> Result<Lock> {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        let path = folder.join("lock");
+        let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = open.with_context(|| format!("cannot write {}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _ = file.read_to_string(&mut holder);
+                let who = if holder.is_empty() { "another process" } else { holder.trim() };
+                bail!("{} is in use by {who}; wait for it or end it, or choose another folder with --runs", folder.display());
+            }
+            Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("cannot lock {}", path.display())),
+        }
+        let host = gethostname::gethostname();
+        file.set_len(0)?;
+        file.seek(SeekFrom::Start(0))?;
+        writeln!(file, "process {} on {}", std::process::id(), host.to_string_lossy())?;
+        Ok(Lock(file))
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// A temporary file with the permissions of an ordinary new one, not the private ones that temporary files have.
-fn new_in(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+fn new_in(folder: &Path) -> std::io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.prefix(".partial-").tempfile_in(folder)
+    builder.prefix(PARTIAL).tempfile_in(folder)
 }
 
 #[cfg(test)]
@@ -51,5 +139,34 @@ mod tests {
         assert!(error.contains(&blocked.display().to_string()), "{error}");
         assert!(ensure_writable(&path).is_err());
         Ok(())
+    }
+
+    #[test]
+    fn what_is_half_written_is_removed_and_nothing_else() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        write_whole(&folder.path().join("whole"), b"x")?;
+        let (_, kept) = Partial::new_in(folder.path())?.0.keep()?;
+        assert!(kept.exists());
+        remove_partial(folder.path())?;
+        assert!(!kept.exists() && folder.path().join("whole").exists());
+        remove_partial(&folder.path().join("missing"))
+    }
+
+    #[test]
+    fn a_file_is_hashed_as_its_contents_are() -> Result<()> {
+        // FIPS 180-2, appendix B.1.
+        assert_eq!(sha256_of(&b"abc"[..])?, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        Ok(())
+    }
+
+    #[test]
+    fn a_lock_is_held_by_one_and_names_its_holder() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("trial");
+        let lock = Lock::take(&path)?;
+        let error = Lock::take(&path).expect_err("it is held").to_string();
+        assert!(error.contains(&format!("is in use by process {} on ", std::process::id())), "{error}");
+        drop(lock);
+        Lock::take(&path).map(drop)
     }
 }

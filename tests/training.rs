@@ -8,8 +8,9 @@ use reproduction::layers::{Gradient, Mode};
 use reproduction::loss::cross_entropy;
 use reproduction::model::{Mlp, Model, Parameter, build};
 use reproduction::seed::{Purpose, draw};
-use reproduction::train::{Progress, State, evaluate};
+use reproduction::train::{Checkpoints, Interrupted, Observer, Owner, Resumed, State, Wish, evaluate};
 use std::cell::RefCell;
+use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 fn splits() -> Splits {
@@ -41,7 +42,7 @@ fn training(epochs: i64, learning_rate: f64, order: Order) -> Training {
 }
 
 fn fit(model: &dyn Model, splits: &Splits, training: &Training, seed: u64) -> anyhow::Result<History> {
-    reproduction::train::fit(model, splits, training, seed, State::new(training), &mut |_| Ok(()))
+    reproduction::train::fit(model, splits, training, seed, State::new(training), &mut ())
 }
 
 fn train(training: &Training, seed: u64) -> (Mlp, History) {
@@ -109,18 +110,23 @@ fn the_seed_decides_the_order_and_nothing_else_does() {
 
 #[test]
 fn a_history_has_every_epoch_and_training_learns() {
-    let mut minibatches = 0;
-    let mut epochs = Vec::new();
-    let training = training(3, 0.3, Order::Shuffled);
-    let mut tell = |progress: Progress| {
-        match progress {
-            Progress::Minibatches(more) => minibatches += more,
-            Progress::Epoch(state) => epochs.push(state.epoch),
+    #[derive(Default)]
+    struct Counting {
+        minibatches: u64,
+        epochs: Vec<i64>,
+    }
+    impl Observer for Counting {
+        fn minibatch(&mut self) {
+            self.minibatches += 1;
         }
-        Ok(())
-    };
-    let history = reproduction::train::fit(&network(), &splits(), &training, 1, State::new(&training), &mut tell).expect("finite");
-    assert_eq!((minibatches, epochs), (9, vec![1, 2, 3]));
+
+        fn epoch(&mut self, state: &State) {
+            self.epochs.push(state.epoch);
+        }
+    }
+    let (training, mut counting) = (training(3, 0.3, Order::Shuffled), Counting::default());
+    let history = reproduction::train::fit(&network(), &splits(), &training, 1, State::new(&training), &mut counting).expect("finite");
+    assert_eq!((counting.minibatches, counting.epochs), (9, vec![1, 2, 3]));
     assert_eq!(history.records.len(), 3 * 3 * 3);
     let loss = |epoch| history.get(epoch, Part::Train, Metric::Loss).expect("measured");
     assert!(loss(3) < loss(1), "{} then {}", loss(1), loss(3));
@@ -181,6 +187,8 @@ fn a_network_of_layers_learns_in_the_same_loop() {
 
 /// Everything that a state has to hold: a network with dropout, momentum, augmentation, a plateau rule, early stopping, the best epoch.
 fn whole() -> (Experiment, Splits) {
+    // So small that a second thread would only be waited for.
+    tch::set_num_threads(1);
     let text = r#"
         split = { validation = "random", validation_share = 0.25 }
         normalization = { mean = [0.5, 0.5, 0.5], deviation = [0.3, 0.3, 0.3] }
@@ -192,7 +200,7 @@ fn whole() -> (Experiment, Splits) {
         [training]
         epochs = 8
         minibatch = 16
-        learning_rate = 0.2
+        learning_rate = 0.3
         momentum = 0.9
         momentum_form = "rate_inside"
         weight_decay = 1e-3
@@ -203,9 +211,13 @@ fn whole() -> (Experiment, Splits) {
     "#;
     let experiment: Experiment = toml::from_str(text).expect("an experiment");
     experiment.check().expect("a good one");
-    let images = draw(6, Purpose::Embedded, 0, || Tensor::randint(256, [200, 3, 12, 12], (Kind::Uint8, Device::Cpu)));
-    let labels =
-        images.select(1, 0).to_kind(Kind::Float).mean_dim([1_i64, 2].as_slice(), false, None::<Kind>).gt(127.5).to_kind(Kind::Int64);
+    // One class is a little redder than the other, and not always.
+    let (images, labels, redder) = draw(6, Purpose::Embedded, 0, || {
+        let integers = |high: i64, size: &[i64], kind| Tensor::randint(high, size, (kind, Device::Cpu));
+        let labels = integers(2, &[200], Kind::Int64);
+        (integers(160, &[200, 3, 12, 12], Kind::Uint8), labels.shallow_clone(), labels * 30 + integers(60, &[200], Kind::Int64))
+    });
+    let _ = images.select(1, 0).g_add_(&redder.to_kind(Kind::Uint8).view([-1, 1, 1]));
     let splits = Splits::new(&Examples { images, labels }, None, &experiment, 1, Device::Cpu).expect("splits");
     (experiment, splits)
 }
@@ -218,30 +230,94 @@ fn tensors(model: &dyn Model) -> Vec<Tensor> {
     model.parameters().into_iter().map(|parameter| parameter.tensor.copy()).collect()
 }
 
-#[test]
-fn what_goes_on_from_a_saved_state_ends_where_the_uninterrupted_run_does() -> anyhow::Result<()> {
+/// Keeps where training stands in a folder, and stops it when it is asked for the so-many-th time what it wants.
+struct Stopping<'a> {
+    checkpoints: &'a Checkpoints,
+    owner: Owner,
+    asked: usize,
+    stop_at: usize,
+}
+
+impl<'a> Stopping<'a> {
+    fn new(checkpoints: &'a Checkpoints, stop_at: usize) -> Stopping<'a> {
+        Stopping { checkpoints, owner: Owner::default(), asked: 0, stop_at }
+    }
+}
+
+impl Observer for Stopping<'_> {
+    fn wish(&mut self) -> Wish {
+        self.asked += 1;
+        if self.asked == self.stop_at { Wish::Stop } else { Wish::GoOn }
+    }
+
+    fn keep(&mut self, state: &State, parameters: &[Parameter]) -> anyhow::Result<()> {
+        self.checkpoints.write(state, parameters, &self.owner).map(drop)
+    }
+}
+
+/// Trains until the `stop_at`-th time of asking; what went on from there with another network of the same kind, after `change`.
+fn interrupted(stop_at: usize, change: impl Fn(&mut State)) -> anyhow::Result<(History, Vec<Tensor>)> {
     let (experiment, splits) = whole();
     let training = experiment.training()?;
     let folder = tempfile::tempdir()?;
-    let path = |epoch: i64| folder.path().join(format!("{epoch}.safetensors"));
+    let checkpoints = Checkpoints::new(folder.path().join("checkpoints"));
     let model = built(&experiment);
-    let mut save = |progress: Progress| match progress {
-        Progress::Epoch(state) => state.save(&model.parameters(), "this", &path(state.epoch)),
-        Progress::Minibatches(_) => Ok(()),
-    };
-    let history = reproduction::train::fit(&*model, &splits, training, 1, State::new(training), &mut save)?;
+    let mut stopping = Stopping::new(&checkpoints, stop_at);
+    let stopped = reproduction::train::fit(&*model, &splits, training, 1, State::new(training), &mut stopping);
+    assert!(stopped.expect_err("stopped").is::<Interrupted>());
+    let again = built(&experiment);
+    let resumed = checkpoints.resume(training, &mut again.parameters(), &Owner::default())?;
+    let Resumed { mut state, notices, .. } = resumed.expect("there is a checkpoint");
+    assert_eq!(notices, Vec::<String>::new());
+    change(&mut state);
+    let history = reproduction::train::fit(&*again, &splits, training, 1, state, &mut ())?;
+    Ok((history, tensors(&*again)))
+}
+
+fn uninterrupted() -> anyhow::Result<(History, Vec<Tensor>, usize)> {
+    let (experiment, splits) = whole();
+    let (training, model, nowhere) = (experiment.training()?, built(&experiment), Checkpoints::new(Path::new("nowhere").into()));
+    let mut counting = Stopping::new(&nowhere, usize::MAX);
+    let history = reproduction::train::fit(&*model, &splits, training, 1, State::new(training), &mut counting)?;
+    Ok((history, tensors(&*model), counting.asked))
+}
+
+#[test]
+fn wherever_it_is_interrupted_it_ends_where_the_uninterrupted_run_does() -> anyhow::Result<()> {
+    let (history, parameters, asked) = uninterrupted()?;
     assert_eq!(history.epochs(), 8);
     assert_eq!(history.get(8, Part::Test, Metric::Loss), None, "there are no test labels");
-    for epoch in 1..=8 {
-        let again = built(&experiment);
-        let state = State::load(training, &mut again.parameters(), "this", &path(epoch))?;
-        assert!(state.sgd.learning_rate < 0.2 || epoch == 1, "the rate has fallen");
-        let resumed = reproduction::train::fit(&*again, &splits, training, 1, state, &mut |_| Ok(()))?;
-        assert_eq!(resumed, history, "after epoch {epoch}");
-        assert_eq!(tensors(&*again), tensors(&*model), "after epoch {epoch}");
+    // Ten minibatches, two measurements and the end of the epoch, eight times.
+    assert_eq!(asked, 8 * 13);
+    for stop_at in (1..=asked).step_by(3) {
+        let (resumed, again) = interrupted(stop_at, |_| {})?;
+        assert_eq!(resumed, history, "stopped at {stop_at}");
+        assert_eq!(again, parameters, "stopped at {stop_at}");
     }
-    let error = State::load(training, &mut model.parameters(), "other", &path(3)).expect_err("another trial").to_string();
-    assert!(error.contains("is the state of another trial (this, expected other)"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn whatever_is_left_out_of_a_state_is_noticed() -> anyhow::Result<()> {
+    let (history, parameters, _) = uninterrupted()?;
+    let expected = (history, parameters);
+    // In the middle of the seventh epoch; the best one is the sixth.
+    let stop_at = 6 * 13 + 5;
+    assert_eq!(interrupted(stop_at, |_| {})?, expected);
+    type Change<'a> = (&'a str, &'a dyn Fn(&mut State));
+    let changes: [Change; 8] = [
+        ("momentum", &|state| state.sgd.velocities.clear()),
+        ("one layer's momentum", &|state| state.sgd.velocities[1] = state.sgd.velocities[1].zeros_like()),
+        ("the place in the epoch, and so in its order, its changes of images and what is dropped", &|state| state.minibatch = 0),
+        ("the learning rate", &|state| state.sgd.learning_rate = 0.3),
+        ("the plateau rule's memory", &|state| state.plateau = State::new(whole().0.training().expect("there is one")).plateau),
+        ("early stopping", &|state| state.is_stopped = true),
+        ("the best epoch", &|state| state.best = None),
+        ("the history", &|state| state.history = History::default()),
+    ];
+    for (what, change) in changes {
+        assert_ne!(interrupted(stop_at, change)?, expected, "{what}");
+    }
     Ok(())
 }
 
@@ -270,5 +346,6 @@ fn the_best_epoch_is_kept_and_early_stopping_stops() -> anyhow::Result<()> {
 fn a_loss_that_is_not_finite_stops_with_epoch_minibatch_and_rate() {
     let error = fit(&network(), &splits(), &training(2, 1e30, Order::Shuffled), 1).expect_err("diverges").to_string();
     assert!(error.contains("epoch 1, minibatch 2 of 3") || error.contains("epoch 1, minibatch 3 of 3"), "{error}");
+    assert!(error.contains("layer 3"), "the last layer, from which gradients flow: {error}");
     assert!(error.contains("learning rate 1000000000000000000000000000000"), "{error}");
 }

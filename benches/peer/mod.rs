@@ -171,7 +171,7 @@ pub fn per_step(training: &Training) -> f64 {
 pub fn train(experiment: &Experiment, splits: &Splits) -> Result<f64> {
     let model = model::build(&experiment.model, splits.train.image(), CLASSES.len() as i64, 1, Device::Cpu)?;
     let started = Instant::now();
-    fit(&*model, splits, experiment.training()?, 1, State::new(experiment.training()?), &mut |_| Ok(()))?;
+    fit(&*model, splits, experiment.training()?, 1, State::new(experiment.training()?), &mut ())?;
     Ok(started.elapsed().as_secs_f64())
 }
 

@@ -2,6 +2,7 @@
 
 use super::Experiment;
 use anyhow::{Context, Result, bail, ensure};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 /// A file of `experiments/`: an experiment with its variants.
@@ -48,15 +49,20 @@ impl ExperimentFile {
 
     /// The experiment with what variant `name` changes.
     pub fn variant(&self, name: &str) -> Result<Experiment> {
-        Ok(self.resolve(name)?.0)
+        Ok(self.resolve(name)?.experiment)
     }
 
     /// With how many seeds variant `name` is to be trained, where nothing else is asked for: its key `seeds`, or 3.
     pub fn seeds(&self, name: &str) -> Result<u32> {
-        Ok(self.resolve(name)?.1)
+        Ok(self.resolve(name)?.seeds)
     }
 
-    fn resolve(&self, name: &str) -> Result<(Experiment, u32)> {
+    /// After how many seconds of training where it stands is kept: the key `checkpoint_seconds`, or 60.
+    pub fn checkpoint_seconds(&self, name: &str) -> Result<u64> {
+        Ok(self.resolve(name)?.checkpoint_seconds)
+    }
+
+    fn resolve(&self, name: &str) -> Result<Resolved> {
         let Some(changes) = self.variants.get(name) else {
             let known = self.variants.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             bail!("unknown variant `{name}` of {}; known are: {known}", self.path.display());
@@ -68,19 +74,27 @@ impl ExperimentFile {
         let mut table = self.base.clone();
         overlay(&mut table, changes);
         // How often something is done is no part of what is done.
-        let seeds = match table.remove("seeds") {
-            Some(seeds) => seeds.try_into::<u32>().map_err(one_line).with_context(|| format!("{}, key `seeds`", in_variant()))?,
-            None => DEFAULT_SEEDS,
+        let mut number = |key: &str, default: u64, range: RangeInclusive<u64>| -> Result<u64> {
+            let Some(found) = table.remove(key) else { return Ok(default) };
+            let number = found.try_into::<u64>().map_err(one_line).with_context(|| format!("{}, key `{key}`", in_variant()))?;
+            let (least, most) = (range.start(), range.end());
+            ensure!(range.contains(&number), "{}: {key} is {number}, expected a number from {least} to {most}", in_variant());
+            Ok(number)
         };
-        ensure!((1..=MOST_SEEDS).contains(&seeds), "{}: seeds is {seeds}, expected a number from 1 to {MOST_SEEDS}", in_variant());
+        let seeds = number("seeds", 3, 1..=u64::from(MOST_SEEDS))? as u32;
+        let checkpoint_seconds = number("checkpoint_seconds", 60, 0..=86_400)?;
         let experiment: Experiment = table.try_into().map_err(one_line).with_context(in_variant)?;
         experiment.check().with_context(in_variant)?;
-        Ok((experiment, seeds))
+        Ok(Resolved { experiment, seeds, checkpoint_seconds })
     }
 }
 
-/// Enough for a spread, and quick.
-const DEFAULT_SEEDS: u32 = 3;
+/// A variant with what it takes from the rest of the file.
+struct Resolved {
+    experiment: Experiment,
+    seeds: u32,
+    checkpoint_seconds: u64,
+}
 
 /// The most seeds that one command trains with.
 pub const MOST_SEEDS: u32 = 1_000;
@@ -181,6 +195,8 @@ mod tests {
             ("hidden = [5]", "hidden = [5]\nlayers = [\"max_pool\"]", "and model.layers has 1 layers, expected one of them"),
             ("[split]", "seeds = 0\n[split]", "seeds is 0, expected a number from 1 to 1000"),
             ("[split]", "seeds = \"many\"\n[split]", "key `seeds`"),
+            ("[split]", "checkpoint_seconds = -1\n[split]", "key `checkpoint_seconds`"),
+            ("[split]", "checkpoint_seconds = 100000\n[split]", "checkpoint_seconds is 100000, expected a number from 0 to 86400"),
             ("learning_rate = 0.1", "learning_rate = 0.1\nmomentum = 1.0", "training.momentum is 1, expected a number from 0, below 1"),
             ("learning_rate = 0.1", "learning_rate = 0.1\nmomentum = nan", "training.momentum is NaN"),
             ("learning_rate = 0.1", "learning_rate = 0.1\nweight_decay = -1.0", "training.weight_decay is -1"),

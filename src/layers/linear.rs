@@ -42,7 +42,7 @@ impl Linear {
     pub fn parameter_gradients(input: &Tensor, delta: &Tensor, divisor: f64) -> [Gradient; 2] {
         [
             Gradient::Product { left: input.shallow_clone(), right: delta.shallow_clone(), divisor },
-            Gradient::RowSum { rows: delta.shallow_clone(), divisor },
+            Gradient::Scaled { value: delta.sum_dim_intlist(0, false, None::<Kind>), divisor },
         ]
     }
 }

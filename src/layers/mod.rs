@@ -12,7 +12,7 @@ pub use init::Fan;
 pub use linear::Linear;
 pub use max_pool::max_pool;
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// Whether a network is being trained or used. Layers that drop or disturb something do so in training only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +37,8 @@ pub enum Gradient {
     Whole(Tensor),
     /// `left^T right / divisor`, of shape `[fan_in, fan_out]`, from left `[n, fan_in]` and right `[n, fan_out]`.
     Product { left: Tensor, right: Tensor, divisor: f64 },
-    /// `sum of the rows / divisor`, of shape `[fan_out]`, from rows `[n, fan_out]`.
-    RowSum { rows: Tensor, divisor: f64 },
+    /// `value / divisor`, in the parameter's shape.
+    Scaled { value: Tensor, divisor: f64 },
 }
 
 impl Gradient {
@@ -47,7 +47,7 @@ impl Gradient {
         match self {
             Gradient::Whole(gradient) => gradient.shallow_clone(),
             Gradient::Product { left, right, divisor } => left.tr().mm(right) / *divisor,
-            Gradient::RowSum { rows, divisor } => row_sum(rows) / *divisor,
+            Gradient::Scaled { value, divisor } => value / *divisor,
         }
     }
 
@@ -57,8 +57,8 @@ impl Gradient {
             Gradient::Product { left, right, divisor } if factor == *divisor && left.kind() == target.kind() => {
                 let _ = target.addmm_(&left.tr(), right);
             }
-            Gradient::RowSum { rows, divisor } if factor == *divisor => {
-                let _ = target.g_add_(&row_sum(rows));
+            Gradient::Scaled { value, divisor } if factor == *divisor => {
+                let _ = target.g_add_(value);
             }
             Gradient::Whole(gradient) if factor == 1.0 => {
                 let _ = target.g_add_(gradient);
@@ -70,15 +70,11 @@ impl Gradient {
     }
 }
 
-fn row_sum(rows: &Tensor) -> Tensor {
-    rows.sum_dim_intlist(0, false, None::<Kind>)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::seed::{Purpose, draw};
-    use tch::{Device, IndexOp};
+    use tch::{Device, IndexOp, Kind};
 
     #[test]
     fn factored_gradients_add_up_like_whole_ones() {
@@ -87,7 +83,7 @@ mod tests {
         let by_hand: Tensor = (0..5).map(|row| left.i(row).outer(&right.i(row))).sum();
         for (divisor, factor) in [(1.0, 1.0), (-0.5, -0.5), (4.0, -0.25), (-0.5, 1.0)] {
             let product = Gradient::Product { left: left.shallow_clone(), right: right.shallow_clone(), divisor };
-            let sum = Gradient::RowSum { rows: right.shallow_clone(), divisor };
+            let sum = Gradient::Scaled { value: right.sum_dim_intlist(0, false, None::<Kind>), divisor };
             let whole = Gradient::Whole(&by_hand / divisor);
             let (mut a, mut b, mut c) = (Tensor::ones([3, 4], options), Tensor::ones([3, 4], options), Tensor::ones([4], options));
             product.add_to(&mut a, factor);

@@ -49,6 +49,9 @@ pub(super) struct Flags {
     /// Go on with trials that were interrupted
     #[arg(long, conflicts_with = "fresh")]
     pub resume: bool,
+    /// On a GPU, only operations that give the same bits every time (slower); on the CPU all of them do
+    #[arg(long)]
+    pub deterministic: bool,
     /// Leave out images that cannot be read, and list them
     #[arg(long)]
     pub skip_corrupt: bool,

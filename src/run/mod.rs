@@ -4,6 +4,7 @@ mod errors;
 mod flags;
 mod gradients;
 mod inside;
+mod interrupt;
 mod photographs;
 mod progress;
 mod provenance;
@@ -35,6 +36,7 @@ use image::RgbImage;
 use serde::Serialize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tch::Device;
 
 /// An error of an example, printed as one chain: what, because of what.
@@ -70,6 +72,8 @@ struct Variant {
     experiment: Experiment,
     is_as_in_file: bool,
     seeds: Range<u64>,
+    /// How long training may go on until where it stands is kept.
+    checkpoint_after: Duration,
 }
 
 impl Run {
@@ -93,6 +97,9 @@ impl Run {
     fn with(name: &'static str, flags: Flags, root: PathBuf, variants: Vec<Variant>) -> Result<Run> {
         ensure_writable(&flags.out)?;
         let device = if flags.redraw { Device::Cpu } else { device::select(flags.device())? };
+        if flags.deterministic {
+            device::be_deterministic()?;
+        }
         device::keep_memory();
         device::set_threads();
         Ok(Run { name, flags, root, device, variants })
@@ -290,7 +297,8 @@ fn variants(file: &ExperimentFile, flags: &Flags) -> anyhow::Result<Vec<Variant>
         let as_in_file = file.variant(name)?;
         let experiment = flags.apply(as_in_file.clone())?;
         let seeds = flags.seeds(file.seeds(name)?);
-        Ok(Variant { name: name.clone(), is_as_in_file: experiment == as_in_file, experiment, seeds })
+        let checkpoint_after = Duration::from_secs(file.checkpoint_seconds(name)?);
+        Ok(Variant { name: name.clone(), is_as_in_file: experiment == as_in_file, experiment, seeds, checkpoint_after })
     };
     let first = |(index, name): &(usize, &String)| !names[..*index].contains(name);
     names.iter().enumerate().filter(first).map(|(_, name)| variant(name)).collect()

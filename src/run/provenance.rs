@@ -3,9 +3,11 @@
 use super::Run;
 use crate::data::Source;
 use crate::experiment::Experiment;
+use crate::train::Owner;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -58,9 +60,38 @@ impl Provenance {
         decisive(self) == decisive(other)
     }
 
+    /// Whose checkpoints those of this trial are: of its experiment key by key, its seed, its data and the program that trains.
+    pub fn owner(&self, experiment: &Experiment) -> Result<Owner> {
+        let mut trial = BTreeMap::new();
+        flatten("", &toml::Value::try_from(experiment)?, &mut trial);
+        let Provenance { seed, data, data_checksum, code, libraries, device, threads, .. } = self;
+        let mut add = |key: &str, value: String| trial.insert(key.to_owned(), value);
+        add("seed", seed.to_string());
+        add("data", format!("{data} ({})", &data_checksum[..16.min(data_checksum.len())]));
+        add("program", format!("{} {} of sources {code}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")));
+        add("libraries", libraries.clone());
+        let machine = BTreeMap::from([("device".to_owned(), device.clone()), ("threads".to_owned(), threads.to_string())]);
+        Ok(Owner { trial, machine })
+    }
+
     pub fn read(path: &Path) -> Result<Provenance> {
         let text = std::fs::read_to_string(path)?;
         toml::from_str(&text).with_context(|| format!("in {}", path.display()))
+    }
+}
+
+/// The values of a TOML table, each under the path of its keys.
+fn flatten(path: &str, value: &toml::Value, into: &mut BTreeMap<String, String>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                flatten(&path, value, into);
+            }
+        }
+        _ => {
+            into.insert(path.to_owned(), value.to_string());
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The trials of an experiment: every variant with every seed, trained side by side, each kept as it finishes.
 
+use super::interrupt::{self, Listening};
 use super::progress::Display;
 use super::provenance::Provenance;
 use super::{Run, Variant};
@@ -7,13 +8,13 @@ use crate::architecture::Architecture;
 use crate::data::splits::Splits;
 use crate::data::{DataSet, Examples};
 use crate::device;
-use crate::experiment::Experiment;
-use crate::files::write_whole;
+use crate::experiment::{Experiment, Training};
+use crate::files::{Lock, remove_partial, write_whole};
 use crate::history::{History, Metric, Split};
-use crate::model::{self, Model};
+use crate::model::{self, Model, Parameter};
 use crate::points::{Point, is_report_data, mean_over_seeds};
 use crate::reported;
-use crate::train::{Progress, State, checkpoint, expected_time, fit, side_by_side};
+use crate::train::{Checkpoints, Interrupted, Observer, Owner, Resumed, State, Wish, expected_time, fit, parameters, side_by_side};
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -94,12 +95,23 @@ struct Trial {
     tell_cost: bool,
     /// Whether an interrupted run of this trial is to be continued.
     resume: bool,
+    /// Work that an interruption may cost: what has taken longer since it was last kept is kept.
+    checkpoint_after: Duration,
 }
 
 impl Trial {
     fn minibatches(&self) -> u64 {
+        let Experiment { training: Some(training), .. } = &self.experiment else { return 0 };
+        training.epochs as u64 * self.minibatches_an_epoch()
+    }
+
+    fn minibatches_an_epoch(&self) -> u64 {
         let Experiment { split: Some(split), training: Some(training), .. } = &self.experiment else { return 0 };
-        training.epochs as u64 * (split.taken(self.train.len()) as u64).div_ceil(training.minibatch as u64)
+        (split.taken(self.train.len()) as u64).div_ceil(training.minibatch as u64)
+    }
+
+    fn checkpoints(&self) -> Checkpoints {
+        Checkpoints::new(self.folder.join(CHECKPOINTS))
     }
 }
 
@@ -117,7 +129,7 @@ pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
 
     let (mut outcomes, mut kept_in) = (Vec::new(), BTreeSet::new());
     let mut trials = Vec::new();
-    for (Variant { name, experiment, is_as_in_file, .. }, seed) in plan {
+    for (Variant { name, experiment, is_as_in_file, checkpoint_after, .. }, seed) in plan {
         let provenance = Provenance::new(run, experiment, name, seed, data.source(), &device, threads);
         // What flags changed, or other data, has a folder of its own: trying something out loses no finished run.
         let is_default = *is_as_in_file && is_report_data(&data.source().name);
@@ -129,12 +141,14 @@ pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
             outcomes.push(Outcome { variant: name.clone(), seed, history, folder });
             continue;
         }
-        let unfinished = folder.join(UNFINISHED);
-        ensure!(
-            run.flags.resume || run.flags.fresh || !unfinished.exists(),
-            "trial {name} seed {seed} was interrupted, and where it stood is kept in {}: go on from there with --resume, or begin again with --fresh",
-            unfinished.display()
-        );
+        let interrupted = Checkpoints::new(folder.join(CHECKPOINTS)).newest()?;
+        if let Some(path) = &interrupted {
+            ensure!(
+                run.flags.resume || run.flags.fresh,
+                "trial {name} seed {seed} was interrupted, and where it stood is kept in {}: go on from there with --resume, or begin again with --fresh",
+                path.display()
+            );
+        }
         trials.push(Trial {
             experiment: experiment.clone(),
             provenance,
@@ -143,7 +157,8 @@ pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
             test: data.test(),
             classes: data.classes().len() as i64,
             tell_cost: !run.flags.quiet && !trials.iter().any(|trial: &Trial| trial.provenance.variant == *name),
-            resume: run.flags.resume && unfinished.exists(),
+            resume: run.flags.resume && interrupted.is_some(),
+            checkpoint_after: *checkpoint_after,
         });
     }
     if !run.flags.quiet && !kept_in.is_empty() {
@@ -154,13 +169,21 @@ pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
 
     let display = Display::new(trials.iter().map(Trial::minibatches).sum(), run.flags.quiet);
     let train_one = |trial: &Trial| {
+        ensure!(interrupt::asked().is_none(), Interrupted);
         tch::set_num_threads(threads as i32);
         train_trial(trial, run.device, &display)
     };
-    side_by_side(trials, workers, train_one, |_, outcome| {
+    let listening = Listening::start()?;
+    let trained = side_by_side(trials, workers, train_one, |_, outcome| {
         outcomes.push(outcome);
         Ok(())
-    })?;
+    });
+    drop(display);
+    if let Some(signal) = listening.signal() {
+        end(signal, trained.as_ref().err());
+    }
+    drop(listening);
+    trained?;
     let rank = |outcome: &Outcome| (run.variants.iter().position(|variant| variant.name == outcome.variant), outcome.seed);
     outcomes.sort_by_key(rank);
     let limit = run.flags.limit.map_or(String::new(), |limit| format!(", first {limit} training examples"));
@@ -193,8 +216,10 @@ pub(super) fn newest(folder: &Path) -> Result<Option<(Outcome, Experiment)>> {
 
 /// Trains and keeps one trial. Provenance is written last: a folder without it holds no finished trial.
 fn train_trial(trial: &Trial, device: Device, display: &Display) -> Result<Outcome> {
-    let Trial { experiment, provenance, folder, train, test, classes, resume, tell_cost } = trial;
+    let Trial { experiment, provenance, folder, train, test, classes, resume, tell_cost, checkpoint_after: _ } = trial;
     let name = format!("{} seed {}", provenance.variant, provenance.seed);
+    let _lock = Lock::take(folder)?;
+    remove_partial(folder)?;
     let started = Instant::now();
     let splits = Splits::new(train, test.as_ref(), experiment, provenance.seed, device)?;
     let model = model::build(&experiment.model, splits.train.image(), *classes, provenance.seed, device)?;
@@ -203,41 +228,89 @@ fn train_trial(trial: &Trial, device: Device, display: &Display) -> Result<Outco
         let time = humantime::format_duration(rounded(expected_time(&*model, &splits, training)));
         eprintln!("{name}: {cost}; about {time} for {} epochs on this machine, as a few steps took", training.epochs);
     }
-    let (unfinished, mut saved) = (folder.join(UNFINISHED), Instant::now());
+    let (checkpoints, owner) = (trial.checkpoints(), provenance.owner(experiment)?);
     let state = match resume {
-        true => State::load(training, &mut model.parameters(), &provenance.trial, &unfinished)?,
-        false => State::new(training),
-    };
-    display.go_on_from(state.epoch as u64 * trial.minibatches() / training.epochs as u64);
-    let mut tell = |progress: Progress| {
-        match progress {
-            Progress::Minibatches(minibatches) => display.advance(minibatches),
-            Progress::Epoch(state) => {
-                display.epoch(&name, state.epoch, training.epochs, &state.history);
-                if saved.elapsed() >= AT_STAKE {
-                    state.save(&model.parameters(), &provenance.trial, &unfinished)?;
-                    saved = Instant::now();
-                }
-            }
+        true => resume_from(&checkpoints, training, &*model, &owner, &name)?,
+        false => {
+            checkpoints.remove()?;
+            State::new(training)
         }
-        Ok(())
     };
-    let history = fit(&*model, &splits, training, provenance.seed, state, &mut tell).with_context(|| format!("trial {name}"))?;
+    display.go_on_from(state.epoch as u64 * trial.minibatches_an_epoch() + state.minibatch as u64);
+    let mut watch =
+        Watch { display, name: &name, epochs: training.epochs, checkpoints: &checkpoints, owner: &owner, trial, kept: Instant::now() };
+    let history = fit(&*model, &splits, training, provenance.seed, state, &mut watch).with_context(|| {
+        let last = checkpoints.newest().ok().flatten();
+        format!("trial {name}{}", last.map_or(String::new(), |path| format!(" (its last checkpoint is {})", path.display())))
+    })?;
     let provenance = Provenance { seconds: started.elapsed().as_secs_f64(), ..provenance.clone() };
     write_whole(&folder.join(HISTORY), &history.to_csv()?)?;
-    checkpoint::save(&model.parameters(), &folder.join(PARAMETERS))?;
+    parameters::save(&model.parameters(), &folder.join(PARAMETERS))?;
     write_whole(&folder.join(EXPERIMENT), experiment.to_toml().as_bytes())?;
     write_whole(&folder.join(PROVENANCE), toml::to_string(&provenance)?.as_bytes())?;
-    if unfinished.exists() {
-        std::fs::remove_file(&unfinished).with_context(|| format!("cannot remove {}, which is no longer needed", unfinished.display()))?;
-    }
+    checkpoints.remove()?;
     Ok(Outcome { variant: provenance.variant, seed: provenance.seed, history, folder: folder.clone() })
+}
+
+fn resume_from(checkpoints: &Checkpoints, training: &Training, model: &dyn Model, owner: &Owner, name: &str) -> Result<State> {
+    let Some(Resumed { state, path, notices }) = checkpoints.resume(training, &mut model.parameters(), owner)? else {
+        return Ok(State::new(training));
+    };
+    notices.iter().for_each(|notice| eprintln!("{name}: {notice}"));
+    eprintln!("{name}: going on {}, from {}", state.place(), path.display());
+    Ok(state)
+}
+
+/// Shows how far a trial is, keeps where it stands from time to time, and stops it where a signal asks for that.
+struct Watch<'a> {
+    display: &'a Display,
+    name: &'a str,
+    epochs: i64,
+    checkpoints: &'a Checkpoints,
+    owner: &'a Owner,
+    trial: &'a Trial,
+    kept: Instant,
+}
+
+impl Observer for Watch<'_> {
+    fn wish(&mut self) -> Wish {
+        if interrupt::asked().is_some() {
+            return Wish::Stop;
+        }
+        if self.kept.elapsed() >= self.trial.checkpoint_after { Wish::Keep } else { Wish::GoOn }
+    }
+
+    fn minibatch(&mut self) {
+        self.display.advance(1);
+    }
+
+    fn epoch(&mut self, state: &State) {
+        self.display.epoch(self.name, state.epoch, self.epochs, &state.history);
+    }
+
+    fn keep(&mut self, state: &State, parameters: &[Parameter]) -> Result<()> {
+        let path = self.checkpoints.write(state, parameters, self.owner)?;
+        self.kept = Instant::now();
+        if interrupt::asked().is_some() {
+            eprintln!("{}: stopped {}, kept in {}", self.name, state.place(), path.display());
+        }
+        Ok(())
+    }
+}
+
+/// Ends the process as the signal that stopped its training would have, but with everything kept.
+fn end(signal: i32, error: Option<&anyhow::Error>) -> ! {
+    match error {
+        Some(error) if !error.is::<Interrupted>() => eprintln!("Error: {error:#}"),
+        _ => eprintln!("Interrupted. What was finished is kept; the same command with --resume goes on."),
+    }
+    std::process::exit(128 + signal)
 }
 
 /// The network of a finished trial of `experiment`.
 pub(super) fn network(outcome: &Outcome, experiment: &Experiment, image: [i64; 3], classes: i64, device: Device) -> Result<Box<dyn Model>> {
     let model = model::build(&experiment.model, image, classes, outcome.seed, device)?;
-    checkpoint::load(&mut model.parameters(), &outcome.folder.join(PARAMETERS))?;
+    parameters::load(&mut model.parameters(), &outcome.folder.join(PARAMETERS))?;
     Ok(model)
 }
 
@@ -268,7 +341,4 @@ const PARAMETERS: &str = "parameters.safetensors";
 const EXPERIMENT: &str = "experiment.toml";
 const PROVENANCE: &str = "provenance.toml";
 /// Where an interrupted trial stood.
-const UNFINISHED: &str = "unfinished.safetensors";
-
-/// Work that an interruption may cost; what has taken longer since it was last saved is saved at the end of the epoch.
-const AT_STAKE: Duration = Duration::from_secs(60);
+const CHECKPOINTS: &str = "checkpoints";

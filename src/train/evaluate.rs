@@ -21,9 +21,12 @@ pub(super) fn examples_at_a_time(inputs: &Inputs) -> i64 {
 
 /// Logits of all examples, `[n, classes]`.
 pub fn logits(model: &dyn Model, inputs: &Inputs) -> Tensor {
-    let parts: Vec<Tensor> =
-        inputs.minibatches(examples_at_a_time(inputs)).map(|minibatch| model.logits(&minibatch.images, Mode::Eval)).collect();
-    Tensor::cat(&parts, 0)
+    Tensor::cat(&logits_in_parts(model, inputs).collect::<Vec<_>>(), 0)
+}
+
+/// The same, part by part.
+pub(super) fn logits_in_parts<'a>(model: &'a dyn Model, inputs: &'a Inputs) -> impl Iterator<Item = Tensor> + 'a {
+    inputs.minibatches(examples_at_a_time(inputs)).map(|minibatch| model.logits(&minibatch.images, Mode::Eval))
 }
 
 /// The likeliest class of each example by its logits `[n, classes]`, and the probability that the network gives it.
@@ -32,15 +35,20 @@ pub fn predictions(logits: &Tensor) -> Result<Vec<(i64, f64)>> {
     Ok(Vec::<i64>::try_from(class)?.into_iter().zip(Vec::<f64>::try_from(confidence)?).collect())
 }
 
+/// Every metric of the network on all examples (see [`metrics`]).
+pub fn evaluate(model: &dyn Model, inputs: &Inputs) -> Vec<(Metric, f64)> {
+    metrics(&logits(model, inputs), &inputs.labels)
+}
+
 /// Every metric as a mean over all examples, not over minibatches of unequal size; nothing is left out.
 ///
-/// Logits are gathered first and reduced once, in double precision, so that the device is waited for once.
-pub fn evaluate(model: &dyn Model, inputs: &Inputs) -> Vec<(Metric, f64)> {
-    let logits = logits(model, inputs).to_kind(Kind::Double);
-    let right = logits.argmax(-1, false).eq_tensor(&inputs.labels).to_kind(Kind::Double).mean(None::<Kind>);
+/// `logits` `[n, classes]` are reduced once, in double precision, so that the device is waited for once.
+pub(super) fn metrics(logits: &Tensor, labels: &Tensor) -> Vec<(Metric, f64)> {
+    let logits = logits.to_kind(Kind::Double);
+    let right = logits.argmax(-1, false).eq_tensor(labels).to_kind(Kind::Double).mean(None::<Kind>);
     vec![
-        (Metric::Loss, cross_entropy(&logits, &inputs.labels).double_value(&[])),
+        (Metric::Loss, cross_entropy(&logits, labels).double_value(&[])),
         (Metric::Accuracy, right.double_value(&[])),
-        (Metric::TwiceSoftmaxedLoss, twice_softmaxed_cross_entropy(&logits, &inputs.labels).double_value(&[])),
+        (Metric::TwiceSoftmaxedLoss, twice_softmaxed_cross_entropy(&logits, labels).double_value(&[])),
     ]
 }

@@ -1,27 +1,63 @@
 //! The one training loop.
 
-use super::evaluate;
+use super::evaluate::{logits_in_parts, metrics};
+use super::finite::{Finite, Place};
 use super::state::{Best, State};
 use crate::data::splits::{Inputs, Splits};
 use crate::experiment::{Keep, Order, Training};
 use crate::history::{History, Metric, Record, Split};
 use crate::layers::Mode;
-use crate::loss::cross_entropies;
-use crate::model::Model;
+use crate::model::{Model, Parameter};
 use crate::seed::{Purpose, draw};
-use anyhow::{Result, bail};
+use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
-/// What training tells while it runs.
-pub enum Progress<'a> {
-    /// So many minibatches were learned from since the last word.
-    Minibatches(u64),
-    /// An epoch ended and everything was measured; training could go on from this state.
-    Epoch(&'a State),
+/// Who watches a training run, and may want something of it.
+pub trait Observer {
+    /// Asked after each minibatch, after each epoch, and while the network is measured.
+    fn wish(&mut self) -> Wish {
+        Wish::GoOn
+    }
+
+    /// One more minibatch was learned from.
+    fn minibatch(&mut self) {}
+
+    /// An epoch ended and everything was measured.
+    fn epoch(&mut self, _state: &State) {}
+
+    /// Keeps where training stands, from which it could go on, with the network's parameters.
+    ///
+    /// # Errors
+    /// If it cannot; training ends.
+    fn keep(&mut self, _state: &State, _parameters: &[Parameter]) -> Result<()> {
+        Ok(())
+    }
 }
 
-/// Minibatches between two words of progress.
-const STRIDE: usize = 25;
+/// What an observer wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    GoOn,
+    /// Keep where training stands, and go on.
+    Keep,
+    /// Keep where training stands, and end.
+    Stop,
+}
+
+/// Nobody watches.
+impl Observer for () {}
+
+/// The error with which training ends where its observer wants it to.
+#[derive(Debug)]
+pub struct Interrupted;
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.write_str("interrupted")
+    }
+}
+
+impl std::error::Error for Interrupted {}
 
 /// The positions of the random streams that change validation images begin here, those for training images at 0.
 const VALIDATION: u64 = 1 << 32;
@@ -30,38 +66,49 @@ const VALIDATION: u64 = 1 << 32;
 /// that `training.keep` asks for.
 ///
 /// # Errors
-/// If the loss of a minibatch is not finite: with the epoch, the minibatch and the learning rate. Losses are looked at once an epoch,
-/// from the logits that were kept, so the device is never waited for in between. If `tell` fails, with its error.
+/// If a loss, a gradient or a parameter is not finite: with the epoch, the minibatch, the learning rate and the layer. They are looked at
+/// once an epoch and before a state is kept, so the device is never waited for in between, and a kept state is a good one. If
+/// `observer` stops it, with [`Interrupted`]; if it fails, with its error.
 pub fn fit(
     model: &dyn Model,
     splits: &Splits,
     training: &Training,
     seed: u64,
     mut state: State,
-    tell: &mut dyn FnMut(Progress) -> Result<()>,
+    observer: &mut dyn Observer,
 ) -> Result<History> {
     let mut parameters = model.parameters();
-    let minibatches_an_epoch = (splits.train.len() as u64).div_ceil(training.minibatch as u64);
+    let minibatches = (splits.train.len() as u64).div_ceil(training.minibatch as u64) as i64;
     while state.epoch < training.epochs && !state.is_stopped {
-        state.epoch += 1;
-        let epoch = state.epoch;
+        let epoch = state.epoch + 1;
         let order = order(training.order, &splits.train, seed, epoch);
+        let labels = splits.train.labels.index_select(0, &order);
         let examples = splits.train.augmented(seed, epoch as u64);
-        let mut logits = Vec::new();
-        for (index, number) in order.split(training.minibatch, 0).iter().zip((epoch as u64 - 1) * minibatches_an_epoch..) {
+        let mut finite = Finite::new(&parameters, state.minibatch);
+        for index in order.split(training.minibatch, 0).iter().skip(state.minibatch as usize) {
             // Gathered when it is needed, a minibatch stays in the cache; a shuffled copy of all would pass through memory twice.
             let minibatch = examples.select(index);
-            let mode = Mode::Train { seed, minibatch: number };
-            let (output, gradients) = model.gradients(&minibatch.images, &minibatch.labels, mode, state.sgd.loss_scale());
+            let mode = Mode::Train { seed, minibatch: ((epoch - 1) * minibatches + state.minibatch) as u64 };
+            let (logits, gradients) = model.gradients(&minibatch.images, &minibatch.labels, mode, state.sgd.loss_scale());
             state.sgd.step(&mut parameters, &gradients);
-            logits.push(output);
-            if logits.len() % STRIDE == 0 {
-                tell(Progress::Minibatches(STRIDE as u64))?;
+            finite.note(logits, &gradients);
+            state.minibatch += 1;
+            observer.minibatch();
+            let wish = observer.wish();
+            if wish != Wish::GoOn {
+                let place = Place { epoch, minibatches, learning_rate: state.sgd.learning_rate };
+                finite.look(&parameters, &labels, training.minibatch, place)?;
+                attend(wish, &state, &parameters, observer)?;
             }
         }
-        tell(Progress::Minibatches((logits.len() % STRIDE) as u64))?;
-        ensure_finite(&logits, &splits.train.labels.index_select(0, &order), epoch, training.minibatch, state.sgd.learning_rate)?;
-        measure(model, splits, seed, epoch, &mut state.history);
+        let place = Place { epoch, minibatches, learning_rate: state.sgd.learning_rate };
+        finite.look(&parameters, &labels, training.minibatch, place)?;
+        let Some(records) = measure(model, splits, seed, epoch, observer) else {
+            // All of its minibatches are done: what goes on from here measures first.
+            return attend(Wish::Stop, &state, &parameters, observer).map(|()| state.history);
+        };
+        state.history.records.extend(records);
+        (state.epoch, state.minibatch) = (epoch, 0);
         let of_validation = |metric| state.history.get(epoch, Split::Validation, metric).unwrap_or(f64::NAN);
         let (loss, accuracy) = (of_validation(Metric::Loss), of_validation(Metric::Accuracy));
         if let Some(plateau) = &mut state.plateau {
@@ -73,7 +120,8 @@ pub fn fit(
         if training.keep == Keep::Best && state.best.as_ref().is_none_or(|best| accuracy > best.accuracy) {
             state.best = Some(Best { epoch, accuracy, parameters: parameters.iter().map(|parameter| parameter.tensor.copy()).collect() });
         }
-        tell(Progress::Epoch(&state))?;
+        observer.epoch(&state);
+        attend(observer.wish(), &state, &parameters, observer)?;
     }
     for (parameter, best) in parameters.iter_mut().zip(state.best.iter().flat_map(|best| &best.parameters)) {
         parameter.tensor.copy_(best);
@@ -81,13 +129,31 @@ pub fn fit(
     Ok(state.history)
 }
 
-/// Measures the network on every split that has labels.
-fn measure(model: &dyn Model, splits: &Splits, seed: u64, epoch: i64, history: &mut History) {
-    let validation = splits.validation.augmented(seed, VALIDATION + epoch as u64);
-    for (split, inputs) in Split::ALL.into_iter().zip([Some(&splits.train), Some(&validation), splits.test.as_ref()]) {
-        let measured = inputs.map(|inputs| evaluate(model, inputs)).unwrap_or_default().into_iter();
-        history.records.extend(measured.map(|(metric, value)| Record { epoch, split, metric, value }));
+/// Does what the observer wants.
+fn attend(wish: Wish, state: &State, parameters: &[Parameter], observer: &mut dyn Observer) -> Result<()> {
+    if wish != Wish::GoOn {
+        observer.keep(state, parameters)?;
     }
+    if wish == Wish::Stop { Err(Interrupted.into()) } else { Ok(()) }
+}
+
+/// Measures the network on every split that has labels; none if the observer wants to stop.
+fn measure(model: &dyn Model, splits: &Splits, seed: u64, epoch: i64, observer: &mut dyn Observer) -> Option<Vec<Record>> {
+    let validation = splits.validation.augmented(seed, VALIDATION + epoch as u64);
+    let mut records = Vec::new();
+    for (split, inputs) in Split::ALL.into_iter().zip([Some(&splits.train), Some(&validation), splits.test.as_ref()]) {
+        let Some(inputs) = inputs else { continue };
+        let mut parts = Vec::new();
+        for part in logits_in_parts(model, inputs) {
+            parts.push(part);
+            if observer.wish() == Wish::Stop {
+                return None;
+            }
+        }
+        let measured = metrics(&Tensor::cat(&parts, 0), &inputs.labels);
+        records.extend(measured.into_iter().map(|(metric, value)| Record { epoch, split, metric, value }));
+    }
+    Some(records)
 }
 
 /// The order in which an epoch takes the training examples, int64 `[n]`.
@@ -98,19 +164,4 @@ fn order(order: Order, train: &Inputs, seed: u64, epoch: i64) -> Tensor {
         Order::Shuffled => draw(seed, Purpose::Shuffle, epoch as u64, || Tensor::randperm(train.len(), options)),
     };
     index.to_device(train.device())
-}
-
-/// `logits` of an epoch's minibatches, `labels` of its examples in the same order.
-fn ensure_finite(logits: &[Tensor], labels: &Tensor, epoch: i64, minibatch: i64, learning_rate: f64) -> Result<()> {
-    let losses = cross_entropies(&Tensor::cat(logits, 0).to_kind(Kind::Float), labels);
-    if losses.isfinite().all().int64_value(&[]) == 1 {
-        return Ok(());
-    }
-    let losses = Vec::<f32>::try_from(&losses)?;
-    let example = losses.iter().position(|loss| !loss.is_finite()).unwrap_or(0);
-    let (number, total) = (example as i64 / minibatch + 1, (labels.size()[0] + minibatch - 1) / minibatch);
-    bail!(
-        "the loss is {} in epoch {epoch}, minibatch {number} of {total}, at learning rate {learning_rate}: training diverged; try a smaller training.learning_rate",
-        losses[example]
-    )
 }

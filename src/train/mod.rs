@@ -1,14 +1,18 @@
-//! Procedures: the one training loop, evaluation, the parameters of a trained network, and trials of an experiment side by side.
+//! Procedures: the one training loop, evaluation, checkpoints, the parameters of a trained network, and trials of an experiment side by
+//! side.
 
-pub mod checkpoint;
+mod checkpoints;
 mod cost;
 mod evaluate;
+mod finite;
 mod fit;
+pub mod parameters;
 mod state;
 mod trials;
 
+pub use checkpoints::{Checkpoints, Resumed};
 pub use cost::expected_time;
 pub use evaluate::{evaluate, logits, predictions};
-pub use fit::{Progress, fit};
-pub use state::{Best, State};
+pub use fit::{Interrupted, Observer, Wish, fit};
+pub use state::{Best, Owner, State};
 pub use trials::side_by_side;

@@ -1,20 +1,23 @@
-//! Where training stands after an epoch: everything that the next one depends on, in memory and as a file.
+//! Where training stands between two minibatches: everything that the next one depends on, in memory and as tensors.
 
-use super::checkpoint::{read_tensors, write_tensors};
+use super::parameters::Saved;
 use crate::experiment::Training;
 use crate::history::History;
 use crate::model::Parameter;
 use crate::optim::{EarlyStopping, ReduceLrOnPlateau, Sgd};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
 use tch::Tensor;
 
-/// The state of a training run between two epochs, but for the network's parameters, which the network holds.
+/// The state of a training run between two minibatches, but for the network's parameters, which the network holds. Random streams have
+/// none: they begin anew with each epoch and each minibatch (see [`crate::seed`]).
 #[derive(Debug)]
 pub struct State {
-    /// The last epoch that is done; 0 before the first.
+    /// The last epoch that is done, its measurements included; 0 before the first.
     pub epoch: i64,
+    /// How many minibatches of the next epoch are done.
+    pub minibatch: i64,
     /// Whether early stopping has ended the training.
     pub is_stopped: bool,
     pub sgd: Sgd,
@@ -33,17 +36,36 @@ pub struct Best {
     pub parameters: Vec<Tensor>,
 }
 
+/// Whose state it is, as keys and values.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Owner {
+    /// What the training is: experiment, seed, data, program. A state of another training is refused.
+    pub trial: BTreeMap<String, String>,
+    /// What does the training: device, threads. With another it goes on, equal to rounding instead of to the last bit.
+    pub machine: BTreeMap<String, String>,
+}
+
+impl Owner {
+    /// Each key whose value differs, with that of the state and that of here.
+    fn differences(saved: &BTreeMap<String, String>, here: &BTreeMap<String, String>) -> Vec<String> {
+        let keys: BTreeSet<&String> = saved.keys().chain(here.keys()).collect();
+        let value = |map: &BTreeMap<String, String>, key: &String| map.get(key).cloned().unwrap_or("nothing".to_owned());
+        let pairs = keys.into_iter().map(|key| (key, value(saved, key), value(here, key)));
+        pairs.filter(|(_, saved, here)| saved != here).map(|(key, saved, here)| format!("{key} was {saved} and is {here}")).collect()
+    }
+}
+
 /// What of a state is no tensor.
 #[derive(Debug, Serialize, Deserialize)]
 struct Numbers {
-    /// Of the trial that this is a state of.
-    trial: String,
     epoch: i64,
+    minibatch: i64,
     is_stopped: bool,
     learning_rate: f64,
     best: Option<(i64, f64)>,
     plateau: Option<ReduceLrOnPlateau>,
     early_stopping: Option<EarlyStopping>,
+    owner: Owner,
 }
 
 impl State {
@@ -52,6 +74,7 @@ impl State {
         let plateau = training.reduce_on_plateau.as_ref();
         State {
             epoch: 0,
+            minibatch: 0,
             is_stopped: false,
             sgd: Sgd::new(training),
             plateau: plateau.map(|rule| ReduceLrOnPlateau::new(rule.factor, rule.patience, rule.threshold)),
@@ -61,17 +84,26 @@ impl State {
         }
     }
 
-    /// Writes the state and the network's `parameters` to `path`: whole or not at all. `trial` says whose state it is.
-    pub fn save(&self, parameters: &[Parameter], trial: &str, path: &Path) -> Result<()> {
-        let State { epoch, is_stopped, sgd, plateau, early_stopping, history, best } = self;
+    /// Where it stands, in words.
+    pub fn place(&self) -> String {
+        match self.minibatch {
+            0 => format!("after epoch {}", self.epoch),
+            minibatch => format!("in epoch {}, after minibatch {minibatch}", self.epoch + 1),
+        }
+    }
+
+    /// The state and the network's `parameters` as tensors by name.
+    pub(super) fn to_tensors(&self, parameters: &[Parameter], owner: &Owner) -> Result<Vec<(String, Tensor)>> {
+        let State { epoch, minibatch, is_stopped, sgd, plateau, early_stopping, history, best } = self;
         let numbers = Numbers {
-            trial: trial.to_owned(),
             epoch: *epoch,
+            minibatch: *minibatch,
             is_stopped: *is_stopped,
             learning_rate: sgd.learning_rate,
             best: best.as_ref().map(|best| (best.epoch, best.accuracy)),
             plateau: plateau.clone(),
             early_stopping: early_stopping.clone(),
+            owner: owner.clone(),
         };
         let mut tensors: Vec<(String, Tensor)> = vec![
             (NUMBERS.to_owned(), Tensor::from_slice(toml::to_string(&numbers)?.as_bytes())),
@@ -84,35 +116,35 @@ impl State {
             sgd.velocities.get(index).into_iter().for_each(|velocity| add(VELOCITY, name, velocity));
             best.get(index).into_iter().for_each(|best| add(BEST, name, best));
         }
-        write_tensors(&tensors, path)
+        Ok(tensors)
     }
 
-    /// Reads what [`State::save`] wrote to `path` and sets `parameters` to those in it.
+    /// The state that is `saved`; sets `parameters` to those in it. Also what is different about the machine, if anything.
     ///
     /// # Errors
-    /// If the file is damaged, or is not of this `trial` or of a network with these parameters.
-    pub fn load(training: &Training, parameters: &mut [Parameter], trial: &str, path: &Path) -> Result<State> {
-        let saved = read_tensors(path)?;
-        let bytes = |name: &str| -> Result<Vec<u8>> { Ok(Vec::try_from(&saved.get(name)?.flatten(0, -1))?) };
-        let text = String::from_utf8(bytes(NUMBERS)?).with_context(|| format!("in {}", path.display()))?;
-        let numbers: Numbers = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
-        ensure!(
-            numbers.trial == trial,
-            "{} is the state of another trial ({}, expected {trial}): the experiment, the data or the seed have changed; --fresh trains anew",
-            path.display(),
-            numbers.trial
-        );
-        let mut state = State { epoch: numbers.epoch, is_stopped: numbers.is_stopped, ..State::new(training) };
+    /// If it is not whole, or is of another training than `owner`'s or of a network with other parameters; `parameters` are unchanged.
+    pub(super) fn of_tensors(
+        saved: &Saved,
+        training: &Training,
+        parameters: &mut [Parameter],
+        owner: &Owner,
+    ) -> Result<(State, Vec<String>)> {
+        let numbers: Numbers = toml::from_str(&String::from_utf8(saved.bytes(NUMBERS)?)?).context("in its numbers")?;
+        let differences = Owner::differences(&numbers.owner.trial, &owner.trial);
+        ensure!(differences.is_empty(), "it is of another training: {}; --fresh trains anew", differences.join(", "));
+        let mut state =
+            State { epoch: numbers.epoch, minibatch: numbers.minibatch, is_stopped: numbers.is_stopped, ..State::new(training) };
         state.sgd.learning_rate = numbers.learning_rate;
         (state.plateau, state.early_stopping) = (numbers.plateau, numbers.early_stopping);
-        state.history = History::parse(&bytes(HISTORY)?, path)?;
+        state.history = History::parse(&saved.bytes(HISTORY)?, saved.path())?;
         let like = |prefix: &str, Parameter { name, tensor }: &Parameter| -> Result<Tensor> {
             let mut copy = tensor.empty_like();
-            copy.copy_(saved.shaped(&format!("{prefix}{name}"), &tensor.size())?);
+            copy.copy_(saved.shaped(&format!("{prefix}{name}"), tensor)?);
             Ok(copy)
         };
         let all = |prefix: &str, parameters: &[Parameter]| parameters.iter().map(|one| like(prefix, one)).collect::<Result<Vec<_>>>();
-        if training.momentum > 0.0 {
+        let has_stepped = state.epoch > 0 || state.minibatch > 0;
+        if training.momentum > 0.0 && has_stepped {
             state.sgd.velocities = all(VELOCITY, parameters)?;
         }
         if let Some((epoch, accuracy)) = numbers.best {
@@ -122,7 +154,7 @@ impl State {
         for (parameter, saved) in parameters.iter_mut().zip(saved) {
             parameter.tensor.copy_(&saved);
         }
-        Ok(state)
+        Ok((state, Owner::differences(&numbers.owner.machine, &owner.machine)))
     }
 }
 

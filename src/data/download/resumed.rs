@@ -5,8 +5,8 @@
 
 use super::{Failure, Outcome, Patience, agent, answers, receive, web_page};
 use crate::data::idx;
+use crate::files::sha256_of;
 use anyhow::{Context, Result, anyhow, bail};
-use sha2::{Digest, Sha256};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -225,13 +225,7 @@ impl Partial {
     fn checksum(&mut self) -> Result<String> {
         let mut hash = || -> io::Result<String> {
             self.bytes.rewind()?;
-            let (mut state, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
-            loop {
-                match self.bytes.read(&mut buffer)? {
-                    0 => return Ok(state.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
-                    read => state.update(&buffer[..read]),
-                }
-            }
+            sha256_of(&mut self.bytes)
         };
         hash().with_context(|| format!("cannot read {}", self.bytes_path.display()))
     }

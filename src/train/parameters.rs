@@ -1,10 +1,11 @@
 //! Tensors by name as a file, and the parameters of a trained network as one.
 
+use crate::files::Partial;
 use crate::model::Parameter;
 use anyhow::{Context, Result, ensure};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Writes `parameters` by name to `path`, in the format safetensors: whole or not at all.
 pub fn save(parameters: &[Parameter], path: &Path) -> Result<()> {
@@ -19,22 +20,23 @@ pub fn save(parameters: &[Parameter], path: &Path) -> Result<()> {
 pub fn load(parameters: &mut [Parameter], path: &Path) -> Result<()> {
     let saved = read_tensors(path)?;
     for Parameter { name, tensor } in parameters {
-        tensor.copy_(saved.shaped(name, &tensor.size())?);
+        tensor.copy_(saved.shaped(name, tensor)?);
     }
     Ok(())
 }
 
 /// Writes `tensors` to `path`, in the format safetensors: whole or not at all.
 pub(super) fn write_tensors(tensors: &[(String, Tensor)], path: &Path) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let whole = || format!("cannot write the parameters {}; check the right to it and the space left", path.display());
-    let partial = tempfile::NamedTempFile::new_in(folder).with_context(whole)?;
+    partial(tensors, path.parent().unwrap_or(Path::new("."))).and_then(|file| file.rename(path)).with_context(whole)
+}
+
+/// Writes `tensors` to a file that is not yet in place.
+pub(super) fn partial(tensors: &[(String, Tensor)], folder: &Path) -> Result<Partial> {
+    let file = Partial::new_in(folder)?;
     let on_host = |(name, tensor): &(String, Tensor)| (name.clone(), tensor.to_device(Device::Cpu).contiguous());
-    Tensor::write_safetensors(&tensors.iter().map(on_host).collect::<Vec<_>>(), partial.path()).with_context(whole)?;
-    partial.as_file().sync_all().with_context(whole)?;
-    partial.persist(path).with_context(whole)?;
-    Ok(())
+    Tensor::write_safetensors(&tensors.iter().map(on_host).collect::<Vec<_>>(), file.path())?;
+    Ok(file)
 }
 
 /// Tensors read from a file.
@@ -51,22 +53,35 @@ pub(super) fn read_tensors(path: &Path) -> Result<Saved> {
 }
 
 impl Saved {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub fn get(&self, name: &str) -> Result<&Tensor> {
         self.tensors.get(name).with_context(|| format!("{} has no `{name}`", self.path.display()))
     }
 
-    pub fn shaped(&self, name: &str, shape: &[i64]) -> Result<&Tensor> {
+    /// The tensor `name`, which is to be of the shape and the kind of `like`.
+    pub fn shaped(&self, name: &str, like: &Tensor) -> Result<&Tensor> {
         let found = self.get(name)?;
-        let size = found.size();
-        ensure!(size == shape, "in {}, `{name}` has the shape {size:?}, expected {shape:?}", self.path.display());
+        let (size, kind) = (found.size(), found.kind());
+        let (expected_size, expected_kind, path) = (like.size(), like.kind(), self.path.display());
+        ensure!(size == expected_size, "in {path}, `{name}` has the shape {size:?}, expected {expected_size:?}");
+        ensure!(kind == expected_kind, "in {path}, `{name}` holds {kind:?} values, expected {expected_kind:?}");
         Ok(found)
+    }
+
+    /// The bytes that are kept as the tensor `name`.
+    pub fn bytes(&self, name: &str) -> Result<Vec<u8>> {
+        let found = self.get(name)?;
+        ensure!(found.kind() == Kind::Uint8, "in {}, `{name}` holds {:?} values, expected bytes", self.path.display(), found.kind());
+        Ok(Vec::try_from(found.flatten(0, -1))?)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::Kind;
 
     fn parameters(value: f64, size: &[i64]) -> Vec<Parameter> {
         let tensor = |size: &[i64]| Tensor::full(size, value, (Kind::Float, Device::Cpu));

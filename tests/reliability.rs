@@ -1,0 +1,426 @@
+//! Runs that are killed, interrupted, damaged or out of room end where the uninterrupted run does: to the last bit, as a user sees it.
+//!
+//! `cargo test --test reliability` is short. The long version kills 200 times and takes a quarter of an hour:
+//! `KILLS=200 cargo test --test reliability killed -- --nocapture`.
+
+#![cfg(unix)]
+
+#[allow(dead_code, reason = "tests share it, and each uses a part")]
+mod common;
+
+use common::{error_of, example};
+use proptest::prelude::Rng;
+use proptest::test_runner::{RngAlgorithm, TestRng};
+use reproduction::files::sha256_of;
+use std::fs::{self, File};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// A folder with experiments of its own: those of the project, but for three that are small and keep where they stand at every minibatch.
+struct Laboratory(tempfile::TempDir);
+
+const MLP: (&str, &str) = (
+    "fig1_init",
+    r#"
+    run = ["glorot"]
+    seeds = 1
+    checkpoint_seconds = 0
+    split = { validation = "last", validation_examples = 300, limit = 600 }
+    model = { hidden = [16, 16], initialization = "glorot" }
+    training = { epochs = 4, minibatch = 50, learning_rate = 0.1, order = "shuffled" }
+    [variants.glorot]
+    "#,
+);
+const CNN: (&str, &str) = (
+    "fig9_cnn",
+    r#"
+    run = ["cnn"]
+    seeds = 2
+    checkpoint_seconds = 0
+    split = { validation = "random", validation_examples = 300, limit = 600 }
+    model = { initialization = "kaiming_uniform", layers = [{ convolution = 4 }, "max_pool", { fully_connected = 10 }] }
+    training = { epochs = 3, minibatch = 50, learning_rate = 0.05, momentum = 0.9, order = "shuffled" }
+    [variants.cnn]
+    "#,
+);
+const VGG: (&str, &str) = (
+    "kaggle_vgg",
+    r#"
+    run = ["vgg"]
+    seeds = 1
+    checkpoint_seconds = 0
+    split = { validation = "random", validation_share = 0.2, limit = 320 }
+    normalization = { mean = [0.5, 0.5, 0.5], deviation = [0.3, 0.3, 0.3] }
+    augmentation = { rotation = 10, flip = 0.5, crop_scale = [0.8, 1], crop_ratio = [0.75, 1.3], brightness = 0.2, contrast = 0.2, saturation = 0.2, hue = 0.05, grey = 0.2 }
+    [model]
+    initialization = "glorot"
+    bias_initialization = "kaiming_uniform"
+    layers = [{ convolution = 4 }, "max_pool", { convolution = 4 }, "max_pool", { fully_connected = 8 }, { dropout = 0.4 }, { fully_connected = 2 }]
+    [training]
+    epochs = 6
+    minibatch = 32
+    learning_rate = 0.05
+    momentum = 0.9
+    momentum_form = "rate_inside"
+    weight_decay = 1e-3
+    order = "shuffled"
+    keep = "best"
+    reduce_on_plateau = { factor = 0.5, patience = 0, threshold = 0.1 }
+    early_stopping = { patience = 4 }
+    [variants.vgg]
+    "#,
+);
+
+impl Laboratory {
+    fn new() -> Laboratory {
+        let laboratory = Laboratory(tempfile::tempdir().expect("a temporary folder"));
+        let experiments = laboratory.path("experiments");
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+        copy(&project, &experiments);
+        for (name, text) in [MLP, CNN, VGG] {
+            fs::write(experiments.join(format!("{name}.toml")), text).expect("written");
+        }
+        laboratory
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The example, on drawn data, with one thread, which is to write into `folder`.
+    fn command(&self, name: &str, folder: &str) -> Command {
+        let mut command = example(name);
+        command.current_dir(self.0.path()).env("OMP_NUM_THREADS", "1").args(["--data", "embedded", "--resume"]);
+        command.arg("--out").arg(self.path(folder).join("plots")).arg("--runs").arg(self.path(folder).join("runs"));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// The checksums of every trial's result.
+    fn results(&self, name: &str, folder: &str) -> Vec<(String, String)> {
+        let mut results = Vec::new();
+        for trial in fs::read_dir(self.path(folder).join("runs").join(name)).expect("there are runs") {
+            let trial = trial.expect("readable").path();
+            let sum = |file: &str| {
+                sha256_of(File::open(trial.join(file)).unwrap_or_else(|_| panic!("{file} in {}", trial.display()))).expect("read")
+            };
+            results.push((
+                trial.file_name().expect("a name").to_string_lossy().into_owned(),
+                sum("parameters.safetensors") + &sum("history.csv"),
+            ));
+            assert!(!trial.join("checkpoints").exists(), "what is no longer needed is removed");
+            let left = fs::read_dir(&trial).expect("listed").flatten().filter(|file| file.file_name().to_string_lossy().starts_with('.'));
+            assert_eq!(left.count(), 0, "nothing half-written is left");
+        }
+        results.sort();
+        results
+    }
+
+    /// The results of a run that nothing disturbs, and how long it took.
+    fn undisturbed(&self, name: &str) -> (Vec<(String, String)>, Duration) {
+        let started = Instant::now();
+        succeed(&mut self.command(name, "undisturbed"));
+        (self.results(name, "undisturbed"), started.elapsed())
+    }
+
+    /// Starts a run and waits until it has kept where it stands.
+    fn begun(&self, name: &str, folder: &str) -> Running {
+        let running = Running(self.command(name, folder).spawn().expect("starts"));
+        let started = Instant::now();
+        while self.checkpoints(name, folder).is_empty() {
+            assert!(started.elapsed() < Duration::from_secs(60), "no checkpoint after a minute");
+            sleep(Duration::from_millis(2));
+        }
+        running
+    }
+
+    fn checkpoints(&self, name: &str, folder: &str) -> Vec<PathBuf> {
+        let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect::<Vec<_>>();
+        let trials = entries(&self.path(folder).join("runs").join(name));
+        let all = trials.iter().flat_map(|trial| entries(&trial.join("checkpoints")));
+        let mut all: Vec<PathBuf> = all.filter(|path| path.extension().is_some_and(|extension| extension == "safetensors")).collect();
+        all.sort_by_key(|path| fs::metadata(path).and_then(|found| found.modified()).ok());
+        all
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("made");
+    for entry in fs::read_dir(from).expect("listed").flatten() {
+        match entry.path() {
+            path if path.is_dir() => copy(&path, &to.join(entry.file_name())),
+            path => drop(fs::copy(path, to.join(entry.file_name())).expect("copied")),
+        }
+    }
+}
+
+fn succeed(command: &mut Command) -> Output {
+    let output = command.output().expect("runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// A process that ends with the test.
+struct Running(Child);
+
+impl Running {
+    fn signal(&self, signal: i32) {
+        // SAFETY: kill only sends a signal, here to a child that was not yet waited for.
+        assert_eq!(unsafe { libc::kill(self.0.id() as i32, signal) }, 0);
+    }
+
+    fn output(mut self) -> Output {
+        let (stdout, stderr) = (self.0.stdout.take(), self.0.stderr.take());
+        let status = self.0.wait().expect("waited for");
+        let read = |stream: Option<Box<dyn std::io::Read>>| {
+            let mut bytes = Vec::new();
+            stream.expect("piped").read_to_end(&mut bytes).expect("read");
+            bytes
+        };
+        Output {
+            status,
+            stdout: read(stdout.map(|stream| Box::new(stream) as _)),
+            stderr: read(stderr.map(|stream| Box::new(stream) as _)),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn killed_at_any_moment_it_ends_where_the_undisturbed_run_does() {
+    let kills: usize = std::env::var("KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
+    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
+    let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed.to_le_bytes(), [7; 8], [7; 8], [7; 8]].concat());
+    let laboratory = Laboratory::new();
+    let names = [MLP.0, CNN.0, VGG.0];
+    let expected = names.map(|name| laboratory.undisturbed(name));
+    let (mut done, mut runs) = (0, 0);
+    // Where the killed ones stood.
+    let (mut before, mut within, mut in_file) = (0, 0, 0);
+    while done < kills {
+        let which = runs % names.len();
+        let (name, (results, whole)) = (names[which], &expected[which]);
+        let folder = format!("killed{runs}");
+        loop {
+            let mut running = Running(laboratory.command(name, &folder).spawn().expect("starts"));
+            // The moments are spread over a whole run: what has to be read and drawn first takes the same time in each life.
+            let wait = whole.mul_f64(0.3 + 0.7 * f64::from(random.next_u32()) / f64::from(u32::MAX));
+            sleep(wait);
+            if running.0.try_wait().expect("asked").is_some() {
+                let output = running.output();
+                assert!(output.status.success(), "seed {seed}, {name}: {}", stderr(&output));
+                break;
+            }
+            running.signal(libc::SIGKILL);
+            drop(running);
+            done += 1;
+            let partial = walk(&laboratory.path(&folder)).iter().any(|path| path.to_string_lossy().contains(".partial-"));
+            match (partial, laboratory.checkpoints(name, &folder).is_empty()) {
+                (true, _) => in_file += 1,
+                (false, false) => within += 1,
+                (false, true) => before += 1,
+            }
+            if done >= kills {
+                succeed(&mut laboratory.command(name, &folder));
+                break;
+            }
+        }
+        assert_eq!(&laboratory.results(name, &folder), results, "seed {seed}, {name}");
+        fs::remove_dir_all(laboratory.path(&folder)).expect("removed");
+        runs += 1;
+    }
+    println!(
+        "{done} kills in {runs} runs, all of which ended with the undisturbed run's bytes: {within} with a checkpoint to go on from, {in_file} while a file was written, {before} before or after"
+    );
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    walkdir::WalkDir::new(folder).into_iter().flatten().map(|entry| entry.path().to_owned()).collect()
+}
+
+#[test]
+fn a_signal_finishes_the_step_keeps_it_and_says_how_to_go_on() {
+    let laboratory = Laboratory::new();
+    for ((name, _), signal, code) in [(MLP, libc::SIGINT, 130), (VGG, libc::SIGTERM, 143)] {
+        let (results, _) = laboratory.undisturbed(name);
+        let running = laboratory.begun(name, "stopped");
+        running.signal(signal);
+        let output = running.output();
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains("stopped in epoch") || said.contains("stopped after epoch"), "{said}");
+        assert!(said.contains("kept in") && said.contains("--resume goes on"), "{said}");
+        assert_eq!(laboratory.checkpoints(name, "stopped").len().min(2), laboratory.checkpoints(name, "stopped").len(), "two are kept");
+        let said = stderr(&succeed(&mut laboratory.command(name, "stopped")));
+        assert!(said.contains("going on in epoch") || said.contains("going on after epoch"), "{said}");
+        assert_eq!(laboratory.results(name, "stopped"), results);
+    }
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let laboratory = Laboratory::new();
+    // Steps of several seconds.
+    let slow = MLP.1.replace("[16, 16]", "[8192, 8192]").replace("minibatch = 50", "minibatch = 600");
+    fs::write(laboratory.path("experiments/fig1_init.toml"), slow).expect("written");
+    let running = Running(laboratory.command("fig1_init", "twice").arg("--precision").arg("f32").spawn().expect("starts"));
+    let started = Instant::now();
+    while !walk(&laboratory.path("twice")).iter().any(|path| path.ends_with("lock")) {
+        assert!(started.elapsed() < Duration::from_secs(60), "no lock after a minute");
+        sleep(Duration::from_millis(2));
+    }
+    running.signal(libc::SIGINT);
+    sleep(Duration::from_millis(50));
+    running.signal(libc::SIGINT);
+    let asked = Instant::now();
+    let output = running.output();
+    assert_eq!(output.status.signal(), Some(libc::SIGINT), "{}", stderr(&output));
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn another_experiment_is_refused_with_the_difference_named() {
+    let laboratory = Laboratory::new();
+    let running = laboratory.begun(MLP.0, "changed");
+    running.signal(libc::SIGINT);
+    drop(running.output());
+    let without = example(MLP.0)
+        .current_dir(laboratory.0.path())
+        .args(["--data", "embedded", "--out"])
+        .arg(laboratory.path("changed/plots"))
+        .arg("--runs")
+        .arg(laboratory.path("changed/runs"))
+        .output()
+        .expect("runs");
+    assert!(error_of(&without).contains("go on from there with --resume, or begin again with --fresh"), "{}", error_of(&without));
+    let changed = MLP.1.replace("learning_rate = 0.1", "learning_rate = 0.2").replace("epochs = 4", "epochs = 5");
+    fs::write(laboratory.path("experiments/fig1_init.toml"), changed).expect("written");
+    // On drawn data each experiment has a folder of its own; here the checkpoints of the first come into that of the second.
+    let of_first = laboratory.checkpoints(MLP.0, "changed").pop().expect("kept");
+    let running = laboratory.begun(MLP.0, "other");
+    running.signal(libc::SIGINT);
+    drop(running.output());
+    for checkpoint in laboratory.checkpoints(MLP.0, "other") {
+        let folder = checkpoint.parent().expect("a folder");
+        fs::remove_file(&checkpoint).expect("removed");
+        fs::copy(&of_first, folder.join(of_first.file_name().expect("a name"))).expect("copied");
+    }
+    let output = laboratory.command(MLP.0, "other").output().expect("runs");
+    let error = error_of(&output);
+    for part in
+        ["it is of another training", "training.learning_rate was 0.1 and is 0.2", "training.epochs was 4 and is 5", "--fresh trains anew"]
+    {
+        assert!(error.contains(part), "{error}");
+    }
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!laboratory.checkpoints(MLP.0, "other").is_empty(), "nothing is lost");
+}
+
+#[test]
+fn two_processes_do_not_train_the_same_trial() {
+    let laboratory = Laboratory::new();
+    let first = laboratory.begun(VGG.0, "both");
+    // Stopped, it holds the lock for as long as this test wants.
+    first.signal(libc::SIGSTOP);
+    let error = error_of(&laboratory.command(VGG.0, "both").output().expect("runs"));
+    assert!(error.contains(&format!("is in use by process {} on ", first.0.id())) && error.contains("--runs"), "{error}");
+    first.signal(libc::SIGCONT);
+    assert!(first.output().status.success());
+    assert_eq!(laboratory.results(VGG.0, "both"), laboratory.undisturbed(VGG.0).0);
+}
+
+#[test]
+fn without_room_it_says_so_and_what_was_kept_stays() {
+    let laboratory = Laboratory::new();
+    let (results, _) = laboratory.undisturbed(MLP.0);
+    let running = laboratory.begun(MLP.0, "full");
+    running.signal(libc::SIGTERM);
+    drop(running.output());
+    let kept = laboratory.checkpoints(MLP.0, "full");
+    let mut command = laboratory.command(MLP.0, "full");
+    // No file may become larger than 20 kB, and a write beyond that is an error, as it is on a full disk, and not a signal.
+    // SAFETY: both calls are allowed between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+            libc::setrlimit(libc::RLIMIT_FSIZE, &libc::rlimit { rlim_cur: 20_000, rlim_max: 20_000 });
+            Ok(())
+        });
+    }
+    let output = command.output().expect("runs");
+    let error = error_of(&output);
+    assert_eq!(output.status.code(), Some(1));
+    let last = kept.last().expect("kept").display().to_string();
+    assert!(error.contains("cannot write a checkpoint into") && error.contains(&last) && error.contains("make room"), "{error}");
+    assert_eq!(laboratory.checkpoints(MLP.0, "full"), kept);
+    succeed(&mut laboratory.command(MLP.0, "full"));
+    assert_eq!(laboratory.results(MLP.0, "full"), results);
+
+    let nowhere = laboratory.command(MLP.0, "nowhere").arg("--fresh").output().expect("runs");
+    assert!(error_of(&nowhere).contains("cannot be used with"), "{}", error_of(&nowhere));
+    let mut command = example(MLP.0);
+    command.current_dir(laboratory.0.path()).args(["--data", "embedded", "--runs", "/proc/here", "--out"]).arg(laboratory.path("out"));
+    assert!(error_of(&command.output().expect("runs")).contains("cannot make the folder /proc/here"));
+}
+
+#[test]
+fn damaged_checkpoints_are_reported_and_the_one_before_is_used() {
+    let laboratory = Laboratory::new();
+    let (results, _) = laboratory.undisturbed(CNN.0);
+    let flip = |bytes: &mut Vec<u8>| *bytes.last_mut().expect("not empty") ^= 1;
+    let (truncate, empty) = (|bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2), |bytes: &mut Vec<u8>| bytes.clear());
+    type Damage<'a> = (&'a str, &'a dyn Fn(&mut Vec<u8>));
+    let damages: [Damage; 3] = [("flip", &flip), ("truncate", &truncate), ("empty", &empty)];
+    for (folder, damage) in damages {
+        let running = laboratory.begun(CNN.0, folder);
+        while laboratory.checkpoints(CNN.0, folder).len() < 2 {
+            sleep(Duration::from_millis(1));
+        }
+        running.signal(libc::SIGTERM);
+        drop(running.output());
+        let newest = laboratory.checkpoints(CNN.0, folder).pop().expect("kept");
+        let mut bytes = fs::read(&newest).expect("read");
+        damage(&mut bytes);
+        fs::write(&newest, bytes).expect("written");
+        let said = stderr(&succeed(&mut laboratory.command(CNN.0, folder)));
+        assert!(said.contains(&format!("the checkpoint {} is damaged", newest.display())), "{folder}: {said}");
+        assert_eq!(laboratory.results(CNN.0, folder), results, "{folder}");
+    }
+}
+
+#[test]
+fn what_diverges_is_named_with_the_last_good_checkpoint() {
+    let laboratory = Laboratory::new();
+    let wild = MLP.1.replace("learning_rate = 0.1", "learning_rate = 1e19").replace("hidden = [16, 16]", "hidden = [16]");
+    fs::write(laboratory.path("experiments/fig1_init.toml"), wild).expect("written");
+    let error = error_of(&laboratory.command(MLP.0, "wild").output().expect("runs"));
+    assert!(error.contains("trial glorot seed 1") && error.contains("in epoch 1, minibatch"), "{error}");
+    assert!(error.contains("of 12, at learning rate 10000000000000000000") && error.contains("layer"), "{error}");
+    let kept = laboratory.checkpoints(MLP.0, "wild");
+    assert!(kept.is_empty() || error.contains(&kept.last().expect("one").display().to_string()), "{error}");
+}
+
+#[test]
+fn two_runs_write_the_same_bytes_deterministic_or_not() {
+    let laboratory = Laboratory::new();
+    let (first, _) = laboratory.undisturbed(VGG.0);
+    succeed(laboratory.command(VGG.0, "again").arg("--deterministic"));
+    assert_eq!(laboratory.results(VGG.0, "again"), first);
+    for file in ["kaggle_vgg.csv", "kaggle_vgg_submission.csv", "kaggle_vgg_validation.csv"] {
+        let read = |folder: &str| fs::read(laboratory.path(folder).join("plots").join(file)).expect("written");
+        assert_eq!(read("undisturbed"), read("again"), "{file}");
+    }
+}
