@@ -1,6 +1,7 @@
 //! What a training run measured: epoch x split x metric, to and from CSV.
 
-use anyhow::{Context, Result};
+use crate::experiment::LARGEST_COUNT;
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -89,8 +90,13 @@ impl History {
 
     /// As [`History::read`], from text; `path` is for messages.
     pub fn parse(text: &[u8], path: &Path) -> Result<History> {
-        let records = csv::Reader::from_reader(text).deserialize().collect::<Result<_, _>>();
-        Ok(History { records: records.with_context(|| format!("in the history {}; remove it to train anew", path.display()))? })
+        let records = || -> Result<Vec<Record>> {
+            let records: Vec<Record> = csv::Reader::from_reader(text).deserialize().collect::<Result<_, _>>()?;
+            let bad = records.iter().find(|record| !(1..=LARGEST_COUNT).contains(&record.epoch));
+            ensure!(bad.is_none(), "an epoch is {}, expected a number from 1 to {LARGEST_COUNT}", bad.map_or(0, |record| record.epoch));
+            Ok(records)
+        };
+        Ok(History { records: records().with_context(|| format!("in the history {}; remove it to train anew", path.display()))? })
     }
 }
 
