@@ -11,6 +11,8 @@ pub mod experiment;
 pub mod architecture;
 pub mod history;
 pub mod points;
+pub mod results;
+pub mod shard;
 pub mod reported;
 // 2 parts
 pub mod device;

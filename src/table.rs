@@ -44,6 +44,16 @@ pub fn hyperparameters(variants: &[(&str, &Experiment)]) -> Table {
     table
 }
 
+/// Dropout, L2 and learning rate of `experiment`, as the report's Figure 15 names its runs.
+pub fn settings(experiment: &Experiment) -> String {
+    let dropout =
+        experiment.model.layers.iter().find_map(|layer| if let Layer::Dropout(probability) = layer { Some(*probability) } else { None });
+    let dropout = dropout.map(|probability| format!("dropout {probability}"));
+    let training = experiment.training.as_ref();
+    let rest = training.map(|training| format!("L2 {:e}, learning rate {:e}", training.weight_decay, training.learning_rate));
+    dropout.into_iter().chain(rest).collect::<Vec<_>>().join(", ")
+}
+
 /// One layer of a network, as a line of a CSV.
 #[derive(Debug, Serialize)]
 pub struct LayerRow {

@@ -3,6 +3,7 @@
 use crate::data::Location;
 use crate::device;
 use crate::experiment::{Experiment, LARGEST_COUNT, MOST_SEEDS, Precision};
+use crate::shard::Shard;
 use anyhow::{Result, bail};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -49,6 +50,12 @@ pub(super) struct Flags {
     /// Go on with trials that were interrupted
     #[arg(long, conflicts_with = "fresh")]
     pub resume: bool,
+    /// Train only this share of the trials, for example 0/4, and draw nothing; in a Slurm job array each task takes its own
+    #[arg(long, value_name = "INDEX/COUNT", conflicts_with_all = ["merge", "redraw"])]
+    shard: Option<Shard>,
+    /// Train nothing: put together what workers have trained with --shard
+    #[arg(long, conflicts_with_all = ["fresh", "redraw"])]
+    pub merge: bool,
     /// On a GPU, only operations that give the same bits every time (slower); on the CPU all of them do
     #[arg(long)]
     pub deterministic: bool,
@@ -92,6 +99,15 @@ impl Flags {
     pub fn device(&self) -> device::Choice {
         let automatic = if self.cuda { device::Choice::Cuda(0) } else { device::Choice::Auto };
         self.device.unwrap_or(automatic)
+    }
+
+    /// The share of the trials that this process is to train; none where it is to train all.
+    pub fn shard(&self) -> Result<Option<Shard>> {
+        match self.shard {
+            Some(shard) => Ok(Some(shard)),
+            None if self.merge => Ok(None),
+            None => Shard::of_slurm(|name| std::env::var(name).ok()),
+        }
     }
 
     /// The seeds to train with, if the experiment asks for so many.

@@ -8,6 +8,7 @@ mod interrupt;
 mod photographs;
 mod progress;
 mod provenance;
+mod results;
 mod samples;
 mod trials;
 
@@ -246,6 +247,12 @@ impl Run {
     /// The variants that are run, with their experiments.
     pub fn experiments(&self) -> Vec<(&str, &Experiment)> {
         self.variants.iter().map(|variant| (variant.name.as_str(), &variant.experiment)).collect()
+    }
+
+    /// What sets variant `name` apart in how its network is regularised and trained, in a few words.
+    pub fn settings(&self, name: &str) -> String {
+        let variant = self.variants.iter().find(|variant| variant.name == name);
+        variant.map_or(String::new(), |variant| table::settings(&variant.experiment))
     }
 
     /// Prints reported beside reproduced, with verdicts and their rule.

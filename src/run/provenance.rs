@@ -60,6 +60,11 @@ impl Provenance {
         decisive(self) == decisive(other)
     }
 
+    /// Whether a result of `other` is one of this trial, on whatever machine: equal to rounding.
+    pub fn same_trial(&self, other: &Provenance) -> bool {
+        (&self.trial, &self.code, &self.libraries) == (&other.trial, &other.code, &other.libraries)
+    }
+
     /// Whose checkpoints those of this trial are: of its experiment key by key, its seed, its data and the program that trains.
     pub fn owner(&self, experiment: &Experiment) -> Result<Owner> {
         let mut trial = BTreeMap::new();
@@ -81,7 +86,7 @@ impl Provenance {
 }
 
 /// The values of a TOML table, each under the path of its keys.
-fn flatten(path: &str, value: &toml::Value, into: &mut BTreeMap<String, String>) {
+pub(super) fn flatten(path: &str, value: &toml::Value, into: &mut BTreeMap<String, String>) {
     match value {
         toml::Value::Table(table) => {
             for (key, value) in table {
@@ -89,9 +94,8 @@ fn flatten(path: &str, value: &toml::Value, into: &mut BTreeMap<String, String>)
                 flatten(&path, value, into);
             }
         }
-        _ => {
-            into.insert(path.to_owned(), value.to_string());
-        }
+        toml::Value::String(text) => drop(into.insert(path.to_owned(), text.clone())),
+        _ => drop(into.insert(path.to_owned(), value.to_string())),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::interrupt::{self, Listening};
 use super::progress::Display;
 use super::provenance::Provenance;
+use super::results::{self, TrialResult};
 use super::{Run, Variant};
 use crate::architecture::Architecture;
 use crate::data::splits::Splits;
@@ -14,8 +15,9 @@ use crate::history::{History, Metric, Split};
 use crate::model::{self, Model, Parameter};
 use crate::points::{Point, is_report_data, mean_over_seeds};
 use crate::reported;
+use crate::results::Appender;
 use crate::train::{Checkpoints, Interrupted, Observer, Owner, Resumed, State, Wish, expected_time, fit, parameters, side_by_side};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -110,6 +112,10 @@ impl Trial {
         (split.taken(self.train.len()) as u64).div_ceil(training.minibatch as u64)
     }
 
+    fn name(&self) -> String {
+        format!("{} seed {}", self.provenance.variant, self.provenance.seed)
+    }
+
     fn checkpoints(&self) -> Checkpoints {
         Checkpoints::new(self.folder.join(CHECKPOINTS))
     }
@@ -120,31 +126,57 @@ pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
     let mut plan: Vec<(&Variant, u64)> =
         run.variants.iter().flat_map(|variant| variant.seeds.clone().map(move |seed| (variant, seed))).collect();
     plan.sort_by_key(|(_, seed)| *seed);
+    let shard = run.flags.shard()?;
 
-    // On the CPU one thread a trial uses the cores better than all threads on one: minibatches are small.
+    // On the CPU one thread a trial uses the cores better than all threads on one: minibatches are small. The whole list decides, so that
+    // a trial gives the same bits whichever share of the list this is.
     let cores = tch::get_num_threads() as usize;
     let workers = if run.device == Device::Cpu { cores.min(plan.len()) } else { 1 };
     let threads = if workers > 1 { 1 } else { cores as i64 };
     let device = device::describe(run.device);
 
-    let (mut outcomes, mut kept_in) = (Vec::new(), BTreeSet::new());
+    let mut results = results::read(run)?;
+    let mut appender = Appender::new(&results::folder(run));
+    let (mut outcomes, mut kept_in, mut ids) = (Vec::new(), BTreeSet::new(), Vec::new());
     let mut trials = Vec::new();
-    for (Variant { name, experiment, is_as_in_file, checkpoint_after, .. }, seed) in plan {
+    for (place, (Variant { name, experiment, is_as_in_file, checkpoint_after, .. }, seed)) in plan.into_iter().enumerate() {
+        if shard.is_some_and(|shard| !shard.takes(place)) {
+            continue;
+        }
         let provenance = Provenance::new(run, experiment, name, seed, data.source(), &device, threads);
         // What flags changed, or other data, has a folder of its own: trying something out loses no finished run.
         let is_default = *is_as_in_file && is_report_data(&data.source().name);
         let suffix = if is_default { String::new() } else { format!("-{}", &provenance.trial[..8]) };
         let folder = run.flags.runs.join(run.name).join(format!("{name}-seed{seed}{suffix}"));
-        let finished = if run.flags.fresh { None } else { finished(&run.flags.runs, &folder, &provenance) };
+        let appended = results
+            .get(&provenance.trial)
+            .filter(|result| (shard.is_some() || run.flags.merge) && provenance.same_trial(&result.provenance));
+        let finished = match (run.flags.fresh, finished(&run.flags.runs, &folder, &provenance), appended) {
+            (true, ..) => None,
+            (false, Some(finished), _) => Some(finished),
+            (false, None, Some(result)) => {
+                let path = run.flags.runs.join(&result.folder);
+                Some((path.clone(), History::parse(result.history.as_bytes(), &path)?))
+            }
+            (false, None, None) => None,
+        };
         if let Some((folder, history)) = finished {
             kept_in.insert(folder.parent().unwrap_or(&folder).to_owned());
-            outcomes.push(Outcome { variant: name.clone(), seed, history, folder });
+            let outcome = Outcome { variant: name.clone(), seed, history, folder };
+            // It may have been killed between the two, or be another experiment's.
+            if !results.contains_key(&provenance.trial) {
+                let result = TrialResult::of(&outcome, &run.flags.runs)?;
+                appender.append(&result)?;
+                results.insert(provenance.trial.clone(), result);
+            }
+            ids.push((outcome.variant.clone(), seed, provenance.trial));
+            outcomes.push(outcome);
             continue;
         }
         let interrupted = Checkpoints::new(folder.join(CHECKPOINTS)).newest()?;
         if let Some(path) = &interrupted {
             ensure!(
-                run.flags.resume || run.flags.fresh,
+                run.flags.resume || run.flags.fresh || run.flags.merge,
                 "trial {name} seed {seed} was interrupted, and where it stood is kept in {}: go on from there with --resume, or begin again with --fresh",
                 path.display()
             );
@@ -161,6 +193,14 @@ pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
             checkpoint_after: *checkpoint_after,
         });
     }
+    if run.flags.merge && !trials.is_empty() {
+        let missing: Vec<String> = trials.iter().map(Trial::name).collect();
+        let (few, all) = (missing.iter().take(5).cloned().collect::<Vec<_>>().join(", "), outcomes.len() + missing.len());
+        bail!(
+            "{} of {all} trials have no result yet, {few} among them: train them, with --shard for example, and then --merge",
+            missing.len()
+        );
+    }
     if !run.flags.quiet && !kept_in.is_empty() {
         let folders: Vec<String> = kept_in.iter().map(|folder| folder.display().to_string()).collect();
         let (kept, all) = (outcomes.len(), outcomes.len() + trials.len());
@@ -175,6 +215,7 @@ pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
     };
     let listening = Listening::start()?;
     let trained = side_by_side(trials, workers, train_one, |_, outcome| {
+        appender.append(&TrialResult::of(&outcome, &run.flags.runs)?)?;
         outcomes.push(outcome);
         Ok(())
     });
@@ -184,8 +225,24 @@ pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
     }
     drop(listening);
     trained?;
-    let rank = |outcome: &Outcome| (run.variants.iter().position(|variant| variant.name == outcome.variant), outcome.seed);
-    outcomes.sort_by_key(rank);
+    let rank = |variant: &str, seed: u64| (run.variants.iter().position(|known| known.name == variant), seed);
+    outcomes.sort_by_key(|outcome| rank(&outcome.variant, outcome.seed));
+    if let Some(shard) = shard {
+        eprintln!(
+            "share {shard} is trained: {} trials. When all shares are, the same command with --merge puts them together.",
+            outcomes.len()
+        );
+        std::process::exit(0);
+    }
+    let mut device = device;
+    if run.flags.merge {
+        ids.sort_by_key(|(variant, seed, _)| rank(variant, *seed));
+        let ids: Vec<String> = ids.into_iter().map(|(.., id)| id).collect();
+        results::write_tables(run, &outcomes, &results, &ids)?;
+        let devices: BTreeSet<&String> = ids.iter().map(|id| &results[id].provenance.device).collect();
+        device =
+            if devices.len() > 1 { format!("{} devices", devices.len()) } else { devices.into_iter().next().cloned().unwrap_or(device) };
+    }
     let limit = run.flags.limit.map_or(String::new(), |limit| format!(", first {limit} training examples"));
     Ok(Trained { outcomes, data: format!("{}{limit}", data.source().name), device })
 }
@@ -217,7 +274,7 @@ pub(super) fn newest(folder: &Path) -> Result<Option<(Outcome, Experiment)>> {
 /// Trains and keeps one trial. Provenance is written last: a folder without it holds no finished trial.
 fn train_trial(trial: &Trial, device: Device, display: &Display) -> Result<Outcome> {
     let Trial { experiment, provenance, folder, train, test, classes, resume, tell_cost, checkpoint_after: _ } = trial;
-    let name = format!("{} seed {}", provenance.variant, provenance.seed);
+    let name = trial.name();
     let _lock = Lock::take(folder)?;
     remove_partial(folder)?;
     let started = Instant::now();
@@ -338,7 +395,7 @@ fn rounded(duration: Duration) -> Duration {
 
 const HISTORY: &str = "history.csv";
 const PARAMETERS: &str = "parameters.safetensors";
-const EXPERIMENT: &str = "experiment.toml";
-const PROVENANCE: &str = "provenance.toml";
+pub(super) const EXPERIMENT: &str = "experiment.toml";
+pub(super) const PROVENANCE: &str = "provenance.toml";
 /// Where an interrupted trial stood.
 const CHECKPOINTS: &str = "checkpoints";

@@ -1,0 +1,113 @@
+//! What each trial came to, as lines that workers append, and all of them as a table.
+
+use super::Run;
+use super::provenance::{Provenance, flatten};
+use super::trials::{EXPERIMENT, Outcome, PROVENANCE};
+use crate::experiment::Experiment;
+use crate::files::write_whole;
+use crate::history::{Metric, Split};
+use crate::results::{Identified, read_all};
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// A finished trial, all of it but the network.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct TrialResult {
+    #[serde(flatten)]
+    pub provenance: Provenance,
+    /// The resolved experiment, as TOML.
+    pub experiment: String,
+    /// As CSV.
+    pub history: String,
+    /// Where the worker kept the network, below its folder of runs.
+    pub folder: PathBuf,
+}
+
+impl Identified for TrialResult {
+    fn id(&self) -> &str {
+        &self.provenance.trial
+    }
+}
+
+impl TrialResult {
+    /// What is kept of `outcome`; `runs` is the folder of all runs.
+    pub fn of(outcome: &Outcome, runs: &Path) -> Result<TrialResult> {
+        let path = outcome.folder.join(EXPERIMENT);
+        Ok(TrialResult {
+            provenance: Provenance::read(&outcome.folder.join(PROVENANCE))?,
+            experiment: std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?,
+            history: String::from_utf8(outcome.history.to_csv()?)?,
+            folder: outcome.folder.strip_prefix(runs).unwrap_or(&outcome.folder).to_owned(),
+        })
+    }
+}
+
+/// Where the workers of this run's experiment append.
+pub(super) fn folder(run: &Run) -> PathBuf {
+    run.flags.runs.join(run.name).join("results")
+}
+
+/// What all workers have appended, by trial.
+pub(super) fn read(run: &Run) -> Result<BTreeMap<String, TrialResult>> {
+    Ok(read_all::<TrialResult>(&folder(run))?.into_iter().map(|result| (result.provenance.trial.clone(), result)).collect())
+}
+
+/// Writes `<out>/<name>_trials.csv`, a line for each trial: its id, what sets it apart, and what it came to; and `<name>_times.csv`, which
+/// alone depends on when and by whom it was trained.
+pub(super) fn write_tables(run: &Run, outcomes: &[Outcome], results: &BTreeMap<String, TrialResult>, ids: &[String]) -> Result<()> {
+    let settings = |id: &String| -> Result<BTreeMap<String, String>> {
+        let experiment: Experiment = toml::from_str(&results[id].experiment)?;
+        let mut settings = BTreeMap::new();
+        flatten("", &toml::Value::try_from(experiment)?, &mut settings);
+        Ok(settings)
+    };
+    let all: Vec<BTreeMap<String, String>> = ids.iter().map(settings).collect::<Result<_>>()?;
+    let keys: BTreeSet<&String> = all.iter().flat_map(BTreeMap::keys).collect();
+    let differing: Vec<&String> =
+        keys.into_iter().filter(|key| all.iter().any(|settings| settings.get(*key) != all[0].get(*key))).collect();
+
+    let (mut trials, mut times) = (csv::Writer::from_writer(Vec::new()), csv::Writer::from_writer(Vec::new()));
+    let heading = ["trial", "variant", "seed"].into_iter().chain(differing.iter().map(|key| key.as_str()));
+    trials.write_record(heading.chain([
+        "epochs",
+        "best_epoch",
+        "best_validation_accuracy",
+        "validation_accuracy",
+        "validation_loss",
+        "train_accuracy",
+        "test_accuracy",
+    ]))?;
+    times.write_record(["trial", "seconds", "device", "threads", "date", "commit"])?;
+    for ((outcome, id), settings) in outcomes.iter().zip(ids).zip(&all) {
+        let Outcome { variant, seed, history, .. } = outcome;
+        let last = history.epochs();
+        let value = |epoch, split, metric| history.get(epoch, split, metric).map_or(String::new(), |value| value.to_string());
+        let accuracy = |epoch: &i64| history.get(*epoch, Split::Validation, Metric::Accuracy).unwrap_or(f64::NAN);
+        // The first of several.
+        let best = (1..=last).rev().max_by(|one, other| accuracy(one).total_cmp(&accuracy(other))).unwrap_or(last);
+        let short = id[..12.min(id.len())].to_owned();
+        let mut row = vec![short.clone(), variant.clone(), seed.to_string()];
+        row.extend(differing.iter().map(|key| settings.get(*key).cloned().unwrap_or_default()));
+        row.extend([last.to_string(), best.to_string(), value(best, Split::Validation, Metric::Accuracy)]);
+        row.extend(
+            [
+                (Split::Validation, Metric::Accuracy),
+                (Split::Validation, Metric::Loss),
+                (Split::Train, Metric::Accuracy),
+                (Split::Test, Metric::Accuracy),
+            ]
+            .map(|(split, metric)| value(last, split, metric)),
+        );
+        trials.write_record(row)?;
+        let Provenance { seconds, device, threads, date, commit, .. } = &results[id].provenance;
+        times.write_record([&short, &format!("{seconds:.1}"), device, &threads.to_string(), date, commit])?;
+    }
+    for (what, writer) in [("trials", trials), ("times", times)] {
+        let path = run.flags.out.join(format!("{}_{what}.csv", run.name));
+        write_whole(&path, &writer.into_inner()?)?;
+        eprintln!("wrote {}", path.display());
+    }
+    Ok(())
+}
