@@ -321,6 +321,58 @@ fn whatever_is_left_out_of_a_state_is_noticed() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Two checkpoints, and the newest damaged in a random place: it is always noticed, and the one before used.
+/// `DAMAGES=20000 cargo test --test training damage -- --nocapture` does more.
+#[test]
+fn every_damage_to_a_checkpoint_is_noticed() -> anyhow::Result<()> {
+    let damages: usize = std::env::var("DAMAGES").ok().map_or(300, |text| text.parse().expect("a number"));
+    let (experiment, _) = whole();
+    let (training, model, scratch) = (experiment.training()?, built(&experiment), tempfile::tempdir()?);
+    let folder = scratch.path().join("checkpoints");
+    let checkpoints = Checkpoints::new(folder.clone());
+    let mut state = State::new(training);
+    state.sgd.velocities = tensors(&*model);
+    let mut write = |epoch, minibatch| {
+        (state.epoch, state.minibatch) = (epoch, minibatch);
+        checkpoints.write(&state, &model.parameters(), &Owner::default())
+    };
+    let (before, newest) = (write(1, 5)?, write(2, 0)?);
+    let whole = std::fs::read(&newest)?;
+    let random = draw(std::process::id().into(), Purpose::Embedded, 0, || {
+        Tensor::randint(i64::MAX, [damages as i64, 3], (Kind::Int64, Device::Cpu))
+    });
+    let numbers = Vec::<i64>::try_from(random.flatten(0, -1))?;
+    let (mut flipped, mut cut) = (0, 0);
+    for (index, number) in numbers.chunks(3).enumerate() {
+        let (mut bytes, place) = (whole.clone(), number[0] as usize % whole.len());
+        match index % 3 {
+            0 | 1 => bytes[place] ^= 1 << (number[1] % 8),
+            _ => bytes.truncate(if index % 30 == 2 { 0 } else { place }),
+        }
+        if bytes.len() == whole.len() {
+            flipped += 1
+        } else {
+            cut += 1
+        }
+        std::fs::write(&newest, bytes)?;
+        let Resumed { state, path, notices } =
+            checkpoints.resume(training, &mut model.parameters(), &Owner::default())?.expect("there are checkpoints");
+        assert_eq!((path, state.place().as_str()), (before.clone(), "in epoch 2, after minibatch 5"));
+        assert!(notices.len() == 1 && notices[0].contains("is damaged"), "{notices:?}");
+        assert!(!newest.exists(), "out of the way of those that come");
+    }
+    println!("{damages} damages, {flipped} bits flipped, {cut} cut off or emptied: all noticed");
+    std::fs::write(&newest, &whole)?;
+    let resumed = checkpoints.resume(training, &mut model.parameters(), &Owner::default())?.expect("there are checkpoints");
+    assert_eq!((resumed.path, resumed.notices.len()), (newest.clone(), 0), "undamaged, it is the newest again");
+    for path in [&before, &newest] {
+        std::fs::write(path, b"")?;
+    }
+    let error = checkpoints.resume(training, &mut model.parameters(), &Owner::default()).expect_err("none is whole").to_string();
+    assert!(error.contains("is whole") && error.contains("it is empty") && error.contains("--fresh trains anew"), "{error}");
+    Ok(())
+}
+
 #[test]
 fn the_best_epoch_is_kept_and_early_stopping_stops() -> anyhow::Result<()> {
     let (mut experiment, splits) = whole();
