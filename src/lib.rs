@@ -29,6 +29,7 @@ pub mod optim;
 // 4 procedures
 pub mod train;
 pub mod gradient_check;
+pub mod search;
 // 5 what an example holds
 pub mod doctor;
 pub mod run;

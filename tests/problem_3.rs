@@ -100,17 +100,98 @@ fn what_was_interrupted_is_neither_lost_nor_taken_for_finished() {
     let scratch = Scratch::new();
     let flags = ["--variant", "glorot", "--seeds", "1", "--epochs", "1", "--limit", "100"];
     run(&scratch, "fig1_init", &flags);
-    let folder = std::fs::read_dir(scratch.path("runs/fig1_init")).expect("a folder").flatten().next().expect("a trial").path();
+    let trials = std::fs::read_dir(scratch.path("runs/fig1_init")).expect("a folder").flatten();
+    let folder = trials.map(|entry| entry.path()).find(|path| !path.ends_with("results")).expect("a trial");
     std::fs::remove_file(folder.join("provenance.toml")).expect("removed");
-    std::fs::write(folder.join("unfinished.safetensors"), "damaged").expect("written");
+    std::fs::remove_dir_all(scratch.path("runs/fig1_init/results")).expect("removed");
+    let checkpoint = folder.join("checkpoints/epoch1-minibatch0-0123456789abcdef.safetensors");
+    std::fs::create_dir(folder.join("checkpoints")).expect("made");
+    std::fs::write(&checkpoint, "damaged").expect("written");
     let again = |flag: &str| {
         let flag: &[&str] = if flag.is_empty() { &[] } else { &[flag] };
         scratch.in_here(example("fig1_init").args(["--data", "embedded"]).args(flags).args(flag)).output().expect("runs")
     };
     let error = error_of(&again(""));
     assert!(error.contains("trial glorot seed 1 was interrupted") && error.contains("--resume, or begin again with --fresh"), "{error}");
-    assert!(error_of(&again("--resume")).contains("cannot read the parameters"), "a damaged state is not gone on from");
-    assert!(folder.join("unfinished.safetensors").exists(), "nor removed");
+    for _ in 0..2 {
+        assert!(error_of(&again("--resume")).contains("is whole: the checkpoint"), "a damaged state is not gone on from");
+        assert!(checkpoint.exists(), "nor removed");
+    }
     assert!(again("--fresh").status.success());
-    assert!(!folder.join("unfinished.safetensors").exists() && folder.join("provenance.toml").exists());
+    assert!(!checkpoint.exists() && folder.join("provenance.toml").exists());
+}
+
+/// The small network that stands for the VGG where many are trained.
+const SMALL: &str = r#"
+    seeds = 1
+    split = { validation = "random", validation_share = 0.2, limit = 200 }
+    [model]
+    initialization = "glorot"
+    layers = [{ convolution = 4 }, "max_pool", { fully_connected = 8 }, { dropout = 0.4 }, { fully_connected = 2 }]
+    [training]
+    epochs = 2
+    minibatch = 32
+    learning_rate = 0.05
+    momentum = 0.9
+    weight_decay = 1e-3
+    order = "shuffled"
+"#;
+
+fn in_laboratory(scratch: &Scratch, name: &str, flags: &[&str]) -> Output {
+    let mut command = example(name);
+    command.current_dir(scratch.path("")).args(["--data", "embedded"]).args(flags);
+    let output = scratch.in_here(&mut command).output().expect("runs");
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+#[test]
+fn six_settings_are_trained_and_titled_by_what_sets_them_apart() {
+    let scratch = Scratch::new();
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let variants: String = names.iter().map(|name| format!("[variants.{name}]\n")).collect();
+    scratch.experiments(&[("fig15_vgg_sweep", &format!("run = {names:?}\n{SMALL}\n{variants}"))]);
+    in_laboratory(&scratch, "fig15_vgg_sweep", &["--epochs", "1"]);
+    let points = read(&scratch, "fig15_vgg_sweep.csv");
+    assert!(names.iter().all(|name| points.contains(&format!("{name}_accuracy,validation,reproduced,1.0,"))), "{points}");
+    assert!(!points.contains(",reported,"), "drawn pictures are not the report's");
+}
+
+#[test]
+fn a_search_goes_from_coarse_to_fine_and_in_shares_to_the_same_trials() {
+    let searched = Scratch::new();
+    let search = "search = { coarse = { trials = 5, epochs = 1 }, fine = { trials = 3, epochs = 2 }, around = 2, space = { \"training.learning_rate\" = { log_uniform = [1e-3, 1e-1] }, \"model.layers.*.dropout\" = { uniform = [0.1, 0.6] } } }";
+    let experiment = format!("run = [\"vgg\"]\n{search}\n{SMALL}\n[variants.vgg]");
+    searched.experiments(&[("kaggle_search", &experiment)]);
+    in_laboratory(&searched, "kaggle_search", &[]);
+    let trials = read(&searched, "kaggle_search.csv");
+    let lines: Vec<&str> = trials.lines().collect();
+    assert_eq!(lines[0], "trial,model.layers.*.dropout,training.learning_rate,epochs,best_epoch,best_validation_accuracy,seconds");
+    assert!(lines.len() == 9 && lines[5].starts_with("coarse_005,") && lines[6].starts_with("fine_001,"), "{trials}");
+    let rates: Vec<f64> =
+        lines[1..].iter().map(|line| line.split(',').nth(2).and_then(|text| text.parse().ok()).expect("a number")).collect();
+    assert!(rates.iter().all(|rate| (1e-3..=1e-1).contains(rate)), "{rates:?}");
+    assert!(read(&searched, "kaggle_search.md").contains("### The ten best") && searched.path("plots/kaggle_search.png").exists());
+
+    let shared = Scratch::new();
+    shared.experiments(&[("kaggle_search", &experiment)]);
+    let said = |share: &str| String::from_utf8_lossy(&in_laboratory(&shared, "kaggle_search", &["--shard", share]).stderr).into_owned();
+    assert!(said("0/2").contains("When all shares of this stage are, the same command goes on with the next one"));
+    // The last of a stage goes on with the next one at once.
+    assert!(said("1/2").contains("fine_00"));
+    assert!(said("0/2").contains("Both stages are: the same command with --merge draws them"));
+    for scratch in [&searched, &shared] {
+        in_laboratory(scratch, "kaggle_search", &["--merge"]);
+    }
+    assert_eq!(read(&searched, "kaggle_search_trials.csv"), read(&shared, "kaggle_search_trials.csv"));
+    assert_eq!(read(&shared, "kaggle_search_trials.csv").lines().count(), 9);
+    assert!(error_of(&scratch_without_search()).contains("has no section [search]"));
+}
+
+fn scratch_without_search() -> Output {
+    let scratch = Scratch::new();
+    scratch.experiments(&[("kaggle_search", &format!("run = [\"vgg\"]\n{SMALL}\n[variants.vgg]"))]);
+    let mut command = example("kaggle_search");
+    command.current_dir(scratch.path("")).args(["--data", "embedded"]);
+    scratch.in_here(&mut command).output().expect("runs")
 }

@@ -5,10 +5,9 @@
 
 #![cfg(unix)]
 
-#[allow(dead_code, reason = "tests share it, and each uses a part")]
 mod common;
 
-use common::{error_of, example};
+use common::{Scratch, error_of, example};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use reproduction::files::sha256_of;
@@ -20,7 +19,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// A folder with experiments of its own: those of the project, but for three that are small and keep where they stand at every minibatch.
-struct Laboratory(tempfile::TempDir);
+struct Laboratory(Scratch);
 
 const MLP: (&str, &str) = (
     "fig1_init",
@@ -76,24 +75,19 @@ const VGG: (&str, &str) = (
 
 impl Laboratory {
     fn new() -> Laboratory {
-        let laboratory = Laboratory(tempfile::tempdir().expect("a temporary folder"));
-        let experiments = laboratory.path("experiments");
-        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
-        copy(&project, &experiments);
-        for (name, text) in [MLP, CNN, VGG] {
-            fs::write(experiments.join(format!("{name}.toml")), text).expect("written");
-        }
-        laboratory
+        let scratch = Scratch::new();
+        scratch.experiments(&[MLP, CNN, VGG]);
+        Laboratory(scratch)
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.0.path(name)
     }
 
     /// The example, on drawn data, with one thread, which is to write into `folder`.
     fn command(&self, name: &str, folder: &str) -> Command {
         let mut command = example(name);
-        command.current_dir(self.0.path()).env("OMP_NUM_THREADS", "1").args(["--data", "embedded", "--resume"]);
+        command.current_dir(self.path("")).env("OMP_NUM_THREADS", "1").args(["--data", "embedded", "--resume"]);
         command.arg("--out").arg(self.path(folder).join("plots")).arg("--runs").arg(self.path(folder).join("runs"));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -144,16 +138,6 @@ impl Laboratory {
         let mut all: Vec<PathBuf> = all.filter(|path| path.extension().is_some_and(|extension| extension == "safetensors")).collect();
         all.sort_by_key(|path| fs::metadata(path).and_then(|found| found.modified()).ok());
         all
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("made");
-    for entry in fs::read_dir(from).expect("listed").flatten() {
-        match entry.path() {
-            path if path.is_dir() => copy(&path, &to.join(entry.file_name())),
-            path => drop(fs::copy(path, to.join(entry.file_name())).expect("copied")),
-        }
     }
 }
 
@@ -298,7 +282,7 @@ fn another_experiment_is_refused_with_the_difference_named() {
     running.signal(libc::SIGINT);
     drop(running.output());
     let without = example(MLP.0)
-        .current_dir(laboratory.0.path())
+        .current_dir(laboratory.path(""))
         .args(["--data", "embedded", "--out"])
         .arg(laboratory.path("changed/plots"))
         .arg("--runs")
@@ -372,7 +356,7 @@ fn without_room_it_says_so_and_what_was_kept_stays() {
     let nowhere = laboratory.command(MLP.0, "nowhere").arg("--fresh").output().expect("runs");
     assert!(error_of(&nowhere).contains("cannot be used with"), "{}", error_of(&nowhere));
     let mut command = example(MLP.0);
-    command.current_dir(laboratory.0.path()).args(["--data", "embedded", "--runs", "/proc/here", "--out"]).arg(laboratory.path("out"));
+    command.current_dir(laboratory.path("")).args(["--data", "embedded", "--runs", "/proc/here", "--out"]).arg(laboratory.path("out"));
     assert!(error_of(&command.output().expect("runs")).contains("cannot make the folder /proc/here"));
 }
 

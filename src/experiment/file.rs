@@ -1,6 +1,6 @@
 //! A file of `experiments/`: one experiment and its variants, of which each lists only what differs.
 
-use super::Experiment;
+use super::{Experiment, Search};
 use anyhow::{Context, Result, bail, ensure};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ pub struct ExperimentFile {
     base: toml::Table,
     variants: toml::Table,
     run: Vec<String>,
+    search: Option<Search>,
 }
 
 impl ExperimentFile {
@@ -34,10 +35,24 @@ impl ExperimentFile {
             Some(list) => list.try_into::<Vec<String>>().map_err(one_line).with_context(|| format!("in {}, key `run`", path.display()))?,
             None => bail!("in {}: `run` is missing, expected the list of variants to run", path.display()),
         };
-        let file = ExperimentFile { path: path.to_owned(), base, variants, run };
+        let search = match base.remove("search") {
+            Some(search) => {
+                Some(search.try_into::<Search>().map_err(one_line).with_context(|| format!("in {}, [search]", path.display()))?)
+            }
+            None => None,
+        };
+        let file = ExperimentFile { path: path.to_owned(), base, variants, run, search };
         ensure!(!file.run.is_empty(), "in {}: `run` is empty, expected at least one variant", file.path.display());
         for name in file.run.iter().chain(file.variants.keys()) {
             file.variant(name)?;
+        }
+        if let Some(search) = &file.search {
+            search.check().with_context(in_file)?;
+            // Every corner of the space is an experiment, so that no trial finds out late that it is none.
+            for quantile in [0.0, 1.0 - f64::EPSILON] {
+                let drawn = search.space.iter().map(|(key, distribution)| (key.clone(), distribution.at(quantile))).collect();
+                file.variant(&file.run[0])?.with(&drawn).with_context(in_file)?;
+            }
         }
         Ok(file)
     }
@@ -45,6 +60,11 @@ impl ExperimentFile {
     /// The names of the variants that are run when none is asked for, in order.
     pub fn default_variants(&self) -> &[String] {
         &self.run
+    }
+
+    /// The random search that the file describes, if it does.
+    pub fn search(&self) -> Option<&Search> {
+        self.search.as_ref()
     }
 
     /// The experiment with what variant `name` changes.

@@ -5,12 +5,15 @@
 
 mod file;
 mod groups;
+mod search;
 
 pub use file::{ExperimentFile, MOST_SEEDS};
 pub use groups::Group;
+pub use search::{Distribution, Search, Stage};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One experiment, resolved: everything that determines its result but the seed and the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -301,6 +304,18 @@ impl Experiment {
             ensure!(is_good, "gradient_check.powers is {:?}, expected numbers from 0 to 9", check.powers);
         }
         Ok(())
+    }
+
+    /// The experiment with these values in these places (see [`Search::space`]).
+    ///
+    /// # Errors
+    /// If there is no such place, or a value is out of its range.
+    pub fn with(&self, drawn: &BTreeMap<String, f64>) -> Result<Experiment> {
+        let mut table = toml::Table::try_from(self)?;
+        drawn.iter().try_for_each(|(path, value)| search::set(&mut table, path, *value))?;
+        let experiment: Experiment = table.try_into().map_err(file::one_line)?;
+        experiment.check()?;
+        Ok(experiment)
     }
 
     /// How the network is trained.

@@ -7,11 +7,13 @@ mod architecture;
 mod canvas;
 mod curves;
 mod image_grid;
+mod search;
 mod style;
 
 pub use architecture::{draw_architecture, thousands};
 pub use curves::{Cell, Figure, Panel, Scale, draw};
 pub use image_grid::{Section, Tile, draw_grid};
+pub use search::{Axis, Tried, draw_search};
 
 use anyhow::Result;
 use image::RgbImage;

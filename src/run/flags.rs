@@ -31,7 +31,7 @@ pub(super) struct Flags {
     seeds: Option<u32>,
     /// Epochs instead of the experiment's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=LARGEST_COUNT))]
-    epochs: Option<i64>,
+    pub epochs: Option<i64>,
     /// Train on the first N examples only
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     pub limit: Option<i64>,
@@ -77,7 +77,8 @@ pub(super) struct Flags {
 }
 
 /// Flags that only some examples have.
-const ONLY: [(&str, &[&str]); 2] = [("skip_corrupt", &["kaggle_vgg", "fig12_samples", "fig16_errors"]), ("predict", &["kaggle_vgg"])];
+const ONLY: [(&str, &[&str]); 2] =
+    [("skip_corrupt", &["kaggle_vgg", "kaggle_search", "fig12_samples", "fig15_vgg_sweep", "fig16_errors"]), ("predict", &["kaggle_vgg"])];
 
 impl Flags {
     /// Reads the command line of example `name`. Flags that do not parse, or that it has not, end the program with exit code 2.

@@ -10,11 +10,13 @@ mod progress;
 mod provenance;
 mod results;
 mod samples;
+mod search;
 mod trials;
 
 pub use errors::Errors;
 pub use inside::Inside;
 pub use samples::Samples;
+pub use search::Searched;
 pub use trials::{Outcome, Trained};
 
 use crate::architecture::{Architecture, Shape};
@@ -23,7 +25,7 @@ use crate::data::DataSet;
 use crate::data::cats_dogs::CatsDogs;
 use crate::data::mnist::{self, Mnist};
 use crate::device;
-use crate::experiment::{Experiment, ExperimentFile};
+use crate::experiment::{Experiment, ExperimentFile, Search};
 use crate::files::{ensure_writable, write_whole};
 use crate::model;
 use crate::plot::{self, Figure};
@@ -66,6 +68,8 @@ pub struct Run {
     device: Device,
     /// The variants to train, with what the flags change, and whether that is as the file has them.
     variants: Vec<Variant>,
+    /// The random search that the file describes, if it does.
+    search: Option<Search>,
 }
 
 struct Variant {
@@ -86,8 +90,9 @@ impl Run {
     pub fn start(name: &'static str) -> Result<Run> {
         let flags = Flags::read(name);
         let root = project_root()?;
-        let variants = variants(&ExperimentFile::read(&root.join("experiments").join(format!("{name}.toml")))?, &flags)?;
-        Run::with(name, flags, root, variants)
+        let file = ExperimentFile::read(&root.join("experiments").join(format!("{name}.toml")))?;
+        let variants = variants(&file, &flags)?;
+        Ok(Run { search: file.search().cloned(), ..Run::with(name, flags, root, variants)? })
     }
 
     /// As [`Run::start`], for an example that has no experiment.
@@ -103,7 +108,7 @@ impl Run {
         }
         device::keep_memory();
         device::set_threads();
-        Ok(Run { name, flags, root, device, variants })
+        Ok(Run { name, flags, root, device, variants, search: None })
     }
 
     /// For an example whose pictures are images.
@@ -161,6 +166,14 @@ impl Run {
     /// the same settings, data and code are kept.
     pub fn train(&self, data: &dyn DataSet) -> Result<Trained> {
         Ok(trials::train(self, data)?)
+    }
+
+    /// Draws the settings of the file's random search, trains them, and looks again around the best.
+    ///
+    /// # Errors
+    /// As [`Run::train`]; if the file describes no search.
+    pub fn search(&self, data: &dyn DataSet) -> Result<Searched> {
+        Ok(search::search(self, data)?)
     }
 
     /// The network of the first variant for images `[channels, height, width]`, as its list of layers describes it.

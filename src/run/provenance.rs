@@ -54,6 +54,11 @@ impl Provenance {
         }
     }
 
+    /// What people call the trial.
+    pub fn name(&self) -> String {
+        format!("{} seed {}", self.variant, self.seed)
+    }
+
     /// Whether a result of `other` is the one that this trial would have, to the last bit.
     pub fn same_result(&self, other: &Provenance) -> bool {
         let decisive = |p: &Provenance| (p.trial.clone(), p.code.clone(), p.device.clone(), p.threads, p.libraries.clone());

@@ -5,7 +5,7 @@ use super::provenance::{Provenance, flatten};
 use super::trials::{EXPERIMENT, Outcome, PROVENANCE};
 use crate::experiment::Experiment;
 use crate::files::write_whole;
-use crate::history::{Metric, Split};
+use crate::history::{History, Metric, Split};
 use crate::results::{Identified, read_all};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,24 @@ impl TrialResult {
     }
 }
 
+impl TrialResult {
+    /// The trial as if it had been trained here; its network is there if the folder is.
+    pub fn outcome(&self, runs: &Path) -> Result<Outcome> {
+        let Provenance { variant, seed, trial, .. } = &self.provenance;
+        let folder = runs.join(&self.folder);
+        let history = History::parse(self.history.as_bytes(), &folder)?;
+        Ok(Outcome { variant: variant.clone(), seed: *seed, trial: trial.clone(), history, folder })
+    }
+
+    /// Every setting of the experiment, by its place.
+    pub fn settings(&self) -> Result<BTreeMap<String, String>> {
+        let experiment: Experiment = toml::from_str(&self.experiment)?;
+        let mut settings = BTreeMap::new();
+        flatten("", &toml::Value::try_from(experiment)?, &mut settings);
+        Ok(settings)
+    }
+}
+
 /// Where the workers of this run's experiment append.
 pub(super) fn folder(run: &Run) -> PathBuf {
     run.flags.runs.join(run.name).join("results")
@@ -54,16 +72,23 @@ pub(super) fn read(run: &Run) -> Result<BTreeMap<String, TrialResult>> {
     Ok(read_all::<TrialResult>(&folder(run))?.into_iter().map(|result| (result.provenance.trial.clone(), result)).collect())
 }
 
-/// Writes `<out>/<name>_trials.csv`, a line for each trial: its id, what sets it apart, and what it came to; and `<name>_times.csv`, which
-/// alone depends on when and by whom it was trained.
-pub(super) fn write_tables(run: &Run, outcomes: &[Outcome], results: &BTreeMap<String, TrialResult>, ids: &[String]) -> Result<()> {
-    let settings = |id: &String| -> Result<BTreeMap<String, String>> {
-        let experiment: Experiment = toml::from_str(&results[id].experiment)?;
-        let mut settings = BTreeMap::new();
-        flatten("", &toml::Value::try_from(experiment)?, &mut settings);
-        Ok(settings)
-    };
-    let all: Vec<BTreeMap<String, String>> = ids.iter().map(settings).collect::<Result<_>>()?;
+/// The device that trained all of `outcomes`, or how many different ones there were.
+pub(super) fn device(outcomes: &[Outcome], results: &BTreeMap<String, TrialResult>) -> Result<String> {
+    let result = |outcome: &Outcome| Ok(&results.get(&outcome.trial).context("a result")?.provenance.device);
+    let devices: BTreeSet<&String> = outcomes.iter().map(result).collect::<Result<_>>()?;
+    let count = devices.len();
+    Ok(devices.into_iter().next().filter(|_| count == 1).map_or(format!("{count} devices"), String::clone))
+}
+
+/// With `--merge`, writes `<out>/<name>_trials.csv`, a line for each trial: its id, what sets it apart, and what it came to; and
+/// `<name>_times.csv`, which alone depends on when and by whom it was trained.
+pub(super) fn write_tables<'a>(run: &Run, outcomes: impl Iterator<Item = &'a Outcome>) -> Result<()> {
+    if !run.flags.merge {
+        return Ok(());
+    }
+    let (outcomes, results): (Vec<&Outcome>, _) = (outcomes.collect(), read(run)?);
+    let of: Vec<&TrialResult> = outcomes.iter().map(|outcome| results.get(&outcome.trial).context("a result")).collect::<Result<_>>()?;
+    let all: Vec<BTreeMap<String, String>> = of.iter().map(|result| result.settings()).collect::<Result<_>>()?;
     let keys: BTreeSet<&String> = all.iter().flat_map(BTreeMap::keys).collect();
     let differing: Vec<&String> =
         keys.into_iter().filter(|key| all.iter().any(|settings| settings.get(*key) != all[0].get(*key))).collect();
@@ -80,14 +105,12 @@ pub(super) fn write_tables(run: &Run, outcomes: &[Outcome], results: &BTreeMap<S
         "test_accuracy",
     ]))?;
     times.write_record(["trial", "seconds", "device", "threads", "date", "commit"])?;
-    for ((outcome, id), settings) in outcomes.iter().zip(ids).zip(&all) {
-        let Outcome { variant, seed, history, .. } = outcome;
+    for ((outcome, result), settings) in outcomes.iter().zip(&of).zip(&all) {
+        let Outcome { variant, seed, trial, history, .. } = outcome;
         let last = history.epochs();
         let value = |epoch, split, metric| history.get(epoch, split, metric).map_or(String::new(), |value| value.to_string());
-        let accuracy = |epoch: &i64| history.get(*epoch, Split::Validation, Metric::Accuracy).unwrap_or(f64::NAN);
-        // The first of several.
-        let best = (1..=last).rev().max_by(|one, other| accuracy(one).total_cmp(&accuracy(other))).unwrap_or(last);
-        let short = id[..12.min(id.len())].to_owned();
+        let (best, _) = best_epoch(history);
+        let short = trial[..12.min(trial.len())].to_owned();
         let mut row = vec![short.clone(), variant.clone(), seed.to_string()];
         row.extend(differing.iter().map(|key| settings.get(*key).cloned().unwrap_or_default()));
         row.extend([last.to_string(), best.to_string(), value(best, Split::Validation, Metric::Accuracy)]);
@@ -101,7 +124,7 @@ pub(super) fn write_tables(run: &Run, outcomes: &[Outcome], results: &BTreeMap<S
             .map(|(split, metric)| value(last, split, metric)),
         );
         trials.write_record(row)?;
-        let Provenance { seconds, device, threads, date, commit, .. } = &results[id].provenance;
+        let Provenance { seconds, device, threads, date, commit, .. } = &result.provenance;
         times.write_record([&short, &format!("{seconds:.1}"), device, &threads.to_string(), date, commit])?;
     }
     for (what, writer) in [("trials", trials), ("times", times)] {
@@ -110,4 +133,10 @@ pub(super) fn write_tables(run: &Run, outcomes: &[Outcome], results: &BTreeMap<S
         eprintln!("wrote {}", path.display());
     }
     Ok(())
+}
+
+/// The epoch with the best validation accuracy, the first of several, and that accuracy.
+pub(super) fn best_epoch(history: &History) -> (i64, f64) {
+    let accuracy = |epoch: i64| history.get(epoch, Split::Validation, Metric::Accuracy).map(|accuracy| (epoch, accuracy));
+    (1..=history.epochs()).rev().filter_map(accuracy).max_by(|(_, one), (_, other)| one.total_cmp(other)).unwrap_or((0, f64::NAN))
 }

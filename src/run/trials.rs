@@ -16,9 +16,11 @@ use crate::model::{self, Model, Parameter};
 use crate::points::{Point, is_report_data, mean_over_seeds};
 use crate::reported;
 use crate::results::Appender;
+use crate::shard::Shard;
 use crate::train::{Checkpoints, Interrupted, Observer, Owner, Resumed, State, Wish, expected_time, fit, parameters, side_by_side};
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tch::Device;
@@ -28,6 +30,8 @@ use tch::Device;
 pub struct Outcome {
     pub variant: String,
     pub seed: u64,
+    /// Its id, the same on every machine.
+    pub trial: String,
     pub history: History,
     /// Where the trial is kept, its parameters among the files.
     pub folder: PathBuf,
@@ -112,10 +116,6 @@ impl Trial {
         (split.taken(self.train.len()) as u64).div_ceil(training.minibatch as u64)
     }
 
-    fn name(&self) -> String {
-        format!("{} seed {}", self.provenance.variant, self.provenance.seed)
-    }
-
     fn checkpoints(&self) -> Checkpoints {
         Checkpoints::new(self.folder.join(CHECKPOINTS))
     }
@@ -123,8 +123,26 @@ impl Trial {
 
 /// See [`Run::train`].
 pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
+    let trained = train_list(run, &run.variants, data)?;
+    match (trained, run.flags.shard()?) {
+        (Some(trained), None) => {
+            results::write_tables(run, trained.outcomes.iter())?;
+            Ok(trained)
+        }
+        (_, shard) => leave(shard, "When all shares are, the same command with --merge puts them together."),
+    }
+}
+
+/// Ends the process after its share of the work.
+pub(super) fn leave(shard: Option<Shard>, next: &str) -> ! {
+    eprintln!("share {} is trained. {next}", shard.map_or(String::new(), |shard| shard.to_string()));
+    std::process::exit(0)
+}
+
+/// Trains every one of `variants` with every seed, or this process's share of them; none where others have not yet trained theirs.
+pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) -> Result<Option<Trained>> {
     let mut plan: Vec<(&Variant, u64)> =
-        run.variants.iter().flat_map(|variant| variant.seeds.clone().map(move |seed| (variant, seed))).collect();
+        variants.iter().flat_map(|variant| variant.seeds.clone().map(move |seed| (variant, seed))).collect();
     plan.sort_by_key(|(_, seed)| *seed);
     let shard = run.flags.shard()?;
 
@@ -135,48 +153,45 @@ pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
     let threads = if workers > 1 { 1 } else { cores as i64 };
     let device = device::describe(run.device);
 
+    let (results_folder, runs) = (results::folder(run), &run.flags.runs);
     let mut results = results::read(run)?;
-    let mut appender = Appender::new(&results::folder(run));
-    let (mut outcomes, mut kept_in, mut ids) = (Vec::new(), BTreeSet::new(), Vec::new());
-    let mut trials = Vec::new();
+    let mut appender = Appender::new(&results_folder);
+    let (mut outcomes, mut kept_in) = (Vec::new(), BTreeSet::new());
+    let (mut trials, mut others) = (Vec::new(), Vec::new());
     for (place, (Variant { name, experiment, is_as_in_file, checkpoint_after, .. }, seed)) in plan.into_iter().enumerate() {
-        if shard.is_some_and(|shard| !shard.takes(place)) {
-            continue;
-        }
         let provenance = Provenance::new(run, experiment, name, seed, data.source(), &device, threads);
         // What flags changed, or other data, has a folder of its own: trying something out loses no finished run.
         let is_default = *is_as_in_file && is_report_data(&data.source().name);
         let suffix = if is_default { String::new() } else { format!("-{}", &provenance.trial[..8]) };
-        let folder = run.flags.runs.join(run.name).join(format!("{name}-seed{seed}{suffix}"));
-        let appended = results
-            .get(&provenance.trial)
-            .filter(|result| (shard.is_some() || run.flags.merge) && provenance.same_trial(&result.provenance));
-        let finished = match (run.flags.fresh, finished(&run.flags.runs, &folder, &provenance), appended) {
-            (true, ..) => None,
-            (false, Some(finished), _) => Some(finished),
-            (false, None, Some(result)) => {
-                let path = run.flags.runs.join(&result.folder);
-                Some((path.clone(), History::parse(result.history.as_bytes(), &path)?))
-            }
-            (false, None, None) => None,
-        };
+        let folder = runs.join(run.name).join(format!("{name}-seed{seed}{suffix}"));
+        let finished = if run.flags.fresh { None } else { finished(runs, &folder, &provenance) };
         if let Some((folder, history)) = finished {
             kept_in.insert(folder.parent().unwrap_or(&folder).to_owned());
-            let outcome = Outcome { variant: name.clone(), seed, history, folder };
+            let outcome = Outcome { variant: name.clone(), seed, trial: provenance.trial.clone(), history, folder };
             // It may have been killed between the two, or be another experiment's.
-            if !results.contains_key(&provenance.trial) {
-                let result = TrialResult::of(&outcome, &run.flags.runs)?;
+            if let Entry::Vacant(place) = results.entry(provenance.trial) {
+                let result = TrialResult::of(&outcome, runs)?;
                 appender.append(&result)?;
-                results.insert(provenance.trial.clone(), result);
+                place.insert(result);
             }
-            ids.push((outcome.variant.clone(), seed, provenance.trial));
             outcomes.push(outcome);
+            continue;
+        }
+        // What a worker has trained elsewhere is as good as to be had here where several work together.
+        let works_together = shard.is_some() || run.flags.merge;
+        let appended = results.get(&provenance.trial).filter(|result| works_together && provenance.same_trial(&result.provenance));
+        if let (Some(result), false) = (appended, run.flags.fresh) {
+            outcomes.push(result.outcome(runs)?);
+            continue;
+        }
+        if run.flags.merge || shard.is_some_and(|shard| !shard.takes(place)) {
+            others.push(provenance);
             continue;
         }
         let interrupted = Checkpoints::new(folder.join(CHECKPOINTS)).newest()?;
         if let Some(path) = &interrupted {
             ensure!(
-                run.flags.resume || run.flags.fresh || run.flags.merge,
+                run.flags.resume || run.flags.fresh,
                 "trial {name} seed {seed} was interrupted, and where it stood is kept in {}: go on from there with --resume, or begin again with --fresh",
                 path.display()
             );
@@ -193,18 +208,19 @@ pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
             checkpoint_after: *checkpoint_after,
         });
     }
-    if run.flags.merge && !trials.is_empty() {
-        let missing: Vec<String> = trials.iter().map(Trial::name).collect();
-        let (few, all) = (missing.iter().take(5).cloned().collect::<Vec<_>>().join(", "), outcomes.len() + missing.len());
+    let all = outcomes.len() + trials.len() + others.len();
+    if run.flags.merge && !others.is_empty() {
+        let few: Vec<String> = others.iter().take(5).map(Provenance::name).collect();
+        let missing = others.len();
         bail!(
-            "{} of {all} trials have no result yet, {few} among them: train them, with --shard for example, and then --merge",
-            missing.len()
+            "{missing} of {all} trials have no result yet, {} among them: train them, with --shard for example, and then --merge",
+            few.join(", ")
         );
     }
-    if !run.flags.quiet && !kept_in.is_empty() {
+    if !run.flags.quiet && !outcomes.is_empty() {
         let folders: Vec<String> = kept_in.iter().map(|folder| folder.display().to_string()).collect();
-        let (kept, all) = (outcomes.len(), outcomes.len() + trials.len());
-        eprintln!("{kept} of {all} trials were finished before and are kept, from {} (--fresh trains them anew)", folders.join(", "));
+        let from = if folders.is_empty() { results_folder.display().to_string() } else { folders.join(", ") };
+        eprintln!("{} of {all} trials were finished before and are kept, from {from} (--fresh trains them anew)", outcomes.len());
     }
 
     let display = Display::new(trials.iter().map(Trial::minibatches).sum(), run.flags.quiet);
@@ -215,7 +231,7 @@ pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
     };
     let listening = Listening::start()?;
     let trained = side_by_side(trials, workers, train_one, |_, outcome| {
-        appender.append(&TrialResult::of(&outcome, &run.flags.runs)?)?;
+        appender.append(&TrialResult::of(&outcome, runs)?)?;
         outcomes.push(outcome);
         Ok(())
     });
@@ -225,26 +241,20 @@ pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
     }
     drop(listening);
     trained?;
-    let rank = |variant: &str, seed: u64| (run.variants.iter().position(|known| known.name == variant), seed);
-    outcomes.sort_by_key(|outcome| rank(&outcome.variant, outcome.seed));
-    if let Some(shard) = shard {
-        eprintln!(
-            "share {shard} is trained: {} trials. When all shares are, the same command with --merge puts them together.",
-            outcomes.len()
-        );
-        std::process::exit(0);
+
+    if !others.is_empty() {
+        // They may have finished in the meantime.
+        results = results::read(run)?;
+        let found = others.iter().map(|other| results.get(&other.trial).filter(|result| other.same_trial(&result.provenance)));
+        let Some(found) = found.collect::<Option<Vec<_>>>() else { return Ok(None) };
+        for result in found {
+            outcomes.push(result.outcome(runs)?);
+        }
     }
-    let mut device = device;
-    if run.flags.merge {
-        ids.sort_by_key(|(variant, seed, _)| rank(variant, *seed));
-        let ids: Vec<String> = ids.into_iter().map(|(.., id)| id).collect();
-        results::write_tables(run, &outcomes, &results, &ids)?;
-        let devices: BTreeSet<&String> = ids.iter().map(|id| &results[id].provenance.device).collect();
-        device =
-            if devices.len() > 1 { format!("{} devices", devices.len()) } else { devices.into_iter().next().cloned().unwrap_or(device) };
-    }
+    outcomes.sort_by_key(|outcome| (variants.iter().position(|known| known.name == outcome.variant), outcome.seed));
+    let device = if run.flags.merge { results::device(&outcomes, &results)? } else { device };
     let limit = run.flags.limit.map_or(String::new(), |limit| format!(", first {limit} training examples"));
-    Ok(Trained { outcomes, data: format!("{}{limit}", data.source().name), device })
+    Ok(Some(Trained { outcomes, data: format!("{}{limit}", data.source().name), device }))
 }
 
 /// The history of this very trial and its folder: `folder`, or that of another experiment below `runs` that has trained the same.
@@ -268,13 +278,13 @@ pub(super) fn newest(folder: &Path) -> Result<Option<(Outcome, Experiment)>> {
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let experiment: Experiment = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
     let history = History::read(&folder.join(HISTORY))?;
-    Ok(Some((Outcome { variant: provenance.variant, seed: provenance.seed, history, folder }, experiment)))
+    Ok(Some((Outcome { variant: provenance.variant, seed: provenance.seed, trial: provenance.trial, history, folder }, experiment)))
 }
 
 /// Trains and keeps one trial. Provenance is written last: a folder without it holds no finished trial.
 fn train_trial(trial: &Trial, device: Device, display: &Display) -> Result<Outcome> {
     let Trial { experiment, provenance, folder, train, test, classes, resume, tell_cost, checkpoint_after: _ } = trial;
-    let name = trial.name();
+    let name = provenance.name();
     let _lock = Lock::take(folder)?;
     remove_partial(folder)?;
     let started = Instant::now();
@@ -306,7 +316,8 @@ fn train_trial(trial: &Trial, device: Device, display: &Display) -> Result<Outco
     write_whole(&folder.join(EXPERIMENT), experiment.to_toml().as_bytes())?;
     write_whole(&folder.join(PROVENANCE), toml::to_string(&provenance)?.as_bytes())?;
     checkpoints.remove()?;
-    Ok(Outcome { variant: provenance.variant, seed: provenance.seed, history, folder: folder.clone() })
+    let Provenance { variant, seed, trial, .. } = provenance;
+    Ok(Outcome { variant, seed, trial, history, folder: folder.clone() })
 }
 
 fn resume_from(checkpoints: &Checkpoints, training: &Training, model: &dyn Model, owner: &Owner, name: &str) -> Result<State> {

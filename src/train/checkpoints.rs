@@ -78,13 +78,12 @@ impl Checkpoints {
     /// If none of those that are there is whole, or it is of another training than `owner`'s.
     pub fn resume(&self, training: &Training, parameters: &mut [Parameter], owner: &Owner) -> Result<Option<Resumed>> {
         remove_partial(&self.folder)?;
-        let mut notices = Vec::new();
+        let (mut notices, mut damaged) = (Vec::new(), Vec::new());
         for found in self.list()?.into_iter().rev() {
             let Found { path, .. } = &found;
             if let Err(damage) = found.check() {
-                notices.push(format!("the checkpoint {} is damaged ({damage:#}); the one before it is used", path.display()));
-                // Out of the way of those that come, and there for who wants to look.
-                let _ = fs::rename(path, path.with_extension("damaged"));
+                notices.push(format!("the checkpoint {} is damaged ({damage:#})", path.display()));
+                damaged.push(found.path);
                 continue;
             }
             let read = read_tensors(path).and_then(|saved| State::of_tensors(&saved, training, parameters, owner));
@@ -92,6 +91,10 @@ impl Checkpoints {
             if !machine.is_empty() {
                 let what = machine.join(", ");
                 notices.push(format!("{what}: from here on the result is that of an uninterrupted run to rounding, not to the last bit"));
+            }
+            for path in damaged {
+                // Out of the way of those that come, and there for who wants to look.
+                let _ = fs::rename(&path, path.with_extension("damaged"));
             }
             return Ok(Some(Resumed { state, path: found.path, notices }));
         }

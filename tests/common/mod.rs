@@ -1,5 +1,7 @@
 //! Running the examples themselves.
 
+#![allow(dead_code, reason = "tests share it, and each uses a part")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -25,9 +27,28 @@ impl Scratch {
         self.0.path().join(name)
     }
 
+    /// Makes this folder one with `experiments/`: those of the project, but for these, by name.
+    pub fn experiments(&self, own: &[(&str, &str)]) {
+        let folder = self.path("experiments");
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments"), &folder);
+        for (name, text) in own {
+            std::fs::write(folder.join(format!("{name}.toml")), text).expect("written");
+        }
+    }
+
     /// `command` with its outputs in this folder.
     pub fn in_here<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command.arg("--out").arg(self.path("plots")).arg("--runs").arg(self.path("runs"))
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("made");
+    for entry in std::fs::read_dir(from).expect("listed").flatten() {
+        match entry.path() {
+            path if path.is_dir() => copy(&path, &to.join(entry.file_name())),
+            path => drop(std::fs::copy(path, to.join(entry.file_name())).expect("copied")),
+        }
     }
 }
 

@@ -1,0 +1,16 @@
+//! The report's random search on cats and dogs, from coarse to fine: every trial, what mattered, and the ten best.
+//! Trains. Reads experiments/kaggle_search.toml; writes plots/kaggle_search.png, plots/kaggle_search.csv and plots/kaggle_search.md.
+
+use reproduction::plot::draw_search;
+use reproduction::run::{Result, Run};
+
+fn main() -> Result<()> {
+    let run = Run::start("kaggle_search")?;
+    run.no_redraw()?;
+    let photographs = run.cats_dogs()?;
+    let searched = run.search(&photographs)?;
+    let title = format!("Random search, from coarse to fine: {} settings of the VGG on cats and dogs", searched.trials.len());
+    let picture = draw_search(&title, &searched.subtitle, &searched.axes, &searched.trials)?;
+    run.write_picture(&title, &picture, &searched.rows())?;
+    run.write_tables(&[("The ten best", searched.best_ten())])
+}

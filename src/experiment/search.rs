@@ -1,0 +1,175 @@
+//! The section `[search]`: which hyperparameters a random search draws, from where, and in which stages.
+
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A random search from coarse to fine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Search {
+    /// Many settings from all of the space, for few epochs.
+    pub coarse: Stage,
+    /// Settings from around the best of the coarse stage, for more epochs.
+    pub fine: Stage,
+    /// How many of the coarse stage's best span the space of the fine one.
+    pub around: usize,
+    /// Where each hyperparameter is drawn from, by its place in the experiment: `training.learning_rate`, for example; `*` stands for
+    /// every element of a list that has the rest of the path, as in `model.layers.*.dropout`.
+    pub space: BTreeMap<String, Distribution>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    pub trials: usize,
+    pub epochs: i64,
+}
+
+/// Where one hyperparameter is drawn from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Distribution {
+    /// Uniform between the two.
+    Uniform([f64; 2]),
+    /// Its logarithm is uniform between those of the two.
+    LogUniform([f64; 2]),
+    /// One of these, each as likely.
+    Choice(Vec<f64>),
+}
+
+impl Distribution {
+    /// The value below which a share `quantile` in \[0, 1) of what is drawn lies, to three digits: what is drawn is what is read.
+    pub fn at(&self, quantile: f64) -> f64 {
+        let between = |low: f64, high: f64| low + quantile * (high - low);
+        match self {
+            Distribution::Uniform([low, high]) => three_digits(between(*low, *high)),
+            Distribution::LogUniform([low, high]) => three_digits(between(low.ln(), high.ln()).exp()),
+            Distribution::Choice(values) => values[((quantile * values.len() as f64) as usize).min(values.len() - 1)],
+        }
+    }
+
+    /// What spans these values and a tenth of the whole range to either side, within the whole; of a choice, those that are among them.
+    pub fn around(&self, values: &[f64]) -> Distribution {
+        let span = |low: f64, high: f64, value: fn(f64) -> f64| {
+            let (low, high, margin) = (value(low), value(high), (value(high) - value(low)) / 10.0);
+            let least = values.iter().copied().map(value).fold(f64::INFINITY, f64::min) - margin;
+            let most = values.iter().copied().map(value).fold(f64::NEG_INFINITY, f64::max) + margin;
+            [least.max(low), most.min(high)]
+        };
+        match self {
+            Distribution::Uniform([low, high]) => Distribution::Uniform(span(*low, *high, |value| value)),
+            Distribution::LogUniform([low, high]) => Distribution::LogUniform(span(*low, *high, f64::ln).map(f64::exp)),
+            Distribution::Choice(all) => Distribution::Choice(all.iter().copied().filter(|value| values.contains(value)).collect()),
+        }
+    }
+
+    fn check(&self, key: &str) -> Result<()> {
+        let is_range = |[low, high]: [f64; 2]| low.is_finite() && high.is_finite() && low < high;
+        match self {
+            Distribution::Uniform(range) => {
+                ensure!(is_range(*range), "search.space.{key} is {range:?}, expected the lower end, then the upper")
+            }
+            Distribution::LogUniform(range) => ensure!(
+                is_range(*range) && range[0] > 0.0,
+                "search.space.{key} is {range:?}, expected the lower end, above 0, then the upper"
+            ),
+            Distribution::Choice(values) => {
+                let is_good = !values.is_empty() && values.iter().all(|value| value.is_finite());
+                ensure!(is_good, "search.space.{key} is {values:?}, expected at least one number");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Search {
+    pub(super) fn check(&self) -> Result<()> {
+        let Search { coarse, fine, around, space } = self;
+        for (name, stage) in [("coarse", coarse), ("fine", fine)] {
+            let most = super::MOST_SEEDS as usize;
+            ensure!((1..=most).contains(&stage.trials), "search.{name}.trials is {}, expected a number from 1 to {most}", stage.trials);
+            super::count(&format!("search.{name}.epochs"), stage.epochs)?;
+        }
+        ensure!((1..=coarse.trials).contains(around), "search.around is {around}, expected a number from 1 to search.coarse.trials");
+        ensure!(!space.is_empty(), "search.space is empty, expected at least one hyperparameter");
+        space.iter().try_for_each(|(key, distribution)| distribution.check(key))
+    }
+}
+
+/// Sets what `path` names in `table` to `value`, as a whole number where one stands there.
+///
+/// # Errors
+/// If there is no such place.
+pub(super) fn set(table: &mut toml::Table, path: &str, value: f64) -> Result<()> {
+    let parts: Vec<&str> = path.split('.').collect();
+    let (first, rest) = (parts[0], &parts[1..]);
+    let places = table.get_mut(first).map_or(0, |found| set_in(found, rest, value));
+    ensure!(places > 0, "search.space has `{path}`, but the experiment has no such number");
+    Ok(())
+}
+
+/// How many places were set.
+fn set_in(found: &mut toml::Value, path: &[&str], value: f64) -> usize {
+    match (found, path) {
+        (found @ toml::Value::Integer(_), []) => {
+            *found = toml::Value::Integer(value.round() as i64);
+            1
+        }
+        (found @ toml::Value::Float(_), []) => {
+            *found = toml::Value::Float(value);
+            1
+        }
+        (toml::Value::Table(table), [key, rest @ ..]) => table.get_mut(*key).map_or(0, |found| set_in(found, rest, value)),
+        (toml::Value::Array(elements), ["*", rest @ ..]) => elements.iter_mut().map(|element| set_in(element, rest, value)).sum(),
+        _ => 0,
+    }
+}
+
+fn three_digits(value: f64) -> f64 {
+    format!("{value:.2e}").parse().unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_drawn_lies_where_it_should() {
+        let cases = [
+            (Distribution::Uniform([0.2, 0.6]), [0.2, 0.4, 0.6]),
+            (Distribution::LogUniform([1e-4, 1e-2]), [1e-4, 1e-3, 1e-2]),
+            (Distribution::Choice(vec![16.0, 32.0, 64.0]), [16.0, 32.0, 64.0]),
+        ];
+        for (distribution, expected) in cases {
+            assert_eq!([0.0, 0.5, 1.0 - 1e-12].map(|quantile| distribution.at(quantile)), expected, "{distribution:?}");
+        }
+        assert_eq!(Distribution::Uniform([0.0, 1.0]).at(0.123_456), 0.123);
+    }
+
+    #[test]
+    fn the_fine_stage_spans_the_best_and_a_little_more() {
+        let Distribution::LogUniform([low, high]) = Distribution::LogUniform([1e-4, 1e-2]).around(&[1e-3, 2e-3]) else {
+            panic!("another kind")
+        };
+        assert!((low / 1e-3 * 10_f64.powf(0.2) - 1.0).abs() < 1e-9 && (high / 2e-3 / 10_f64.powf(0.2) - 1.0).abs() < 1e-9, "{low} {high}");
+        let Distribution::Uniform(range) = Distribution::Uniform([0.2, 0.6]).around(&[0.21, 0.5]) else { panic!("another kind") };
+        assert!((range[0] - 0.2).abs() < 1e-9 && (range[1] - 0.54).abs() < 1e-9, "not beyond the whole: {range:?}");
+        assert_eq!(Distribution::Choice(vec![16.0, 32.0, 64.0]).around(&[64.0, 16.0]), Distribution::Choice(vec![16.0, 64.0]));
+    }
+
+    #[test]
+    fn a_path_sets_every_place_that_it_names() -> Result<()> {
+        let text = "training = { learning_rate = 0.1, minibatch = 32 }\nmodel.layers = [\"max_pool\", { dropout = 0.4 }, { fully_connected = 2 }, { dropout = 0.4 }]";
+        let mut table: toml::Table = toml::from_str(text)?;
+        set(&mut table, "training.learning_rate", 0.01)?;
+        set(&mut table, "training.minibatch", 64.0)?;
+        set(&mut table, "model.layers.*.dropout", 0.5)?;
+        let expected: toml::Table = toml::from_str(&text.replace("0.1", "0.01").replace("32", "64").replace("0.4", "0.5"))?;
+        assert_eq!(table, expected);
+        for nowhere in ["training.rate", "training", "model.layers.dropout", "nothing", ""] {
+            assert!(set(&mut table, nowhere, 1.0).is_err(), "{nowhere}");
+        }
+        Ok(())
+    }
+}
