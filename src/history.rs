@@ -122,4 +122,15 @@ mod tests {
         assert_eq!(history.get(2, Split::Train, Metric::Loss), None, "not measured after that epoch");
         Ok(())
     }
+    #[test]
+    fn an_epoch_that_nobody_could_have_trained_is_refused() {
+        for epoch in ["0", "-1", "1000001", "9223372036854775807"] {
+            let text = format!("epoch,split,metric,value\n1,train,loss,0.5\n{epoch},train,loss,0.5\n");
+            let error = format!("{:#}", History::parse(text.as_bytes(), Path::new("history.csv")).expect_err(epoch));
+            assert!(
+                error.contains("history.csv") && error.contains(&format!("an epoch is {epoch}, expected a number from 1 to")),
+                "{error}"
+            );
+        }
+    }
 }
