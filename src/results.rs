@@ -12,8 +12,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A result that can be told from others.
 pub trait Identified {
-    /// The same for the same trial, wherever and whenever it is run.
-    fn id(&self) -> &str;
+    /// The same for the same trial of the same program, wherever and whenever it is run.
+    fn id(&self) -> String;
 }
 
 /// The file of one worker.
@@ -71,7 +71,7 @@ pub fn read_all<T: DeserializeOwned + Identified>(folder: &Path) -> Result<Vec<T
         while let Some((index, line)) = lines.next() {
             match serde_json::from_slice::<T>(line) {
                 Ok(result) => {
-                    results.entry(result.id().to_owned()).or_insert(result);
+                    results.entry(result.id()).or_insert(result);
                 }
                 Err(_) if lines.peek().is_none() => {}
                 Err(error) => {
@@ -95,8 +95,8 @@ mod tests {
     }
 
     impl Identified for Number {
-        fn id(&self) -> &str {
-            &self.id
+        fn id(&self) -> String {
+            self.id.clone()
         }
     }
 

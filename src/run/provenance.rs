@@ -65,9 +65,9 @@ impl Provenance {
         decisive(self) == decisive(other)
     }
 
-    /// Whether a result of `other` is one of this trial, on whatever machine: equal to rounding.
-    pub fn same_trial(&self, other: &Provenance) -> bool {
-        (&self.trial, &self.code, &self.libraries) == (&other.trial, &other.code, &other.libraries)
+    /// What tells a result from others wherever it was trained: the trial, and the version of what trains.
+    pub fn id(&self) -> String {
+        format!("{} {} {}", self.trial, self.code, self.libraries)
     }
 
     /// Whose checkpoints those of this trial are: of its experiment key by key, its seed, its data and the program that trains.

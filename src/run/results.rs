@@ -26,8 +26,8 @@ pub(super) struct TrialResult {
 }
 
 impl Identified for TrialResult {
-    fn id(&self) -> &str {
-        &self.provenance.trial
+    fn id(&self) -> String {
+        self.provenance.id()
     }
 }
 
@@ -47,10 +47,10 @@ impl TrialResult {
 impl TrialResult {
     /// The trial as if it had been trained here; its network is there if the folder is.
     pub fn outcome(&self, runs: &Path) -> Result<Outcome> {
-        let Provenance { variant, seed, trial, .. } = &self.provenance;
+        let Provenance { variant, seed, .. } = &self.provenance;
         let folder = runs.join(&self.folder);
         let history = History::parse(self.history.as_bytes(), &folder)?;
-        Ok(Outcome { variant: variant.clone(), seed: *seed, trial: trial.clone(), history, folder })
+        Ok(Outcome { variant: variant.clone(), seed: *seed, id: self.id(), history, folder })
     }
 
     /// Every setting of the experiment, by its place.
@@ -67,14 +67,14 @@ pub(super) fn folder(run: &Run) -> PathBuf {
     run.flags.runs.join(run.name).join("results")
 }
 
-/// What all workers have appended, by trial.
+/// What all workers have appended, by id.
 pub(super) fn read(run: &Run) -> Result<BTreeMap<String, TrialResult>> {
-    Ok(read_all::<TrialResult>(&folder(run))?.into_iter().map(|result| (result.provenance.trial.clone(), result)).collect())
+    Ok(read_all::<TrialResult>(&folder(run))?.into_iter().map(|result| (result.id(), result)).collect())
 }
 
 /// The device that trained all of `outcomes`, or how many different ones there were.
 pub(super) fn device(outcomes: &[Outcome], results: &BTreeMap<String, TrialResult>) -> Result<String> {
-    let result = |outcome: &Outcome| Ok(&results.get(&outcome.trial).context("a result")?.provenance.device);
+    let result = |outcome: &Outcome| Ok(&results.get(&outcome.id).context("a result")?.provenance.device);
     let devices: BTreeSet<&String> = outcomes.iter().map(result).collect::<Result<_>>()?;
     let count = devices.len();
     Ok(devices.into_iter().next().filter(|_| count == 1).map_or(format!("{count} devices"), String::clone))
@@ -87,7 +87,7 @@ pub(super) fn write_tables<'a>(run: &Run, outcomes: impl Iterator<Item = &'a Out
         return Ok(());
     }
     let (outcomes, results): (Vec<&Outcome>, _) = (outcomes.collect(), read(run)?);
-    let of: Vec<&TrialResult> = outcomes.iter().map(|outcome| results.get(&outcome.trial).context("a result")).collect::<Result<_>>()?;
+    let of: Vec<&TrialResult> = outcomes.iter().map(|outcome| results.get(&outcome.id).context("a result")).collect::<Result<_>>()?;
     let all: Vec<BTreeMap<String, String>> = of.iter().map(|result| result.settings()).collect::<Result<_>>()?;
     let keys: BTreeSet<&String> = all.iter().flat_map(BTreeMap::keys).collect();
     let differing: Vec<&String> =
@@ -106,11 +106,11 @@ pub(super) fn write_tables<'a>(run: &Run, outcomes: impl Iterator<Item = &'a Out
     ]))?;
     times.write_record(["trial", "seconds", "device", "threads", "date", "commit"])?;
     for ((outcome, result), settings) in outcomes.iter().zip(&of).zip(&all) {
-        let Outcome { variant, seed, trial, history, .. } = outcome;
+        let Outcome { variant, seed, id, history, .. } = outcome;
         let last = history.epochs();
         let value = |epoch, split, metric| history.get(epoch, split, metric).map_or(String::new(), |value| value.to_string());
         let (best, _) = best_epoch(history);
-        let short = trial[..12.min(trial.len())].to_owned();
+        let short = id[..12.min(id.len())].to_owned();
         let mut row = vec![short.clone(), variant.clone(), seed.to_string()];
         row.extend(differing.iter().map(|key| settings.get(*key).cloned().unwrap_or_default()));
         row.extend([last.to_string(), best.to_string(), value(best, Split::Validation, Metric::Accuracy)]);

@@ -66,7 +66,7 @@ pub(super) fn search(run: &Run, data: &dyn DataSet) -> Result<Searched> {
         accuracy: best_epoch(&outcome.history).1,
         is_fine: outcome.variant.starts_with(STAGES[1]),
     };
-    let seconds = |(_, outcome): &(Settings, Outcome)| Ok(kept.get(&outcome.trial).context("a result")?.provenance.seconds);
+    let seconds = |(_, outcome): &(Settings, Outcome)| Ok(kept.get(&outcome.id).context("a result")?.provenance.seconds);
     Ok(Searched {
         subtitle: format!("{}, {}", at_last.0, at_last.1),
         axes,

@@ -30,8 +30,8 @@ use tch::Device;
 pub struct Outcome {
     pub variant: String,
     pub seed: u64,
-    /// Its id, the same on every machine.
-    pub trial: String,
+    /// The same on every machine (see [`Provenance::id`]).
+    pub id: String,
     pub history: History,
     /// Where the trial is kept, its parameters among the files.
     pub folder: PathBuf,
@@ -167,9 +167,9 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
         let finished = if run.flags.fresh { None } else { finished(runs, &folder, &provenance) };
         if let Some((folder, history)) = finished {
             kept_in.insert(folder.parent().unwrap_or(&folder).to_owned());
-            let outcome = Outcome { variant: name.clone(), seed, trial: provenance.trial.clone(), history, folder };
+            let outcome = Outcome { variant: name.clone(), seed, id: provenance.id(), history, folder };
             // It may have been killed between the two, or be another experiment's.
-            if let Entry::Vacant(place) = results.entry(provenance.trial) {
+            if let Entry::Vacant(place) = results.entry(provenance.id()) {
                 let result = TrialResult::of(&outcome, runs)?;
                 appender.append(&result)?;
                 place.insert(result);
@@ -179,7 +179,7 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
         }
         // What a worker has trained elsewhere is as good as to be had here where several work together.
         let works_together = shard.is_some() || run.flags.merge;
-        let appended = results.get(&provenance.trial).filter(|result| works_together && provenance.same_trial(&result.provenance));
+        let appended = results.get(&provenance.id()).filter(|_| works_together);
         if let (Some(result), false) = (appended, run.flags.fresh) {
             outcomes.push(result.outcome(runs)?);
             continue;
@@ -245,8 +245,8 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     if !others.is_empty() {
         // They may have finished in the meantime.
         results = results::read(run)?;
-        let found = others.iter().map(|other| results.get(&other.trial).filter(|result| other.same_trial(&result.provenance)));
-        let Some(found) = found.collect::<Option<Vec<_>>>() else { return Ok(None) };
+        let found = others.iter().map(|other| results.get(&other.id())).collect::<Option<Vec<_>>>();
+        let Some(found) = found else { return Ok(None) };
         for result in found {
             outcomes.push(result.outcome(runs)?);
         }
@@ -278,7 +278,7 @@ pub(super) fn newest(folder: &Path) -> Result<Option<(Outcome, Experiment)>> {
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let experiment: Experiment = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
     let history = History::read(&folder.join(HISTORY))?;
-    Ok(Some((Outcome { variant: provenance.variant, seed: provenance.seed, trial: provenance.trial, history, folder }, experiment)))
+    Ok(Some((Outcome { id: provenance.id(), variant: provenance.variant, seed: provenance.seed, history, folder }, experiment)))
 }
 
 /// Trains and keeps one trial. Provenance is written last: a folder without it holds no finished trial.
@@ -316,8 +316,7 @@ fn train_trial(trial: &Trial, device: Device, display: &Display) -> Result<Outco
     write_whole(&folder.join(EXPERIMENT), experiment.to_toml().as_bytes())?;
     write_whole(&folder.join(PROVENANCE), toml::to_string(&provenance)?.as_bytes())?;
     checkpoints.remove()?;
-    let Provenance { variant, seed, trial, .. } = provenance;
-    Ok(Outcome { variant, seed, trial, history, folder: folder.clone() })
+    Ok(Outcome { id: provenance.id(), variant: provenance.variant, seed: provenance.seed, history, folder: folder.clone() })
 }
 
 fn resume_from(checkpoints: &Checkpoints, training: &Training, model: &dyn Model, owner: &Owner, name: &str) -> Result<State> {
