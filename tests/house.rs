@@ -95,7 +95,13 @@ fn the_readme_names_what_is_there() {
         let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
         assert!(named.contains(&name), "the README does not say how to run {name}");
     }
+    let anchor = |heading: &str| heading.to_lowercase().replace(' ', "-").replace(',', "");
+    let anchors: Vec<String> = readme.lines().filter_map(|line| line.strip_prefix("## ")).map(anchor).collect();
     for link in readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|link| !link.contains("://")) {
-        assert!(root().join(link).exists(), "the README links to {link}, which is not there");
+        let is_there = match link.strip_prefix('#') {
+            Some(link) => anchors.iter().any(|anchor| anchor == link),
+            None => root().join(link).exists(),
+        };
+        assert!(is_there, "the README links to {link}, which is not there");
     }
 }

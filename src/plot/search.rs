@@ -66,8 +66,9 @@ pub fn draw_search(title: &str, subtitle: &str, axes: &[Axis], trials: &[Tried])
         let (header, body) = area.split_vertically(scaled(HEADER));
         paint_header(&header, title, subtitle)?;
         let (scatters, parallel) = body.split_vertically(scaled(SCATTER));
-        let accuracies = || trials.iter().map(|trial| trial.accuracy);
+        let accuracies = || trials.iter().map(|trial| trial.accuracy).filter(|accuracy| accuracy.is_finite());
         let (least, most) = (accuracies().fold(1.0, f64::min), accuracies().fold(0.0, f64::max));
+        let (least, most) = if least <= most { (least, most) } else { (0.0, 1.0) };
         let margin = ((most - least) / 12.0).max(1e-3);
         let accuracy = Axis {
             key: String::new(),
@@ -108,9 +109,9 @@ fn paint_header(area: &Area, title: &str, subtitle: &str) -> Result<()> {
 
 /// A number in as few digits as tell it.
 fn short(value: f64) -> String {
-    let exponent = value.abs().log10().floor();
-    if value == 0.0 || (-3.0..4.0).contains(&exponent) {
-        let text = format!("{value:.*}", (1.0 - exponent.min(0.0)).max(0.0) as usize + 1);
+    let exponent = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };
+    if (-3.0..4.0).contains(&exponent) {
+        let text = format!("{value:.*}", (2.0 - exponent.min(0.0)) as usize);
         return text.trim_end_matches('0').trim_end_matches('.').to_owned();
     }
     format!("{value:.1e}")
@@ -178,6 +179,7 @@ mod tests {
         assert_eq!((logarithmic.name.as_str(), logarithmic.share(1e-4), logarithmic.share(1.0)), ("learning rate", 0.0, 1.0));
         assert!((logarithmic.share(1e-3) - 1.0 / 3.0).abs() < 1e-9);
         assert_eq!(logarithmic.ticks().iter().map(|tick| short(*tick)).collect::<Vec<_>>(), ["1.0e-4", "0.001", "0.01", "0.1"]);
+        assert_eq!([0.0, -0.5, 0.36, 1234.5, f64::NAN].map(short), ["0", "-0.5", "0.36", "1234.5", "NaN"]);
         let choice = Axis::new("training.minibatch", &Distribution::Choice(vec![64.0, 16.0]));
         assert_eq!((choice.share(16.0), choice.share(40.0), choice.share(64.0)), (0.0, 0.5, 1.0));
         assert_eq!(Axis::new("x", &Distribution::Choice(vec![1.0])).share(1.0), 0.5);
