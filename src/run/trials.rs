@@ -30,7 +30,7 @@ use tch::Device;
 pub struct Outcome {
     pub variant: String,
     pub seed: u64,
-    /// The same on every machine (see [`Provenance::id`]).
+    /// What tells its result from others, the same on every machine.
     pub id: String,
     pub history: History,
     /// Where the trial is kept, its parameters among the files.

@@ -35,7 +35,7 @@ pub fn predictions(logits: &Tensor) -> Result<Vec<(i64, f64)>> {
     Ok(Vec::<i64>::try_from(class)?.into_iter().zip(Vec::<f64>::try_from(confidence)?).collect())
 }
 
-/// Every metric of the network on all examples (see [`metrics`]).
+/// Every metric of the network, as a mean over all examples.
 pub fn evaluate(model: &dyn Model, inputs: &Inputs) -> Vec<(Metric, f64)> {
     metrics(&logits(model, inputs), &inputs.labels)
 }
