@@ -84,6 +84,7 @@ pub fn fit(
         let order = order(training.order, &splits.train, seed, epoch);
         let labels = splits.train.labels.index_select(0, &order);
         let examples = splits.train.augmented(seed, epoch as u64);
+        let place = Place { epoch, minibatches, learning_rate: state.sgd.learning_rate };
         let mut finite = Finite::new(&parameters, state.minibatch);
         for index in order.split(training.minibatch, 0).iter().skip(state.minibatch as usize) {
             // Gathered when it is needed, a minibatch stays in the cache; a shuffled copy of all would pass through memory twice.
@@ -96,12 +97,10 @@ pub fn fit(
             observer.minibatch();
             let wish = observer.wish();
             if wish != Wish::GoOn {
-                let place = Place { epoch, minibatches, learning_rate: state.sgd.learning_rate };
                 finite.look(&parameters, &labels, training.minibatch, place)?;
                 attend(wish, &state, &parameters, observer)?;
             }
         }
-        let place = Place { epoch, minibatches, learning_rate: state.sgd.learning_rate };
         finite.look(&parameters, &labels, training.minibatch, place)?;
         let Some(records) = measure(model, splits, seed, epoch, observer) else {
             // All of its minibatches are done: what goes on from here measures first.
