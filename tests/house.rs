@@ -96,7 +96,8 @@ fn the_readme_names_what_is_there() {
         assert!(named.contains(&name), "the README does not say how to run {name}");
     }
     let anchor = |heading: &str| heading.to_lowercase().replace(' ', "-").replace(',', "");
-    let anchors: Vec<String> = readme.lines().filter_map(|line| line.strip_prefix("## ")).map(anchor).collect();
+    let headings = readme.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim_start());
+    let anchors: Vec<String> = headings.map(anchor).collect();
     for link in readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|link| !link.contains("://")) {
         let is_there = match link.strip_prefix('#') {
             Some(link) => anchors.iter().any(|anchor| anchor == link),

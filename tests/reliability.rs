@@ -29,7 +29,7 @@ const MLP: (&str, &str) = (
     checkpoint_seconds = 0
     split = { validation = "last", validation_examples = 300, limit = 600 }
     model = { hidden = [16, 16], initialization = "glorot" }
-    training = { epochs = 4, minibatch = 50, learning_rate = 0.1, order = "shuffled" }
+    training = { epochs = 12, minibatch = 50, learning_rate = 0.1, order = "shuffled" }
     [variants.glorot]
     "#,
 );
@@ -41,7 +41,7 @@ const CNN: (&str, &str) = (
     checkpoint_seconds = 0
     split = { validation = "random", validation_examples = 300, limit = 600 }
     model = { initialization = "kaiming_uniform", layers = [{ convolution = 4 }, "max_pool", { fully_connected = 10 }] }
-    training = { epochs = 3, minibatch = 50, learning_rate = 0.05, momentum = 0.9, order = "shuffled" }
+    training = { epochs = 8, minibatch = 50, learning_rate = 0.05, momentum = 0.9, order = "shuffled" }
     [variants.cnn]
     "#,
 );
@@ -59,7 +59,7 @@ const VGG: (&str, &str) = (
     bias_initialization = "kaiming_uniform"
     layers = [{ convolution = 4 }, "max_pool", { convolution = 4 }, "max_pool", { fully_connected = 8 }, { dropout = 0.4 }, { fully_connected = 2 }]
     [training]
-    epochs = 6
+    epochs = 12
     minibatch = 32
     learning_rate = 0.05
     momentum = 0.9
@@ -68,7 +68,7 @@ const VGG: (&str, &str) = (
     order = "shuffled"
     keep = "best"
     reduce_on_plateau = { factor = 0.5, patience = 0, threshold = 0.1 }
-    early_stopping = { patience = 4 }
+    early_stopping = { patience = 8 }
     [variants.vgg]
     "#,
 );
@@ -116,11 +116,14 @@ impl Laboratory {
         results
     }
 
-    /// The results of a run that nothing disturbs, and how long it took.
-    fn undisturbed(&self, name: &str) -> (Vec<(String, String)>, Duration) {
+    /// The results of a run that nothing disturbs, after how long it first kept where it stood, and how long it took.
+    fn undisturbed(&self, name: &str) -> (Vec<(String, String)>, Duration, Duration) {
         let started = Instant::now();
-        succeed(&mut self.command(name, "undisturbed"));
-        (self.results(name, "undisturbed"), started.elapsed())
+        let running = self.begun(name, "undisturbed");
+        let begun = started.elapsed();
+        let output = running.output();
+        assert!(output.status.success(), "{}", stderr(&output));
+        (self.results(name, "undisturbed"), begun, started.elapsed())
     }
 
     /// Starts a run and waits until it has kept where it stands.
@@ -199,12 +202,13 @@ fn killed_at_any_moment_it_ends_where_the_undisturbed_run_does() {
     let (mut before, mut within, mut in_file) = (0, 0, 0);
     while done < kills {
         let which = runs % names.len();
-        let (name, (results, whole)) = (names[which], &expected[which]);
+        let (name, (results, begun, whole)) = (names[which], &expected[which]);
         let folder = format!("killed{runs}");
         loop {
             let mut running = Running(laboratory.command(name, &folder).spawn().expect("starts"));
-            // The moments are spread over a whole run: what has to be read and drawn first takes the same time in each life.
-            let wait = whole.mul_f64(0.3 + 0.7 * f64::from(random.next_u32()) / f64::from(u32::MAX));
+            // The moments are spread over the time in which there is something to lose: from just before the first checkpoint to the end.
+            let share = f64::from(random.next_u32()) / f64::from(u32::MAX);
+            let wait = begun.mul_f64(0.95) + whole.saturating_sub(*begun).mul_f64(share);
             sleep(wait);
             if running.0.try_wait().expect("asked").is_some() {
                 let output = running.output();
@@ -242,7 +246,7 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
 fn a_signal_finishes_the_step_keeps_it_and_says_how_to_go_on() {
     let laboratory = Laboratory::new();
     for ((name, _), signal, code) in [(MLP, libc::SIGINT, 130), (VGG, libc::SIGTERM, 143)] {
-        let (results, _) = laboratory.undisturbed(name);
+        let (results, ..) = laboratory.undisturbed(name);
         let running = laboratory.begun(name, "stopped");
         running.signal(signal);
         let output = running.output();
@@ -293,7 +297,7 @@ fn another_experiment_is_refused_with_the_difference_named() {
         .output()
         .expect("runs");
     assert!(error_of(&without).contains("go on from there with --resume, or begin again with --fresh"), "{}", error_of(&without));
-    let changed = MLP.1.replace("learning_rate = 0.1", "learning_rate = 0.2").replace("epochs = 4", "epochs = 5");
+    let changed = MLP.1.replace("learning_rate = 0.1", "learning_rate = 0.2").replace("epochs = 12", "epochs = 13");
     fs::write(laboratory.path("experiments/fig1_init.toml"), changed).expect("written");
     // On drawn data each experiment has a folder of its own; here the checkpoints of the first come into that of the second.
     let of_first = laboratory.checkpoints(MLP.0, "changed").pop().expect("kept");
@@ -307,9 +311,12 @@ fn another_experiment_is_refused_with_the_difference_named() {
     }
     let output = laboratory.command(MLP.0, "other").output().expect("runs");
     let error = error_of(&output);
-    for part in
-        ["it is of another training", "training.learning_rate was 0.1 and is 0.2", "training.epochs was 4 and is 5", "--fresh trains anew"]
-    {
+    for part in [
+        "it is of another training",
+        "training.learning_rate was 0.1 and is 0.2",
+        "training.epochs was 12 and is 13",
+        "--fresh trains anew",
+    ] {
         assert!(error.contains(part), "{error}");
     }
     assert_eq!(output.status.code(), Some(1));
@@ -332,7 +339,7 @@ fn two_processes_do_not_train_the_same_trial() {
 #[test]
 fn without_room_it_says_so_and_what_was_kept_stays() {
     let laboratory = Laboratory::new();
-    let (results, _) = laboratory.undisturbed(MLP.0);
+    let (results, ..) = laboratory.undisturbed(MLP.0);
     let running = laboratory.begun(MLP.0, "full");
     running.signal(libc::SIGTERM);
     drop(running.output());
@@ -366,7 +373,7 @@ fn without_room_it_says_so_and_what_was_kept_stays() {
 #[test]
 fn damaged_checkpoints_are_reported_and_the_one_before_is_used() {
     let laboratory = Laboratory::new();
-    let (results, _) = laboratory.undisturbed(CNN.0);
+    let (results, ..) = laboratory.undisturbed(CNN.0);
     let flip = |bytes: &mut Vec<u8>| *bytes.last_mut().expect("not empty") ^= 1;
     let (truncate, empty) = (|bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2), |bytes: &mut Vec<u8>| bytes.clear());
     type Damage<'a> = (&'a str, &'a dyn Fn(&mut Vec<u8>));
@@ -403,7 +410,7 @@ fn what_diverges_is_named_with_the_last_good_checkpoint() {
 #[test]
 fn two_runs_write_the_same_bytes_deterministic_or_not() {
     let laboratory = Laboratory::new();
-    let (first, _) = laboratory.undisturbed(VGG.0);
+    let (first, ..) = laboratory.undisturbed(VGG.0);
     succeed(laboratory.command(VGG.0, "again").arg("--deterministic"));
     assert_eq!(laboratory.results(VGG.0, "again"), first);
     for file in ["kaggle_vgg.csv", "kaggle_vgg_submission.csv", "kaggle_vgg_validation.csv"] {
