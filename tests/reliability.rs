@@ -249,6 +249,11 @@ fn a_signal_finishes_the_step_keeps_it_and_says_how_to_go_on() {
         let (results, ..) = laboratory.undisturbed(name);
         let running = laboratory.begun(name, "stopped");
         running.signal(signal);
+        if signal == libc::SIGTERM {
+            // As some programs send it; only a second Ctrl-C is a person's second thought.
+            sleep(Duration::from_micros(200));
+            running.signal(signal);
+        }
         let output = running.output();
         let said = stderr(&output);
         assert_eq!(output.status.code(), Some(code), "{said}");

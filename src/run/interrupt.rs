@@ -11,18 +11,19 @@ static AT_ONCE: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(AtomicBool
 /// The signal that has come, or 0.
 static ASKED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
-/// While it lives, the first Ctrl-C or SIGTERM only asks to stop ([`Listening::signal`]); a second one ends the process at once.
+/// While it lives, the first Ctrl-C or SIGTERM only asks to stop ([`Listening::signal`]); a second Ctrl-C ends the process at once. A second
+/// SIGTERM does not: what sends that is a program, and some send it twice (`timeout` does, to the process and to its group).
 pub(super) struct Listening;
 
 impl Listening {
     pub fn start() -> Result<Listening> {
         static REGISTERED: LazyLock<std::io::Result<()>> = LazyLock::new(|| {
             for signal in [SIGINT, SIGTERM] {
-                // In this order: the first signal passes the first of these and sets the others, the second one does not pass.
                 flag::register_conditional_default(signal, AT_ONCE.clone())?;
                 flag::register_usize(signal, ASKED.clone(), signal as usize)?;
-                flag::register(signal, AT_ONCE.clone())?;
             }
+            // After the others: the first Ctrl-C passes the first of them and then sets this, the second one does not pass.
+            flag::register(SIGINT, AT_ONCE.clone())?;
             Ok(())
         });
         REGISTERED.as_ref().map_err(|error| anyhow::anyhow!("{error}")).context("cannot listen for Ctrl-C")?;
