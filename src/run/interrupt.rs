@@ -11,7 +11,7 @@ static AT_ONCE: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(AtomicBool
 /// The signal that has come, or 0.
 static ASKED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
-/// While it lives, the first Ctrl-C or SIGTERM only asks to stop ([`Listening::signal`]); a second Ctrl-C ends the process at once. A second
+/// While it lives, the first Ctrl-C or SIGTERM only asks to stop ([`asked`]); a second Ctrl-C ends the process at once. A second
 /// SIGTERM does not: what sends that is a program, and some send it twice (`timeout` does, to the process and to its group).
 pub(super) struct Listening;
 
@@ -29,11 +29,6 @@ impl Listening {
         REGISTERED.as_ref().map_err(|error| anyhow::anyhow!("{error}")).context("cannot listen for Ctrl-C")?;
         AT_ONCE.store(false, Ordering::SeqCst);
         Ok(Listening)
-    }
-
-    /// The signal that asked to stop.
-    pub fn signal(&self) -> Option<i32> {
-        asked()
     }
 }
 

@@ -42,15 +42,12 @@ impl TrialResult {
             folder: outcome.folder.strip_prefix(runs).unwrap_or(&outcome.folder).to_owned(),
         })
     }
-}
 
-impl TrialResult {
-    /// The trial as if it had been trained here; its network is there if the folder is.
-    pub fn outcome(&self, runs: &Path) -> Result<Outcome> {
-        let Provenance { variant, seed, .. } = &self.provenance;
+    /// The trial as if it had been trained here as `wanted`, whatever its worker called it; its network is there if the folder is.
+    pub fn outcome(&self, wanted: &Provenance, runs: &Path) -> Result<Outcome> {
         let folder = runs.join(&self.folder);
         let history = History::parse(self.history.as_bytes(), &folder)?;
-        Ok(Outcome { variant: variant.clone(), seed: *seed, id: self.id(), history, folder })
+        Ok(Outcome { variant: wanted.variant.clone(), seed: wanted.seed, id: self.id(), history, folder })
     }
 
     /// Every setting of the experiment, by its place.

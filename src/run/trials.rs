@@ -181,7 +181,7 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
         let works_together = shard.is_some() || run.flags.merge;
         let appended = results.get(&provenance.id()).filter(|_| works_together);
         if let (Some(result), false) = (appended, run.flags.fresh) {
-            outcomes.push(result.outcome(runs)?);
+            outcomes.push(result.outcome(&provenance, runs)?);
             continue;
         }
         if run.flags.merge || shard.is_some_and(|shard| !shard.takes(place)) {
@@ -236,7 +236,7 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
         Ok(())
     });
     drop(display);
-    if let Some(signal) = listening.signal() {
+    if let Some(signal) = interrupt::asked() {
         end(signal, trained.as_ref().err());
     }
     drop(listening);
@@ -247,8 +247,8 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
         results = results::read(run)?;
         let found = others.iter().map(|other| results.get(&other.id())).collect::<Option<Vec<_>>>();
         let Some(found) = found else { return Ok(None) };
-        for result in found {
-            outcomes.push(result.outcome(runs)?);
+        for (other, result) in others.iter().zip(found) {
+            outcomes.push(result.outcome(other, runs)?);
         }
     }
     outcomes.sort_by_key(|outcome| (variants.iter().position(|known| known.name == outcome.variant), outcome.seed));
