@@ -3,7 +3,6 @@
 //! `cargo bench --profile dev --bench vgg` runs ours and theirs (benches/peer_vgg.py) alternately on the same machine and threads, and
 //! prints medians and ratios as Markdown; `-- step`, `augmentation` or `bf16` runs a part.
 
-#[allow(dead_code, reason = "the benchmarks share it, and each uses a part")]
 mod peer;
 
 use anyhow::{Context, Result};

@@ -7,9 +7,9 @@ pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Tensor {
     logits.log_softmax(-1, None::<Kind>).nll_loss(labels)
 }
 
-/// -ln softmax(a)\[i, y_i\] for each example i: the terms of [`cross_entropy`], `[n]`.
+/// -ln softmax(a)\[i, y_i\] for each example i: the terms of [`cross_entropy`], `[n]`; for logits `[k, n, classes]`, `[k, n]`.
 pub fn cross_entropies(logits: &Tensor, labels: &Tensor) -> Tensor {
-    -logits.log_softmax(-1, None::<Kind>).gather(1, &labels.unsqueeze(1), false).squeeze_dim(1)
+    -logits.log_softmax(-1, None::<Kind>).gather(-1, &labels.unsqueeze(-1), false).squeeze_dim(-1)
 }
 
 /// The loss of the report's Figures 1, 5 and 6: cross-entropy applied to softmax *outputs*, that is softmax taken twice.
@@ -19,12 +19,14 @@ pub fn twice_softmaxed_cross_entropy(logits: &Tensor, labels: &Tensor) -> Tensor
     cross_entropy(&logits.softmax(-1, None::<Kind>), labels)
 }
 
-/// scale * (softmax(a) - onehot(y)) / n: the gradient of `scale` times the mean cross-entropy with respect to the logits.
+/// scale * (softmax(a) - onehot(y)) / n: the gradient of `scale` times the mean cross-entropy with respect to the logits `[n, classes]`; for
+/// logits `[k, n, classes]` and labels `[k, n]`, of each of k such means.
 pub fn logit_gradient(logits: &Tensor, labels: &Tensor, scale: f64) -> Tensor {
     let mut delta = logits.softmax(-1, None::<Kind>);
-    let minus_one = Tensor::full([labels.size()[0], 1], -1.0, (delta.kind(), delta.device()));
-    let _ = delta.scatter_add_(1, &labels.unsqueeze(1), &minus_one);
-    delta.g_mul_scalar_(scale / labels.size()[0] as f64)
+    let places = labels.unsqueeze(-1);
+    let minus_one = Tensor::full(places.size(), -1.0, (delta.kind(), delta.device()));
+    let _ = delta.scatter_add_(-1, &places, &minus_one);
+    delta.g_mul_scalar_(scale / labels.size()[labels.dim() - 1] as f64)
 }
 
 #[cfg(test)]

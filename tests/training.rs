@@ -8,7 +8,7 @@ use reproduction::layers::{Gradient, Mode};
 use reproduction::loss::cross_entropy;
 use reproduction::model::{Mlp, Model, Parameter, build};
 use reproduction::seed::{Purpose, draw};
-use reproduction::train::{Checkpoints, Interrupted, Observer, Owner, Resumed, State, Wish, evaluate};
+use reproduction::train::{Checkpoints, Interrupted, Member, Observer, Owner, Resumed, State, Wish, evaluate, fit_together};
 use std::cell::RefCell;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -400,4 +400,70 @@ fn a_loss_that_is_not_finite_stops_with_epoch_minibatch_and_rate() {
     assert!(error.contains("epoch 1, minibatch 2 of 3") || error.contains("epoch 1, minibatch 3 of 3"), "{error}");
     assert!(error.contains("layer 3"), "the last layer, from which gradients flow: {error}");
     assert!(error.contains("learning rate 1000000000000000000000000000000"), "{error}");
+}
+
+/// Perceptrons of one shape that differ in everything a stack may differ in, one of which diverges.
+fn varied() -> Vec<(Mlp, Training, u64)> {
+    let network = |seed, initialization| {
+        draw(seed, Purpose::Initialization, 0, || Mlp::new(784, &[20, 15], 10, initialization, Kind::Double, Device::Cpu))
+    };
+    vec![
+        (network(1, Initialization::Glorot), training(3, 0.1, Order::Shuffled), 1),
+        (network(2, Initialization::Glorot), training(3, 1e200, Order::Shuffled), 2),
+        (network(3, Initialization::Zero), Training { keep: Keep::Best, ..training(3, 0.02, Order::Shuffled) }, 3),
+        (network(4, Initialization::Normal), training(3, 0.3, Order::AsPublished), 4),
+    ]
+}
+
+/// [`varied`] as one stack that `observer` watches.
+fn stacked(observer: &mut dyn Observer) -> Vec<(Mlp, anyhow::Result<History>)> {
+    let (varied, mut nobody) = (varied(), [(), (), ()]);
+    let observers = std::iter::once(observer).chain(nobody.iter_mut().map(|nobody| nobody as &mut dyn Observer));
+    let members =
+        varied.iter().zip(observers).map(|((_, training, seed), observer)| Member::new(training, *seed, State::new(training), observer));
+    let members = members.collect();
+    let models: Vec<&dyn Model> = varied.iter().map(|(network, ..)| network as &dyn Model).collect();
+    let histories = fit_together(&models, &splits(), members).expect("they go in step");
+    varied.into_iter().map(|(network, ..)| network).zip(histories).collect()
+}
+
+#[test]
+fn a_stack_trains_each_network_as_it_would_be_trained_alone() {
+    for ((alone, training, seed), (together, history)) in varied().into_iter().zip(stacked(&mut ())) {
+        match (fit(&alone, &splits(), &training, seed), history) {
+            (Ok(expected), Ok(history)) => {
+                assert_eq!(history.records.len(), expected.records.len());
+                for (one, other) in history.records.iter().zip(&expected.records) {
+                    assert!((one.value - other.value).abs() < 1e-10, "seed {seed}: {one:?}, alone {other:?}");
+                }
+                for (one, other) in together.parameters().iter().zip(alone.parameters()) {
+                    assert!(one.tensor.allclose(&other.tensor, 1e-9, 1e-12, false), "seed {seed}: {}", one.name);
+                }
+            }
+            (Err(expected), Err(error)) => assert_eq!(error.to_string(), expected.to_string(), "seed {seed}"),
+            (expected, found) => panic!("seed {seed}: {found:?}, alone {expected:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_stack_stops_and_keeps_as_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoints = Checkpoints::new(folder.path().join("checkpoints"));
+    let mut ended: Vec<String> = stacked(&mut Stopping::new(&checkpoints, 4))
+        .into_iter()
+        .map(|(_, history)| history.map_or_else(|error| error.to_string(), |_| "finished".to_owned()))
+        .collect();
+    assert!(ended.remove(1).contains("training diverged"), "{ended:?}");
+    assert_eq!(ended, ["interrupted"; 3]);
+    assert!(checkpoints.newest().expect("a folder").is_some());
+}
+
+#[test]
+fn what_does_not_go_in_step_is_not_stacked() {
+    let (first, other) = (training(2, 0.1, Order::Shuffled), Training { momentum: 0.9, ..training(2, 0.1, Order::Shuffled) });
+    let (mut one, mut two, networks) = ((), (), [network(), network()]);
+    let members = vec![Member::new(&first, 1, State::new(&first), &mut one), Member::new(&other, 2, State::new(&other), &mut two)];
+    let error = fit_together(&[&networks[0], &networks[1]], &splits(), members).expect_err("momentum").to_string();
+    assert!(error.contains("do not go in step"), "{error}");
 }

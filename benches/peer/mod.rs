@@ -1,5 +1,7 @@
 //! Another implementation of the same work in a process of its own, and the table that sets both side by side.
 
+#![allow(dead_code, reason = "benchmarks share it, and each uses a part")]
+
 use anyhow::{Context, Result, ensure};
 use reproduction::data::mnist::{self, CLASSES, Mnist};
 use reproduction::data::splits::Splits;

@@ -35,7 +35,8 @@ pub enum Mode {
 pub enum Gradient {
     /// The gradient itself, in the parameter's shape.
     Whole(Tensor),
-    /// `left^T right / divisor`, of shape `[fan_in, fan_out]`, from left `[n, fan_in]` and right `[n, fan_out]`.
+    /// `left^T right / divisor`, of shape `[fan_in, fan_out]`, from left `[n, fan_in]` and right `[n, fan_out]`; or k of them side by side,
+    /// each of the three with a k in front.
     Product { left: Tensor, right: Tensor, divisor: f64 },
     /// `value / divisor`, in the parameter's shape.
     Scaled { value: Tensor, divisor: f64 },
@@ -46,7 +47,7 @@ impl Gradient {
     pub fn whole(&self) -> Tensor {
         match self {
             Gradient::Whole(gradient) => gradient.shallow_clone(),
-            Gradient::Product { left, right, divisor } => left.tr().mm(right) / *divisor,
+            Gradient::Product { left, right, divisor } => left.transpose(-2, -1).matmul(right) / *divisor,
             Gradient::Scaled { value, divisor } => value / *divisor,
         }
     }
@@ -55,7 +56,8 @@ impl Gradient {
     pub fn add_to(&self, target: &mut Tensor, factor: f64) {
         match self {
             Gradient::Product { left, right, divisor } if factor == *divisor && left.kind() == target.kind() => {
-                let _ = target.addmm_(&left.tr(), right);
+                let left = left.transpose(-2, -1);
+                let _ = if target.dim() == 3 { target.baddbmm_(&left, right) } else { target.addmm_(&left, right) };
             }
             Gradient::Scaled { value, divisor } if factor == *divisor => {
                 let _ = target.g_add_(value);

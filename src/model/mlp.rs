@@ -27,9 +27,9 @@ use tch::{Device, Kind, Tensor};
 /// A multilayer perceptron.
 #[derive(Debug)]
 pub struct Mlp {
-    layers: Vec<Linear>,
+    pub(super) layers: Vec<Linear>,
     /// The precision of the arithmetic; parameters are kept in `Float` when this is lower.
-    compute: Kind,
+    pub(super) compute: Kind,
 }
 
 impl Mlp {
@@ -45,14 +45,29 @@ impl Mlp {
     }
 
     /// h_0 ... h_{L-1} and a_L.
-    fn forward(&self, images: &Tensor) -> Vec<Tensor> {
+    pub(super) fn forward(&self, images: &Tensor) -> Vec<Tensor> {
         let mut values = Vec::with_capacity(self.layers.len() + 1);
-        values.push(images.flatten(1, -1).to_kind(self.compute));
+        values.push(images.flatten(-3, -1).to_kind(self.compute));
         for (index, layer) in self.layers.iter().enumerate() {
             let mut a = layer.forward(&values[index]);
             values.push(if index + 1 < self.layers.len() { a.relu_() } else { a });
         }
         values
+    }
+
+    /// The gradients of every parameter from h_0 ... h_{L-1} and delta_L, which carries `divisor`.
+    pub(super) fn backward(&self, values: &[Tensor], mut delta: Tensor, divisor: f64) -> Vec<Gradient> {
+        let mut gradients = Vec::with_capacity(2 * self.layers.len());
+        for (index, layer) in self.layers.iter().enumerate().rev() {
+            let input = &values[index];
+            let [weight, bias] = Linear::parameter_gradients(input, &delta, divisor);
+            gradients.extend([bias, weight]);
+            if index > 0 {
+                delta = input.threshold_backward(&layer.input_gradient(&delta), 0.0);
+            }
+        }
+        gradients.reverse();
+        gradients
     }
 }
 
@@ -75,18 +90,8 @@ impl Model for Mlp {
     fn gradients(&self, images: &Tensor, labels: &Tensor, _mode: Mode, loss_scale: f64) -> (Tensor, Vec<Gradient>) {
         let mut values = self.forward(images);
         let logits = values.pop().expect("a network has an output");
-        let mut delta = logit_gradient(&logits, labels, loss_scale);
-        let mut gradients = Vec::with_capacity(2 * self.layers.len());
-        for (index, layer) in self.layers.iter().enumerate().rev() {
-            let input = &values[index];
-            let [weight, bias] = Linear::parameter_gradients(input, &delta, loss_scale);
-            gradients.extend([bias, weight]);
-            if index > 0 {
-                delta = input.threshold_backward(&layer.input_gradient(&delta), 0.0);
-            }
-        }
-        gradients.reverse();
-        (logits, gradients)
+        let delta = logit_gradient(&logits, labels, loss_scale);
+        (logits, self.backward(&values, delta, loss_scale))
     }
 }
 

@@ -2,9 +2,11 @@
 
 mod cnn;
 mod mlp;
+mod stack;
 
 pub use cnn::Cnn;
 pub use mlp::Mlp;
+pub use stack::Stack;
 
 use crate::architecture::{Architecture, Shape};
 use crate::experiment;

@@ -11,6 +11,7 @@ mod provenance;
 mod results;
 mod samples;
 mod search;
+mod trainer;
 mod trials;
 
 pub use errors::Errors;

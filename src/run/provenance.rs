@@ -27,6 +27,9 @@ pub struct Provenance {
     pub code: String,
     pub device: String,
     pub threads: i64,
+    /// Whether it was trained as one with others of its shape, where there were any: equal to a lone run to rounding.
+    #[serde(default)]
+    pub is_stacked: bool,
     pub libraries: String,
     pub commit: String,
     pub command: String,
@@ -46,6 +49,7 @@ impl Provenance {
             code: env!("SOURCE_DIGEST").to_owned(),
             device: device.to_owned(),
             threads,
+            is_stacked: false,
             libraries: LIBRARIES.to_owned(),
             commit: commit(&run.root),
             command: command(),
@@ -61,7 +65,7 @@ impl Provenance {
 
     /// Whether a result of `other` is the one that this trial would have, to the last bit.
     pub fn same_result(&self, other: &Provenance) -> bool {
-        let decisive = |p: &Provenance| (p.trial.clone(), p.code.clone(), p.device.clone(), p.threads, p.libraries.clone());
+        let decisive = |p: &Provenance| (p.trial.clone(), p.code.clone(), p.device.clone(), p.threads, p.is_stacked, p.libraries.clone());
         decisive(self) == decisive(other)
     }
 
@@ -74,13 +78,14 @@ impl Provenance {
     pub fn owner(&self, experiment: &Experiment) -> Result<Owner> {
         let mut trial = BTreeMap::new();
         flatten("", &toml::Value::try_from(experiment)?, &mut trial);
-        let Provenance { seed, data, data_checksum, code, libraries, device, threads, .. } = self;
+        let Provenance { seed, data, data_checksum, code, libraries, device, threads, is_stacked, .. } = self;
         let mut add = |key: &str, value: String| trial.insert(key.to_owned(), value);
         add("seed", seed.to_string());
         add("data", format!("{data} ({})", &data_checksum[..16.min(data_checksum.len())]));
         add("program", format!("{} {} of sources {code}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")));
         add("libraries", libraries.clone());
-        let machine = BTreeMap::from([("device".to_owned(), device.clone()), ("threads".to_owned(), threads.to_string())]);
+        let machine = [("device", device.clone()), ("threads", threads.to_string()), ("stacked", is_stacked.to_string())];
+        let machine = machine.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         Ok(Owner { trial, machine })
     }
 

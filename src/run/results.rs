@@ -137,3 +137,28 @@ pub(super) fn best_epoch(history: &History) -> (i64, f64) {
     let accuracy = |epoch: i64| history.get(epoch, Split::Validation, Metric::Accuracy).map(|accuracy| (epoch, accuracy));
     (1..=history.epochs()).rev().filter_map(accuracy).max_by(|(_, one), (_, other)| one.total_cmp(other)).unwrap_or((0, f64::NAN))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn provenance(variant: &str) -> Provenance {
+        let text = format!(
+            "trial = 'abc'\nvariant = '{variant}'\nseed = 3\ndata = ''\ndata_checksum = ''\ncode = ''\ndevice = ''\nthreads = 1\n\
+             libraries = ''\ncommit = ''\ncommand = ''\ndate = ''\nseconds = 0.0"
+        );
+        toml::from_str(&text).expect("a provenance")
+    }
+
+    #[test]
+    fn a_result_is_called_as_this_list_calls_its_trial() -> Result<()> {
+        let history = "epoch,split,metric,value\n1,validation,accuracy,0.5\n".to_owned();
+        let folder = PathBuf::from("kaggle_search/coarse_001-seed3");
+        let result = TrialResult { provenance: provenance("coarse_001"), experiment: String::new(), history, folder };
+        let outcome = result.outcome(&provenance("vgg"), Path::new("runs"))?;
+        assert_eq!((outcome.variant.as_str(), outcome.seed), ("vgg", 3));
+        assert_eq!(outcome.folder, Path::new("runs/kaggle_search/coarse_001-seed3"));
+        assert_eq!(best_epoch(&outcome.history), (1, 0.5));
+        Ok(())
+    }
+}

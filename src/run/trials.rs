@@ -4,25 +4,22 @@ use super::interrupt::{self, Listening};
 use super::progress::Display;
 use super::provenance::Provenance;
 use super::results::{self, TrialResult};
+use super::trainer::{self, Trial, stacks, train_together};
 use super::{Run, Variant};
-use crate::architecture::Architecture;
-use crate::data::splits::Splits;
-use crate::data::{DataSet, Examples};
+use crate::data::DataSet;
 use crate::device;
-use crate::experiment::{Experiment, Training};
-use crate::files::{Lock, remove_partial, write_whole};
+use crate::experiment::Experiment;
 use crate::history::{History, Metric, Split};
-use crate::model::{self, Model, Parameter};
+use crate::model::{self, Model};
 use crate::points::{Point, is_report_data, mean_over_seeds};
 use crate::reported;
 use crate::results::Appender;
 use crate::shard::Shard;
-use crate::train::{Checkpoints, Interrupted, Observer, Owner, Resumed, State, Wish, expected_time, fit, parameters, side_by_side};
+use crate::train::{Interrupted, parameters, side_by_side};
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeSet;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 use tch::Device;
 
 /// One trained network's history.
@@ -89,38 +86,6 @@ impl Trained {
     }
 }
 
-/// One trial to train, with handles on the data for the thread that trains it.
-struct Trial {
-    experiment: Experiment,
-    provenance: Provenance,
-    folder: PathBuf,
-    train: Examples,
-    test: Option<Examples>,
-    classes: i64,
-    /// Whether to say beforehand how long it will take.
-    tell_cost: bool,
-    /// Whether an interrupted run of this trial is to be continued.
-    resume: bool,
-    /// Work that an interruption may cost: what has taken longer since it was last kept is kept.
-    checkpoint_after: Duration,
-}
-
-impl Trial {
-    fn minibatches(&self) -> u64 {
-        let Experiment { training: Some(training), .. } = &self.experiment else { return 0 };
-        training.epochs as u64 * self.minibatches_an_epoch()
-    }
-
-    fn minibatches_an_epoch(&self) -> u64 {
-        let Experiment { split: Some(split), training: Some(training), .. } = &self.experiment else { return 0 };
-        (split.taken(self.train.len()) as u64).div_ceil(training.minibatch as u64)
-    }
-
-    fn checkpoints(&self) -> Checkpoints {
-        Checkpoints::new(self.folder.join(CHECKPOINTS))
-    }
-}
-
 /// See [`Run::train`].
 pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
     let trained = train_list(run, &run.variants, data)?;
@@ -152,6 +117,9 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     let workers = if run.device == Device::Cpu { cores.min(plan.len()) } else { 1 };
     let threads = if workers > 1 { 1 } else { cores as i64 };
     let device = device::describe(run.device);
+    // Of a GPU's step most is the starting of its operations, and a stack takes as many as one network does. On the CPU one trial a core is
+    // faster, or nearly so (`cargo bench --profile dev --bench stack`), and the bits do not depend on what else is trained.
+    let stack = run.flags.stack.unwrap_or(run.device.is_cuda() && !run.flags.deterministic);
 
     let (results_folder, runs) = (results::folder(run), &run.flags.runs);
     let mut results = results::read(run)?;
@@ -159,7 +127,8 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     let (mut outcomes, mut kept_in) = (Vec::new(), BTreeSet::new());
     let (mut trials, mut others) = (Vec::new(), Vec::new());
     for (place, (Variant { name, experiment, is_as_in_file, checkpoint_after, .. }, seed)) in plan.into_iter().enumerate() {
-        let provenance = Provenance::new(run, experiment, name, seed, data.source(), &device, threads);
+        let is_stacked = stack && trainer::shape(experiment).is_some();
+        let provenance = Provenance { is_stacked, ..Provenance::new(run, experiment, name, seed, data.source(), &device, threads) };
         // What flags changed, or other data, has a folder of its own: trying something out loses no finished run.
         let is_default = *is_as_in_file && is_report_data(&data.source().name);
         let suffix = if is_default { String::new() } else { format!("-{}", &provenance.trial[..8]) };
@@ -188,7 +157,7 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
             others.push(provenance);
             continue;
         }
-        let interrupted = Checkpoints::new(folder.join(CHECKPOINTS)).newest()?;
+        let interrupted = trainer::checkpoints(&folder).newest()?;
         if let Some(path) = &interrupted {
             ensure!(
                 run.flags.resume || run.flags.fresh,
@@ -224,16 +193,24 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     }
 
     let display = Display::new(trials.iter().map(Trial::minibatches).sum(), run.flags.quiet);
-    let train_one = |trial: &Trial| {
+    let stacks = stacks(trials, workers);
+    if let (Some(most), false) = (stacks.iter().map(Vec::len).max().filter(|most| *most > 1), run.flags.quiet) {
+        eprintln!("perceptrons of equal shape are trained as one, up to {most} at a time (--stack false trains each alone)");
+    }
+    let train_stack = |stack: &Vec<Trial>| {
         ensure!(interrupt::asked().is_none(), Interrupted);
         tch::set_num_threads(threads as i32);
-        train_trial(trial, run.device, &display)
+        train_together(stack, run.device, &display)
     };
     let listening = Listening::start()?;
-    let trained = side_by_side(trials, workers, train_one, |_, outcome| {
-        appender.append(&TrialResult::of(&outcome, runs)?)?;
-        outcomes.push(outcome);
-        Ok(())
+    let trained = side_by_side(stacks, workers, train_stack, |_, stack| {
+        // What went well is kept first, whatever else is to be said.
+        let (good, bad): (Vec<_>, Vec<_>) = stack.into_iter().partition(Result::is_ok);
+        for outcome in good.into_iter().flatten() {
+            appender.append(&TrialResult::of(&outcome, runs)?)?;
+            outcomes.push(outcome);
+        }
+        bad.into_iter().try_for_each(|error| error.map(drop))
     });
     drop(display);
     if let Some(signal) = interrupt::asked() {
@@ -281,90 +258,6 @@ pub(super) fn newest(folder: &Path) -> Result<Option<(Outcome, Experiment)>> {
     Ok(Some((Outcome { id: provenance.id(), variant: provenance.variant, seed: provenance.seed, history, folder }, experiment)))
 }
 
-/// Trains and keeps one trial. Provenance is written last: a folder without it holds no finished trial.
-fn train_trial(trial: &Trial, device: Device, display: &Display) -> Result<Outcome> {
-    let Trial { experiment, provenance, folder, train, test, classes, resume, tell_cost, checkpoint_after: _ } = trial;
-    let name = provenance.name();
-    let _lock = Lock::take(folder)?;
-    remove_partial(folder)?;
-    let started = Instant::now();
-    let splits = Splits::new(train, test.as_ref(), experiment, provenance.seed, device)?;
-    let model = model::build(&experiment.model, splits.train.image(), *classes, provenance.seed, device)?;
-    let training = experiment.training()?;
-    if *tell_cost && let Some(cost) = cost(experiment, &splits)? {
-        let time = humantime::format_duration(rounded(expected_time(&*model, &splits, training)));
-        eprintln!("{name}: {cost}; about {time} for {} epochs on this machine, as a few steps took", training.epochs);
-    }
-    let (checkpoints, owner) = (trial.checkpoints(), provenance.owner(experiment)?);
-    let state = match resume {
-        true => resume_from(&checkpoints, training, &*model, &owner, &name)?,
-        false => {
-            checkpoints.remove()?;
-            State::new(training)
-        }
-    };
-    display.go_on_from(state.epoch as u64 * trial.minibatches_an_epoch() + state.minibatch as u64);
-    let mut watch =
-        Watch { display, name: &name, epochs: training.epochs, checkpoints: &checkpoints, owner: &owner, trial, kept: Instant::now() };
-    let history = fit(&*model, &splits, training, provenance.seed, state, &mut watch).with_context(|| {
-        let last = checkpoints.newest().ok().flatten();
-        format!("trial {name}{}", last.map_or(String::new(), |path| format!(" (its last checkpoint is {})", path.display())))
-    })?;
-    let provenance = Provenance { seconds: started.elapsed().as_secs_f64(), ..provenance.clone() };
-    write_whole(&folder.join(HISTORY), &history.to_csv()?)?;
-    parameters::save(&model.parameters(), &folder.join(PARAMETERS))?;
-    write_whole(&folder.join(EXPERIMENT), experiment.to_toml().as_bytes())?;
-    write_whole(&folder.join(PROVENANCE), toml::to_string(&provenance)?.as_bytes())?;
-    checkpoints.remove()?;
-    Ok(Outcome { id: provenance.id(), variant: provenance.variant, seed: provenance.seed, history, folder: folder.clone() })
-}
-
-fn resume_from(checkpoints: &Checkpoints, training: &Training, model: &dyn Model, owner: &Owner, name: &str) -> Result<State> {
-    let Some(Resumed { state, path, notices }) = checkpoints.resume(training, &mut model.parameters(), owner)? else {
-        return Ok(State::new(training));
-    };
-    notices.iter().for_each(|notice| eprintln!("{name}: {notice}"));
-    eprintln!("{name}: going on {}, from {}", state.place(), path.display());
-    Ok(state)
-}
-
-/// Shows how far a trial is, keeps where it stands from time to time, and stops it where a signal asks for that.
-struct Watch<'a> {
-    display: &'a Display,
-    name: &'a str,
-    epochs: i64,
-    checkpoints: &'a Checkpoints,
-    owner: &'a Owner,
-    trial: &'a Trial,
-    kept: Instant,
-}
-
-impl Observer for Watch<'_> {
-    fn wish(&mut self) -> Wish {
-        if interrupt::asked().is_some() {
-            return Wish::Stop;
-        }
-        if self.kept.elapsed() >= self.trial.checkpoint_after { Wish::Keep } else { Wish::GoOn }
-    }
-
-    fn minibatch(&mut self) {
-        self.display.advance(1);
-    }
-
-    fn epoch(&mut self, state: &State) {
-        self.display.epoch(self.name, state.epoch, self.epochs, &state.history);
-    }
-
-    fn keep(&mut self, state: &State, parameters: &[Parameter]) -> Result<()> {
-        let path = self.checkpoints.write(state, parameters, self.owner)?;
-        self.kept = Instant::now();
-        if interrupt::asked().is_some() {
-            eprintln!("{}: stopped {}, kept in {}", self.name, state.place(), path.display());
-        }
-        Ok(())
-    }
-}
-
 /// Ends the process as the signal that stopped its training would have, but with everything kept.
 fn end(signal: i32, error: Option<&anyhow::Error>) -> ! {
     match error {
@@ -381,31 +274,7 @@ pub(super) fn network(outcome: &Outcome, experiment: &Experiment, image: [i64; 3
     Ok(model)
 }
 
-/// The work of a training that takes long enough to be told beforehand.
-fn cost(experiment: &Experiment, splits: &Splits) -> Result<Option<String>> {
-    let (model, training) = (&experiment.model, experiment.training()?);
-    if model.layers.is_empty() {
-        return Ok(None);
-    }
-    let forward = Architecture::new(splits.train.image(), &model.layers)?.multiply_adds() as f64;
-    // The backward pass takes two products for each of the forward one.
-    let all = 3.0 * forward * (splits.train.len() * training.epochs) as f64;
-    let words = || format!("{:.0} million multiply-adds an image forward, {all:.1e} for all of training", forward / 1e6);
-    Ok((all > WORTH_TELLING).then(words))
-}
-
-/// Multiply-adds of some minutes on two cores.
-const WORTH_TELLING: f64 = 1e14;
-
-/// To minutes, or to seconds where it is less than ten minutes.
-fn rounded(duration: Duration) -> Duration {
-    let unit = if duration.as_secs() < 600 { 1 } else { 60 };
-    Duration::from_secs(duration.as_secs().div_ceil(unit) * unit)
-}
-
-const HISTORY: &str = "history.csv";
-const PARAMETERS: &str = "parameters.safetensors";
+pub(super) const HISTORY: &str = "history.csv";
+pub(super) const PARAMETERS: &str = "parameters.safetensors";
 pub(super) const EXPERIMENT: &str = "experiment.toml";
 pub(super) const PROVENANCE: &str = "provenance.toml";
-/// Where an interrupted trial stood.
-const CHECKPOINTS: &str = "checkpoints";

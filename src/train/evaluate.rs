@@ -21,12 +21,8 @@ pub(super) fn examples_at_a_time(inputs: &Inputs) -> i64 {
 
 /// Logits of all examples, `[n, classes]`.
 pub fn logits(model: &dyn Model, inputs: &Inputs) -> Tensor {
-    Tensor::cat(&logits_in_parts(model, inputs).collect::<Vec<_>>(), 0)
-}
-
-/// The same, part by part.
-pub(super) fn logits_in_parts<'a>(model: &'a dyn Model, inputs: &'a Inputs) -> impl Iterator<Item = Tensor> + 'a {
-    inputs.minibatches(examples_at_a_time(inputs)).map(|minibatch| model.logits(&minibatch.images, Mode::Eval))
+    let parts = inputs.minibatches(examples_at_a_time(inputs)).map(|minibatch| model.logits(&minibatch.images, Mode::Eval));
+    Tensor::cat(&parts.collect::<Vec<_>>(), 0)
 }
 
 /// The likeliest class of each example by its logits `[n, classes]`, and the probability that the network gives it.

@@ -6,7 +6,7 @@ use crate::model::Parameter;
 use anyhow::{Result, bail};
 use tch::{Kind, Tensor};
 
-/// What is needed of each step to say later where training went wrong.
+/// What is needed of each step to say later where training went wrong, of one network or of several that take their steps together.
 ///
 /// Biases tell for their layers: a bias's gradient is the sum of what flows back into its layer, so that if any of that is not finite,
 /// neither is the sum. They are small enough to be kept from every step until somebody looks.
@@ -14,8 +14,7 @@ use tch::{Kind, Tensor};
 pub struct Finite {
     /// Of each bias, in the order of the parameters: its name and how many values it has.
     biases: Vec<(String, i64)>,
-    /// Where each of them is among the parameters.
-    places: Vec<usize>,
+    place: Place,
     /// How many minibatches of the epoch were looked at before those below.
     before: i64,
     logits: Vec<Tensor>,
@@ -23,65 +22,80 @@ pub struct Finite {
 }
 
 /// Where in training something is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Place {
     pub epoch: i64,
+    /// Examples in a minibatch.
+    pub minibatch: i64,
     /// Minibatches in an epoch.
     pub minibatches: i64,
-    pub learning_rate: f64,
+    /// The learning rate of each network.
+    pub rates: Vec<f64>,
+}
+
+/// Whether a parameter is a layer's bias.
+pub fn is_bias(parameter: &Parameter) -> bool {
+    parameter.tensor.dim() == 1
+}
+
+/// The gradient or a multiple of it, whichever is there: the one is finite where the other is.
+pub fn multiple(gradient: &Gradient) -> Tensor {
+    match gradient {
+        Gradient::Whole(value) | Gradient::Scaled { value, .. } => value.shallow_clone(),
+        product => product.whole(),
+    }
 }
 
 impl Finite {
-    /// Before minibatch `before` (counted from 0) of an epoch.
-    pub fn new(parameters: &[Parameter], before: i64) -> Finite {
-        let places: Vec<usize> = (0..parameters.len()).filter(|index| parameters[*index].tensor.dim() == 1).collect();
-        let bias = |index: &usize| (parameters[*index].name.clone(), parameters[*index].tensor.numel() as i64);
-        Finite { biases: places.iter().map(bias).collect(), places, before, logits: Vec::new(), gradients: Vec::new() }
+    /// Before minibatch `before` (counted from 0) of the epoch of `place`, for networks with parameters like these.
+    pub fn new(parameters: &[Parameter], place: Place, before: i64) -> Finite {
+        let bias = |parameter: &Parameter| (parameter.name.clone(), parameter.tensor.numel() as i64);
+        let biases = parameters.iter().filter(|parameter| is_bias(parameter)).map(bias).collect();
+        Finite { biases, place, before, logits: Vec::new(), gradients: Vec::new() }
     }
 
-    /// Notes a step: the logits of its minibatch and the gradients it took.
-    pub fn note(&mut self, logits: Tensor, gradients: &[Gradient]) {
+    /// Notes a step: the logits of each network's minibatch `[networks, n, classes]`, and of each bias the gradients, or multiples of them,
+    /// `[networks, outputs]`.
+    pub fn note(&mut self, logits: Tensor, biases: &[Tensor]) {
         self.logits.push(logits);
-        let value = |index: &usize| match &gradients[*index] {
-            // Scaled or not, it is finite or it is not.
-            Gradient::Whole(value) | Gradient::Scaled { value, .. } => value.shallow_clone(),
-            product => product.whole(),
-        };
-        let values: Vec<Tensor> = self.places.iter().map(value).collect();
-        if !values.is_empty() {
-            self.gradients.push(Tensor::cat(&values, 0));
+        if !biases.is_empty() {
+            self.gradients.push(Tensor::cat(biases, 1));
         }
     }
 
-    /// Looks at all steps noted since the last look; `labels` are those of the epoch's examples in its order, `minibatch` its size.
+    /// Looks at all steps noted since the last look, for each network with its `parameters`; `labels` `[networks, n]` are those of the epoch's
+    /// examples in each one's order.
     ///
     /// # Errors
-    /// If a loss, a gradient or a parameter is not finite: the first such step, and the layer.
-    pub fn look(&mut self, parameters: &[Parameter], labels: &Tensor, minibatch: i64, place: Place) -> Result<()> {
+    /// For a network of which a loss, a gradient or a parameter is not finite: the first such step, and the layer.
+    pub fn look(&mut self, parameters: &[Vec<Parameter>], labels: &Tensor) -> Vec<Result<()>> {
         let steps = self.logits.len() as i64;
         if steps == 0 {
-            return Ok(());
+            return parameters.iter().map(|_| Ok(())).collect();
         }
-        let (logits, gradients) = (Tensor::cat(&std::mem::take(&mut self.logits), 0), std::mem::take(&mut self.gradients));
-        let first_example = self.before * minibatch;
-        let (before, labels) = (self.before, labels.narrow(0, first_example, logits.size()[0]));
-        self.before += steps;
+        let (logits, gradients) = (Tensor::cat(&std::mem::take(&mut self.logits), 1), std::mem::take(&mut self.gradients));
+        let labels = labels.narrow(1, self.before * self.place.minibatch, logits.size()[1]);
         let losses = cross_entropies(&logits.to_kind(Kind::Float), &labels);
-        let good_losses = losses.isfinite();
-        let good_gradients = (!gradients.is_empty()).then(|| Tensor::stack(&gradients, 0).isfinite());
-        let good_parameters: Vec<Tensor> = parameters.iter().map(|parameter| parameter.tensor.isfinite().all()).collect();
-        let parts = [good_losses.all()]
-            .into_iter()
-            .chain(good_gradients.iter().map(Tensor::all))
-            .chain(good_parameters.iter().map(Tensor::shallow_clone));
+        let gradients = (!gradients.is_empty()).then(|| Tensor::stack(&gradients, 1).isfinite());
+        let seen = Seen { good_losses: losses.isfinite(), losses, good_gradients: gradients, before: self.before, steps };
+        self.before += steps;
+        let all_good: Vec<Tensor> = parameters.iter().flatten().map(|parameter| parameter.tensor.isfinite().all()).collect();
+        let parts = [seen.good_losses.all()].into_iter().chain(seen.good_gradients.iter().map(Tensor::all)).chain(all_good);
         // The one moment at which the device is waited for.
         if Tensor::stack(&parts.collect::<Vec<_>>(), 0).all().int64_value(&[]) == 1 {
-            return Ok(());
+            return parameters.iter().map(|_| Ok(())).collect();
         }
+        parameters.iter().enumerate().map(|(network, parameters)| self.judge(network, parameters, &seen)).collect()
+    }
 
-        let Place { epoch, minibatches, learning_rate } = place;
-        let at =
-            |step: i64| format!("in epoch {epoch}, minibatch {} of {minibatches}, at learning rate {learning_rate}", before + step + 1);
+    fn judge(&self, network: usize, parameters: &[Parameter], seen: &Seen) -> Result<()> {
+        let Place { epoch, minibatch, minibatches, rates } = &self.place;
+        let (learning_rate, index) = (rates[network], network as i64);
+        let (losses, good_losses) = (seen.losses.get(index), seen.good_losses.get(index));
+        let good_gradients = seen.good_gradients.as_ref().map(|good| good.get(index));
+        let at = |step: i64| {
+            format!("in epoch {epoch}, minibatch {} of {minibatches}, at learning rate {learning_rate}", seen.before + step + 1)
+        };
         let advice = "training diverged; try a smaller training.learning_rate";
         let bad_loss = first_false(&good_losses).map(|example| (example / minibatch, losses.double_value(&[example])));
         let bad_gradient = good_gradients.as_ref().and_then(|good| first_false(&good.all_dim(1, false)));
@@ -102,12 +116,22 @@ impl Finite {
             }
             (_, Some(step)) => bail!("the gradient of {} is not finite, {}: {advice}", layer(step).unwrap_or("a layer"), at(step)),
             (_, None) => {
-                let bad = parameters.iter().zip(&good_parameters).find(|(_, good)| good.int64_value(&[]) == 0);
-                let name = bad.map_or("a parameter", |(parameter, _)| parameter.name.as_str());
-                bail!("{name} is not finite after the step, {}: {advice}", at(steps - 1))
+                let bad = parameters.iter().find(|parameter| parameter.tensor.isfinite().all().int64_value(&[]) == 0);
+                let Some(Parameter { name, .. }) = bad else { return Ok(()) };
+                bail!("{name} is not finite after the step, {}: {advice}", at(seen.steps - 1))
             }
         }
     }
+}
+
+/// What is looked at, each with the networks in front: losses of all examples `[networks, n]`, and whether they and the gradients of the
+/// biases `[networks, steps, values]` are finite.
+struct Seen {
+    losses: Tensor,
+    good_losses: Tensor,
+    good_gradients: Option<Tensor>,
+    before: i64,
+    steps: i64,
 }
 
 /// The place of the first value that is false.
@@ -120,7 +144,9 @@ mod tests {
     use super::*;
     use tch::Device;
 
-    const PLACE: Place = Place { epoch: 3, minibatches: 9, learning_rate: 0.1 };
+    fn place(networks: usize) -> Place {
+        Place { epoch: 3, minibatch: 2, minibatches: 9, rates: vec![0.1; networks] }
+    }
 
     fn tensor(values: &[f64]) -> Tensor {
         Tensor::from_slice(values).to_kind(Kind::Float)
@@ -133,18 +159,19 @@ mod tests {
 
     /// What is said after three steps, the second of them with these values, the first two minibatches of the epoch being done before.
     fn said(logit: f64, one: f64, two: f64, weight: f64) -> String {
-        let mut parameters = parameters();
-        let mut finite = Finite::new(&parameters, 2);
+        let mut both = [parameters(), parameters()];
+        let mut finite = Finite::new(&both[0], place(2), 2);
+        // Beside it another network, of which everything is finite.
+        let beside = |value: Tensor| Tensor::stack(&[&value.ones_like(), &value], 0);
         for step in 0..3 {
             let (logit, one, two) = if step == 1 { (logit, one, two) } else { (1.0, 1.0, 1.0) };
             let logits = tensor(&[0.0, 1.0, logit, 0.0]).view([2, 2]);
-            let whole = |size: &[i64]| Gradient::Whole(Tensor::zeros(size, (Kind::Float, Device::Cpu)));
-            let scaled = Gradient::Scaled { value: tensor(&[two, 0.0]), divisor: -0.1 };
-            finite.note(logits, &[whole(&[3, 2]), Gradient::Whole(tensor(&[0.0, one])), whole(&[2, 2]), scaled]);
+            finite.note(beside(logits), &[beside(tensor(&[0.0, one])), beside(tensor(&[two, 0.0]))]);
         }
-        let _ = parameters[2].tensor.fill_(weight);
-        let labels = Tensor::zeros([18], (Kind::Int64, Device::Cpu));
-        finite.look(&parameters, &labels, 2, PLACE).map_or_else(|error| error.to_string(), |()| "nothing".to_owned())
+        let _ = both[1][2].tensor.fill_(weight);
+        let looked = finite.look(&both, &Tensor::zeros([2, 18], (Kind::Int64, Device::Cpu)));
+        assert!(looked[0].is_ok(), "the other network is good");
+        looked[1].as_ref().map_or_else(|error| error.to_string(), |()| "nothing".to_owned())
     }
 
     #[test]
@@ -165,15 +192,15 @@ mod tests {
 
     #[test]
     fn each_step_is_looked_at_once() {
-        let parameters = parameters();
-        let labels = Tensor::zeros([18], (Kind::Int64, Device::Cpu));
-        let mut finite = Finite::new(&parameters, 0);
-        finite.look(&parameters, &labels, 2, PLACE).expect("nothing to look at");
+        let parameters = [parameters()];
+        let labels = Tensor::zeros([1, 18], (Kind::Int64, Device::Cpu));
+        let mut finite = Finite::new(&parameters[0], place(1), 0);
+        assert!(finite.look(&parameters, &labels).iter().all(Result::is_ok), "nothing to look at");
         for step in 0..9 {
-            let logits = tensor(&[0.0, if step == 7 { f64::NAN } else { 0.0 }]).view([1, 2]).repeat([2, 1]);
-            finite.note(logits, &parameters.iter().map(|parameter| Gradient::Whole(parameter.tensor.zeros_like())).collect::<Vec<_>>());
+            let logits = tensor(&[0.0, if step == 7 { f64::NAN } else { 0.0 }]).view([1, 1, 2]).repeat([1, 2, 1]);
+            finite.note(logits, &[tensor(&[0.0; 4]).view([1, 4])]);
             if step % 3 == 2 {
-                let seen = finite.look(&parameters, &labels, 2, PLACE);
+                let seen = finite.look(&parameters, &labels).remove(0);
                 assert_eq!(seen.is_err(), step == 8);
                 assert!(seen.err().is_none_or(|error| error.to_string().contains("minibatch 8 of 9")));
             }

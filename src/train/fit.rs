@@ -1,66 +1,73 @@
 //! The one training loop.
 
-use super::evaluate::{logits_in_parts, metrics};
+use super::evaluate::{examples_at_a_time, metrics};
 use super::finite::{Finite, Place};
+use super::networks::{Lone, Networks, Several};
+use super::observer::{Interrupted, Observer, Wish};
 use super::state::{Best, State};
 use crate::data::splits::{Inputs, Splits};
 use crate::experiment::{Keep, Order, Training};
 use crate::history::{History, Metric, Record, Split};
-use crate::layers::Mode;
 use crate::model::{Model, Parameter};
 use crate::seed::{Purpose, draw};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use tch::{Device, Kind, Tensor};
-
-/// Who watches a training run, and may want something of it.
-pub trait Observer {
-    /// Asked after each minibatch, after each epoch, and while the network is measured.
-    fn wish(&mut self) -> Wish {
-        Wish::GoOn
-    }
-
-    /// One more minibatch was learned from.
-    fn minibatch(&mut self) {}
-
-    /// An epoch ended and everything was measured.
-    fn epoch(&mut self, _state: &State) {}
-
-    /// Keeps where training stands, from which it could go on, with the network's parameters.
-    ///
-    /// # Errors
-    /// If it cannot; training ends.
-    fn keep(&mut self, _state: &State, _parameters: &[Parameter]) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// What an observer wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
-    GoOn,
-    /// Keep where training stands, and go on.
-    Keep,
-    /// Keep where training stands, and end.
-    Stop,
-}
-
-/// Nobody watches.
-impl Observer for () {}
-
-/// The error with which training ends where its observer wants it to.
-#[derive(Debug)]
-pub struct Interrupted;
-
-impl std::fmt::Display for Interrupted {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
-        formatter.write_str("interrupted")
-    }
-}
-
-impl std::error::Error for Interrupted {}
 
 /// The positions of the random streams that change validation images begin here, those for training images at 0.
 const VALIDATION: u64 = 1 << 32;
+
+/// One network in training: what decides its course, where it stands, and who watches.
+pub struct Member<'a> {
+    training: &'a Training,
+    pub(super) seed: u64,
+    pub(super) state: State,
+    observer: &'a mut dyn Observer,
+    /// Why its training ended before its time, if it did.
+    failure: Option<anyhow::Error>,
+}
+
+impl<'a> Member<'a> {
+    pub fn new(training: &'a Training, seed: u64, state: State, observer: &'a mut dyn Observer) -> Member<'a> {
+        Member { training, seed, state, observer, failure: None }
+    }
+
+    fn goes_on(&self) -> bool {
+        self.failure.is_none() && self.state.epoch < self.training.epochs && !self.state.is_stopped
+    }
+
+    fn fails_with(&mut self, result: Result<()>) {
+        if let (Err(error), None) = (result, &self.failure) {
+            self.failure = Some(error);
+        }
+    }
+
+    /// Takes what was measured after `epoch`, and lets the rules of its training draw their conclusions.
+    fn end_epoch(&mut self, epoch: i64, measured: Vec<Record>, parameters: &[Parameter]) {
+        let Member { training, state, observer, .. } = self;
+        state.history.records.extend(measured);
+        (state.epoch, state.minibatch) = (epoch, 0);
+        let of_validation = |metric| state.history.get(epoch, Split::Validation, metric).unwrap_or(f64::NAN);
+        let (loss, accuracy) = (of_validation(Metric::Loss), of_validation(Metric::Accuracy));
+        if let Some(plateau) = &mut state.plateau {
+            state.sgd.learning_rate = plateau.observe(loss, state.sgd.learning_rate);
+        }
+        if let Some(early_stopping) = &mut state.early_stopping {
+            state.is_stopped = early_stopping.observe(loss);
+        }
+        if training.keep == Keep::Best && state.best.as_ref().is_none_or(|best| accuracy > best.accuracy) {
+            state.best = Some(Best { epoch, accuracy, parameters: parameters.iter().map(|parameter| parameter.tensor.copy()).collect() });
+        }
+        observer.epoch(state);
+    }
+
+    /// Its history; `parameters` become those that `training.keep` asks for.
+    fn end(self, parameters: &mut [Parameter]) -> Result<History> {
+        for (parameter, best) in parameters.iter_mut().zip(self.state.best.iter().flat_map(|best| &best.parameters)) {
+            parameter.tensor.copy_(best);
+        }
+        self.failure.map_or(Ok(self.state.history), Err)
+    }
+}
 
 /// Trains `model` on, from `state`, up to `training.epochs` and measures it on all splits after each. In the end it has the parameters
 /// that `training.keep` asks for.
@@ -74,85 +81,139 @@ pub fn fit(
     splits: &Splits,
     training: &Training,
     seed: u64,
-    mut state: State,
+    state: State,
     observer: &mut dyn Observer,
 ) -> Result<History> {
-    let mut parameters = model.parameters();
-    let minibatches = (splits.train.len() as u64).div_ceil(training.minibatch as u64) as i64;
-    while state.epoch < training.epochs && !state.is_stopped {
-        let epoch = state.epoch + 1;
-        let order = order(training.order, &splits.train, seed, epoch);
-        let labels = splits.train.labels.index_select(0, &order);
+    in_step(&mut Lone::new(model), splits, vec![Member::new(training, seed, state, observer)]).remove(0)
+}
+
+/// [`fit`] for several perceptrons of equal shape at the same time, as one (see [`crate::model::Stack`]), or for one network of any kind. Each ends as it
+/// would alone, to rounding; where training fails for one, the others go on.
+///
+/// # Errors
+/// If several cannot be trained as one (see [`can_be_stacked`]), or do not stand at the same minibatch. For each the same as [`fit`].
+pub fn fit_together(models: &[&dyn Model], splits: &Splits, members: Vec<Member>) -> Result<Vec<Result<History>>> {
+    let place = |member: &Member| (member.training.epochs, member.training.minibatch, member.state.epoch, member.state.minibatch);
+    let fits = |member: &Member| can_be_stacked(member.training) && place(member) == place(&members[0]);
+    ensure!(models.len() == members.len(), "{} networks for {} trainings, expected as many", models.len(), members.len());
+    if let [model] = models {
+        return Ok(in_step(&mut Lone::new(*model), splits, members));
+    }
+    ensure!(members.iter().all(fits), "these trainings do not go in step: they differ in more than learning rate, order and seed");
+    let mut several = Several::new(models);
+    let histories = in_step(&mut several, splits, members);
+    for (index, model) in models.iter().enumerate() {
+        for (mut own, trained) in model.parameters().into_iter().zip(several.parameters(index)) {
+            own.tensor.copy_(&trained.tensor);
+        }
+    }
+    Ok(histories)
+}
+
+/// Whether perceptrons that are trained so can be trained as one: by plain gradient descent for all of the epochs.
+pub fn can_be_stacked(training: &Training) -> bool {
+    training.momentum == 0.0 && training.weight_decay == 0.0 && training.early_stopping.is_none()
+}
+
+/// Trains `networks`, whose members stand at the same minibatch and have the same number of epochs to go.
+fn in_step(networks: &mut dyn Networks, splits: &Splits, mut members: Vec<Member>) -> Vec<Result<History>> {
+    let mut parameters: Vec<Vec<Parameter>> = (0..members.len()).map(|index| networks.parameters(index)).collect();
+    while let Some(Member { training: Training { minibatch, .. }, seed, state, .. }) = members.iter().find(|member| member.goes_on()) {
+        let (epoch, done, seed, minibatch) = (state.epoch + 1, state.minibatch, *seed, *minibatch);
+        let order = orders(&members, &splits.train, epoch);
         let examples = splits.train.augmented(seed, epoch as u64);
-        let place = Place { epoch, minibatches, learning_rate: state.sgd.learning_rate };
-        let mut finite = Finite::new(&parameters, state.minibatch);
-        for index in order.split(training.minibatch, 0).iter().skip(state.minibatch as usize) {
+        let minibatches = (splits.train.len() as u64).div_ceil(minibatch as u64) as i64;
+        let rates = members.iter().map(|member| member.state.sgd.learning_rate).collect();
+        let mut finite = Finite::new(&parameters[0], Place { epoch, minibatch, minibatches, rates }, done);
+        let mut wish = Wish::GoOn;
+        for (step, index) in (0..).zip(&order.split(minibatch, 1)).skip(done as usize) {
             // Gathered when it is needed, a minibatch stays in the cache; a shuffled copy of all would pass through memory twice.
-            let minibatch = examples.select(index);
-            let mode = Mode::Train { seed, minibatch: ((epoch - 1) * minibatches + state.minibatch) as u64 };
-            let (logits, gradients) = model.gradients(&minibatch.images, &minibatch.labels, mode, state.sgd.loss_scale());
-            state.sgd.step(&mut parameters, &gradients);
-            finite.note(logits, &gradients);
-            state.minibatch += 1;
-            observer.minibatch();
-            let wish = observer.wish();
+            let (logits, biases) = networks.learn(&examples, index, ((epoch - 1) * minibatches + step) as u64, &mut members);
+            finite.note(logits, &biases);
+            for member in &mut members {
+                member.state.minibatch += 1;
+                member.observer.minibatch();
+            }
+            wish = strongest_wish(&mut members);
             if wish != Wish::GoOn {
-                finite.look(&parameters, &labels, training.minibatch, place)?;
-                attend(wish, &state, &parameters, observer)?;
+                look(&mut finite, &mut members, &parameters, &splits.train, &order);
+                attend(wish, &mut members, &parameters);
+            }
+            if wish == Wish::Stop {
+                break;
             }
         }
-        finite.look(&parameters, &labels, training.minibatch, place)?;
-        let Some(records) = measure(model, splits, seed, epoch, observer) else {
+        if wish == Wish::Stop {
+            break;
+        }
+        look(&mut finite, &mut members, &parameters, &splits.train, &order);
+        if !members.iter().any(Member::goes_on) {
+            break;
+        }
+        let Some(measured) = measure(networks, splits, seed, epoch, &mut members) else {
             // All of its minibatches are done: what goes on from here measures first.
-            return attend(Wish::Stop, &state, &parameters, observer).map(|()| state.history);
+            attend(Wish::Stop, &mut members, &parameters);
+            break;
         };
-        state.history.records.extend(records);
-        (state.epoch, state.minibatch) = (epoch, 0);
-        let of_validation = |metric| state.history.get(epoch, Split::Validation, metric).unwrap_or(f64::NAN);
-        let (loss, accuracy) = (of_validation(Metric::Loss), of_validation(Metric::Accuracy));
-        if let Some(plateau) = &mut state.plateau {
-            state.sgd.learning_rate = plateau.observe(loss, state.sgd.learning_rate);
+        for ((member, measured), parameters) in members.iter_mut().zip(measured).zip(&parameters) {
+            if member.failure.is_none() {
+                member.end_epoch(epoch, measured, parameters);
+            }
         }
-        if let Some(early_stopping) = &mut state.early_stopping {
-            state.is_stopped = early_stopping.observe(loss);
-        }
-        if training.keep == Keep::Best && state.best.as_ref().is_none_or(|best| accuracy > best.accuracy) {
-            state.best = Some(Best { epoch, accuracy, parameters: parameters.iter().map(|parameter| parameter.tensor.copy()).collect() });
-        }
-        observer.epoch(&state);
-        attend(observer.wish(), &state, &parameters, observer)?;
+        let wish = strongest_wish(&mut members);
+        attend(wish, &mut members, &parameters);
     }
-    for (parameter, best) in parameters.iter_mut().zip(state.best.iter().flat_map(|best| &best.parameters)) {
-        parameter.tensor.copy_(best);
-    }
-    Ok(state.history)
+    members.into_iter().zip(&mut parameters).map(|(member, parameters)| member.end(parameters)).collect()
 }
 
-/// Does what the observer wants.
-fn attend(wish: Wish, state: &State, parameters: &[Parameter], observer: &mut dyn Observer) -> Result<()> {
-    if wish != Wish::GoOn {
-        observer.keep(state, parameters)?;
-    }
-    if wish == Wish::Stop { Err(Interrupted.into()) } else { Ok(()) }
+/// Whose steps so far were not finite fails.
+fn look(finite: &mut Finite, members: &mut [Member], parameters: &[Vec<Parameter>], train: &Inputs, order: &Tensor) {
+    let looked = finite.look(parameters, &train.labels.take(order));
+    members.iter_mut().zip(looked).for_each(|(member, looked)| member.fails_with(looked));
 }
 
-/// Measures the network on every split that has labels; none if the observer wants to stop.
-fn measure(model: &dyn Model, splits: &Splits, seed: u64, epoch: i64, observer: &mut dyn Observer) -> Option<Vec<Record>> {
+/// To stop is the strongest wish.
+fn strongest_wish(members: &mut [Member]) -> Wish {
+    members.iter_mut().map(|member| member.observer.wish()).max().unwrap_or(Wish::GoOn)
+}
+
+/// Does what an observer wants, for every network that is still good.
+fn attend(wish: Wish, members: &mut [Member], parameters: &[Vec<Parameter>]) {
+    for (member, parameters) in members.iter_mut().zip(parameters).filter(|(member, _)| wish != Wish::GoOn && member.failure.is_none()) {
+        let kept = member.observer.keep(&member.state, parameters);
+        member.fails_with(kept);
+        if wish == Wish::Stop {
+            member.fails_with(Err(Interrupted.into()));
+        }
+    }
+}
+
+/// Measures the networks on every split that has labels: for each of them, what was found. None if an observer wants to stop.
+fn measure(networks: &dyn Networks, splits: &Splits, seed: u64, epoch: i64, members: &mut [Member]) -> Option<Vec<Vec<Record>>> {
     let validation = splits.validation.augmented(seed, VALIDATION + epoch as u64);
-    let mut records = Vec::new();
+    let mut records: Vec<Vec<Record>> = members.iter().map(|_| Vec::new()).collect();
     for (split, inputs) in Split::ALL.into_iter().zip([Some(&splits.train), Some(&validation), splits.test.as_ref()]) {
         let Some(inputs) = inputs else { continue };
         let mut parts = Vec::new();
-        for part in logits_in_parts(model, inputs) {
-            parts.push(part);
-            if observer.wish() == Wish::Stop {
+        for part in inputs.minibatches(examples_at_a_time(inputs)) {
+            parts.push(networks.logits(&part.images));
+            if strongest_wish(members) == Wish::Stop {
                 return None;
             }
         }
-        let measured = metrics(&Tensor::cat(&parts, 0), &inputs.labels);
-        records.extend(measured.into_iter().map(|(metric, value)| Record { epoch, split, metric, value }));
+        let logits = Tensor::cat(&parts, 1);
+        for (records, index) in records.iter_mut().zip(0..) {
+            let measured = metrics(&logits.get(index), &inputs.labels);
+            records.extend(measured.into_iter().map(|(metric, value)| Record { epoch, split, metric, value }));
+        }
     }
     Some(records)
+}
+
+/// The orders in which the members take the training examples of an epoch, int64 `[members, n]`.
+fn orders(members: &[Member], train: &Inputs, epoch: i64) -> Tensor {
+    let of = |member: &Member| order(member.training.order, train, member.seed, epoch);
+    Tensor::stack(&members.iter().map(of).collect::<Vec<_>>(), 0)
 }
 
 /// The order in which an epoch takes the training examples, int64 `[n]`.
