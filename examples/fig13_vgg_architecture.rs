@@ -10,7 +10,7 @@ fn main() -> Result<()> {
     let architecture = run.architecture([3, 64, 64])?;
     let title = "Figure 13: the VGG for cats and dogs";
     run.write_picture(title, &draw_architecture(title, &architecture)?, &table::layers(&architecture))?;
-    let comparisons = compare::parameters(&architecture, run.reported_numbers()?.number("Section 3, VGG")?);
+    let comparisons = compare::parameters(&table::layers(&architecture), run.reported_numbers()?.number("Section 3, VGG")?);
     run.write_tables(&[
         ("Figure 13: parameters of the VGG", table::parameters(&architecture)),
         ("The same beside the report", compare::table(&comparisons)),

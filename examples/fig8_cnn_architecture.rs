@@ -10,7 +10,7 @@ fn main() -> Result<()> {
     let architecture = run.architecture([1, 28, 28])?;
     let title = "Figure 8: the CNN for MNIST";
     run.write_picture(title, &draw_architecture(title, &architecture)?, &table::layers(&architecture))?;
-    let comparisons = compare::parameters(&architecture, run.reported_numbers()?.number("Table 3")?);
+    let comparisons = compare::parameters(&table::layers(&architecture), run.reported_numbers()?.number("Table 3")?);
     run.write_tables(&[
         ("Table 3: parameters of the CNN", table::parameters(&architecture)),
         ("The same beside the report", compare::table(&comparisons)),

@@ -6,10 +6,9 @@
 //! for theirs too. To this comes half a unit of the reported value's last digit. Where every seed gives the same value the rule asks
 //! for equality to that digit.
 
-use crate::architecture::Architecture;
-use crate::points::{Origin, Point, is_report_data};
+use crate::points::{Origin, Point, is_report_data, mean_and_deviation};
 use crate::reported::Number;
-use crate::table;
+use crate::table::{self, LayerRow};
 use comfy_table::Table;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
@@ -131,8 +130,27 @@ pub fn with_number(points: &[Point], variant: &str, number: &Number) -> Vec<Comp
     printed.into_iter().filter_map(compared).chain(best).collect()
 }
 
-/// For every layer, the whole network and the share of its fully connected layers: the number of parameters that the report prints.
-pub fn parameters(architecture: &Architecture, number: &Number) -> Vec<Comparison> {
+/// Where the published curve levels off, beside ours over the seeds: at the largest N of both.
+pub fn plateau(points: &[Point]) -> Vec<Comparison> {
+    let panel = || points.iter().filter(|point| point.panel == "as_published_n");
+    let Some(theirs) = panel().filter(|point| point.origin == Origin::Reported).max_by(|a, b| a.x.total_cmp(&b.x)) else {
+        return Vec::new();
+    };
+    let ours: Vec<f64> = panel().filter(|point| point.origin == Origin::Reproduced && point.x == theirs.x).map(|point| point.y).collect();
+    let (mean, deviation) = mean_and_deviation(&ours);
+    vec![Comparison {
+        what: format!("largest difference, softmax taken twice, N = {}", theirs.x),
+        reported: theirs.y,
+        resolution: theirs.resolution.unwrap_or(0.0),
+        reproduced: mean,
+        deviation,
+        seeds: ours.len() as u32,
+    }]
+}
+
+/// For every layer, the whole network and the share of its fully connected layers (named FC1, FC2, ...): the number of parameters that the
+/// report prints.
+pub fn parameters(layers: &[LayerRow], number: &Number) -> Vec<Comparison> {
     let comparison = |what: String, reported: f64, resolution: f64, reproduced: f64| Comparison {
         what,
         reported,
@@ -141,36 +159,43 @@ pub fn parameters(architecture: &Architecture, number: &Number) -> Vec<Compariso
         deviation: None,
         seeds: 0,
     };
-    let count = |what: String, reported: i64, ours: i64| comparison(what, reported as f64, 0.5, ours as f64);
-    let stages = architecture.stages.iter();
-    let layers = stages.filter_map(|stage| Some(count(stage.name.clone(), *number.layers.get(&stage.name)?, stage.parameters())));
-    let total = number.parameters.map(|reported| count("Total".to_owned(), reported, architecture.parameters()));
+    let count = |what: &str, reported: i64, ours: i64| comparison(what.to_owned(), reported as f64, 0.5, ours as f64);
+    let sum = |rows: &[&LayerRow]| rows.iter().map(|row| row.parameters).sum::<i64>();
+    let fully_connected: Vec<&LayerRow> = layers.iter().filter(|row| row.layer.starts_with("FC")).collect();
+    let all = sum(&layers.iter().collect::<Vec<_>>());
+    let each = layers.iter().filter_map(|row| Some(count(&row.layer, *number.layers.get(&row.layer)?, row.parameters)));
+    let total = number.parameters.map(|reported| count("Total", reported, all));
     let share = number.fully_connected_share;
-    let share = share.map(|reported| comparison("share of FC".to_owned(), reported, 5e-4, architecture.fully_connected_share()));
-    layers.chain(total).chain(share).collect()
+    let share = share.map(|reported| comparison("share of FC".to_owned(), reported, 5e-4, sum(&fully_connected) as f64 / all as f64));
+    each.chain(total).chain(share).collect()
 }
 
 /// Half a unit of the last digit of an accuracy printed as per cent with two decimals.
 const PRINTED_RESOLUTION: f64 = 5e-5;
 
+/// What is compared, reported, reproduced, the difference, the largest one allowed and the verdict, for people.
+pub fn words(comparison: &Comparison) -> [String; 6] {
+    let decimals = (-(2.0 * comparison.resolution).log10()).ceil().clamp(0.0, 7.0) as usize;
+    let reproduced = match comparison.deviation {
+        Some(deviation) => format!("{:.decimals$} ± {deviation:.decimals$} (n = {})", comparison.reproduced, comparison.seeds),
+        None if comparison.seeds == 0 => format!("{:.decimals$}", comparison.reproduced),
+        None => format!("{:.decimals$} (n = 1)", comparison.reproduced),
+    };
+    [
+        comparison.what.clone(),
+        format!("{:.decimals$}", comparison.reported),
+        reproduced,
+        format!("{:+.decimals$}", comparison.difference()),
+        comparison.allowance().map_or(String::new(), |allowance| format!("{allowance:.decimals$}")),
+        comparison.verdict().to_string(),
+    ]
+}
+
 /// The comparisons as a table for a terminal.
 pub fn table(comparisons: &[Comparison]) -> Table {
     let mut table = table::new(["", "reported", "reproduced", "difference", "allowed", "verdict"]);
     for comparison in comparisons {
-        let decimals = (-(2.0 * comparison.resolution).log10()).ceil().clamp(0.0, 7.0) as usize;
-        let reproduced = match comparison.deviation {
-            Some(deviation) => format!("{:.decimals$} ± {deviation:.decimals$} (n = {})", comparison.reproduced, comparison.seeds),
-            None if comparison.seeds == 0 => format!("{:.decimals$}", comparison.reproduced),
-            None => format!("{:.decimals$} (n = 1)", comparison.reproduced),
-        };
-        table.add_row([
-            comparison.what.clone(),
-            format!("{:.decimals$}", comparison.reported),
-            reproduced,
-            format!("{:+.decimals$}", comparison.difference()),
-            comparison.allowance().map_or(String::new(), |allowance| format!("{allowance:.decimals$}")),
-            comparison.verdict().to_string(),
-        ]);
+        table.add_row(words(comparison));
     }
     table::align_right(&mut table, 1..5);
     table

@@ -23,6 +23,7 @@ pub mod plot;
 pub mod table;
 pub mod compare;
 pub mod submission;
+pub mod report_card;
 // 3 networks and update rules
 pub mod model;
 pub mod optim;

@@ -3,8 +3,10 @@
 use crate::architecture::{Architecture, KERNEL, Shape, Stage};
 use crate::experiment::{Experiment, Layer, Training};
 use crate::points::{Origin, Point};
+use anyhow::{Context, Result};
 use comfy_table::{CellAlignment, Table, presets};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// A table with these headings.
 pub fn new<'a>(headings: impl IntoIterator<Item = &'a str>) -> Table {
@@ -55,7 +57,7 @@ pub fn settings(experiment: &Experiment) -> String {
 }
 
 /// One layer of a network, as a line of a CSV.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct LayerRow {
     pub layer: String,
     pub input: String,
@@ -65,6 +67,12 @@ pub struct LayerRow {
     pub parameters: i64,
     /// For one example, forward.
     pub multiply_adds: i64,
+}
+
+/// Reads the CSV of [`LayerRow`]s.
+pub fn read_layers(path: &Path) -> Result<Vec<LayerRow>> {
+    let mut reader = csv::Reader::from_path(path).with_context(|| format!("cannot read the layers in {}", path.display()))?;
+    reader.deserialize().collect::<Result<_, _>>().with_context(|| format!("in {}", path.display()))
 }
 
 /// The layers of `architecture`, a line each.

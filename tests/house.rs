@@ -1,6 +1,7 @@
 //! The order of the house: layers, examples, experiments.
 
 use reproduction::experiment::{ExperimentFile, Group};
+use reproduction::report_card::Contents;
 use std::path::{Path, PathBuf};
 
 fn root() -> &'static Path {
@@ -61,6 +62,7 @@ fn every_experiment_is_valid_and_has_its_example() {
             continue;
         }
         match name.as_str() {
+            "report_card" => drop(Contents::read(&root().join("experiments")).unwrap_or_else(|error| panic!("{error:#}"))),
             "fig16_errors" => drop(Group::read_all(&file).unwrap_or_else(|error| panic!("{error:#}"))),
             _ => drop(ExperimentFile::read(&file).unwrap_or_else(|error| panic!("{error:#}"))),
         }

@@ -68,6 +68,12 @@ pub(super) struct Flags {
     /// Say what the images in this folder or zip show, with the network that was trained last
     #[arg(long, value_name = "PATH")]
     pub predict: Option<PathBuf>,
+    /// Run first every example that has no result yet, the cheapest first
+    #[arg(long, conflicts_with_all = ["redraw", "shard", "merge", "variant"])]
+    pub all: bool,
+    /// The same with small networks on drawn stand-ins, in a few minutes, into a folder of its own below that of runs
+    #[arg(long, conflicts_with_all = ["redraw", "shard", "merge", "variant", "all", "data"])]
+    pub quick: bool,
     /// Train anew what an earlier run has finished or begun
     #[arg(long)]
     pub fresh: bool,
@@ -80,8 +86,12 @@ pub(super) struct Flags {
 }
 
 /// Flags that only some examples have.
-const ONLY: [(&str, &[&str]); 2] =
-    [("skip_corrupt", &["kaggle_vgg", "kaggle_search", "fig12_samples", "fig15_vgg_sweep", "fig16_errors"]), ("predict", &["kaggle_vgg"])];
+const ONLY: [(&str, &[&str]); 4] = [
+    ("skip_corrupt", &["kaggle_vgg", "kaggle_search", "fig12_samples", "fig15_vgg_sweep", "fig16_errors"]),
+    ("predict", &["kaggle_vgg"]),
+    ("all", &["report_card"]),
+    ("quick", &["report_card"]),
+];
 
 impl Flags {
     /// Reads the command line of example `name`. Flags that do not parse, or that it has not, end the program with exit code 2.

@@ -1,7 +1,6 @@
 //! The gradient check of an experiment as points: the largest difference against epsilon and against N = 1/epsilon.
 
 use super::{Run, Variant};
-use crate::compare::Comparison;
 use crate::data::mnist::{self, Mnist};
 use crate::data::splits::{Inputs, Minibatch, Splits};
 use crate::device;
@@ -10,7 +9,7 @@ use crate::gradient_check::{Loss, largest_differences};
 use crate::layers::Mode;
 use crate::loss::{cross_entropy, twice_softmaxed_cross_entropy};
 use crate::model::{self, Model};
-use crate::points::{Origin, Point, mean_and_deviation};
+use crate::points::{Origin, Point};
 use anyhow::{Context, Result, bail};
 use tch::{Kind, Tensor};
 
@@ -93,24 +92,6 @@ pub(super) fn verdict(points: &[Point]) -> Option<String> {
          where its largest element is {:.1e}: {digits:.1} digits agree.",
         least.x, least.y, gradient.y
     ))
-}
-
-/// Where the published curve levels off, beside ours over the seeds: at the largest N of both.
-pub(super) fn plateau(points: &[Point]) -> Vec<Comparison> {
-    let panel = || points.iter().filter(|point| point.panel == "as_published_n");
-    let Some(theirs) = panel().filter(|point| point.origin == Origin::Reported).max_by(|a, b| a.x.total_cmp(&b.x)) else {
-        return Vec::new();
-    };
-    let ours: Vec<f64> = panel().filter(|point| point.origin == Origin::Reproduced && point.x == theirs.x).map(|point| point.y).collect();
-    let (mean, deviation) = mean_and_deviation(&ours);
-    vec![Comparison {
-        what: format!("largest difference, softmax taken twice, N = {}", theirs.x),
-        reported: theirs.y,
-        resolution: theirs.resolution.unwrap_or(0.0),
-        reproduced: mean,
-        deviation,
-        seeds: ours.len() as u32,
-    }]
 }
 
 fn check_one(experiment: &Experiment, train: &Inputs, seed: u64) -> Result<Found> {

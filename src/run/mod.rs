@@ -1,6 +1,7 @@
 //! What an example holds: its flags, its inputs, its trials and its outputs.
 
 mod errors;
+mod everything;
 mod flags;
 mod gradients;
 mod inside;
@@ -31,10 +32,12 @@ use crate::files::{ensure_writable, write_whole};
 use crate::model;
 use crate::plot::{self, Figure};
 use crate::points::{self, Point};
+use crate::report_card::ReportCard;
 use crate::reported;
 use crate::table;
 use anyhow::{anyhow, bail, ensure};
 use comfy_table::Table;
+use everything::Folders;
 use flags::Flags;
 use image::RgbImage;
 use serde::Serialize;
@@ -203,7 +206,7 @@ impl Run {
         if let Some(verdict) = gradients::verdict(points) {
             println!("\n{verdict}");
         }
-        self.compare(&gradients::plateau(points))
+        self.compare(&compare::plateau(points))
     }
 
     /// The published curves of figure `number`.
@@ -295,6 +298,24 @@ impl Run {
             println!("Rule: {}.", compare::RULE);
         }
         Ok(())
+    }
+
+    /// Sets everything that has a result beside the report, and writes `<out>/report_card.md` and `.html`. With `--all` or `--quick` it first
+    /// runs the examples that have none.
+    ///
+    /// # Errors
+    /// If an example failed; the card of the others is written.
+    pub fn report_card(&self) -> Result<ReportCard> {
+        let folders = Folders::new(self)?;
+        let made = if self.flags.all || self.flags.quick { everything::run_all(self, &folders) } else { Ok(()) };
+        let (date, commit) = (provenance::date(), provenance::commit(&self.root));
+        let mark = if self.flags.quick { everything::QUICK } else { "" };
+        let card = ReportCard::read(&folders.root.join("experiments"), &folders.out, date, commit, mark)?;
+        for path in card.write(&folders.out)? {
+            eprintln!("wrote {}", path.display());
+        }
+        made?;
+        Ok(card)
     }
 
     fn output(&self, extension: &str) -> PathBuf {

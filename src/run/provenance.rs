@@ -124,7 +124,7 @@ pub fn text_chunks(run: &Run, title: &str) -> Result<Vec<(String, String)>> {
 }
 
 /// The commit of the checkout, with `-dirty` where files differ from it.
-fn commit(root: &Path) -> String {
+pub(super) fn commit(root: &Path) -> String {
     let output = Command::new("git").arg("-C").arg(root).args(["describe", "--always", "--dirty", "--abbrev=12"]).output();
     let text = output.ok().filter(|output| output.status.success()).and_then(|output| String::from_utf8(output.stdout).ok());
     text.map_or("unknown".to_owned(), |text| text.trim().to_owned())
@@ -139,6 +139,6 @@ fn command() -> String {
     words.join(" ")
 }
 
-fn date() -> String {
+pub(super) fn date() -> String {
     humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
 }

@@ -235,7 +235,7 @@ fn cost(experiment: &Experiment, splits: &Splits) -> Result<Option<String>> {
 const WORTH_TELLING: f64 = 1e14;
 
 /// To minutes, or to seconds where it is less than ten minutes.
-fn rounded(duration: Duration) -> Duration {
+pub(super) fn rounded(duration: Duration) -> Duration {
     let unit = if duration.as_secs() < 600 { 1 } else { 60 };
     Duration::from_secs(duration.as_secs().div_ceil(unit) * unit)
 }

@@ -1,0 +1,21 @@
+//! The report card: every figure, table and claim of the report beside what this crate has made of it so far, as a page.
+//! Reads plots/*.csv, plots/*.png and experiments/report_card.toml; writes plots/report_card.md and plots/report_card.html.
+
+use reproduction::report_card::State;
+use reproduction::run::{Result, Run};
+
+fn main() -> Result<()> {
+    let run = Run::untrained("report_card")?;
+    run.no_redraw()?;
+    // With --all it runs first what has no result yet, with --quick everything, small.
+    let card = run.report_card()?;
+    for result in &card.items {
+        println!("{:28} {:12} {}", result.item.report, result.state.name(), result.item.what);
+    }
+    println!("\n{}", card.summary());
+    let missing = card.items.iter().filter(|result| result.state == State::NotRun).count();
+    if missing > 0 {
+        println!("\nWhat is not run yet: cargo run --example report_card -- --all");
+    }
+    Ok(())
+}

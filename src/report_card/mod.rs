@@ -1,0 +1,319 @@
+//! The report and this crate side by side: every figure and table, every claim of the text, and where the report is vague.
+//!
+//! What is set beside what is written in `experiments/report_card.toml`; every number comes from the CSVs of `plots/` and from the report's.
+
+mod charts;
+mod claims;
+mod page;
+mod picture;
+
+pub use charts::Chart;
+pub use claims::{ClaimResult, NoteResult};
+
+use crate::compare::{self, Comparison, Verdict};
+use crate::files::write_whole;
+use crate::points::{self, Origin, Point, is_report_data};
+use crate::reported::Reported;
+use crate::table::{LayerRow, read_layers};
+use anyhow::{Context, Result};
+use picture::Picture;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// `experiments/report_card.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contents {
+    pub item: Vec<Item>,
+    #[serde(default)]
+    claim: Vec<claims::Claim>,
+    #[serde(default)]
+    note: Vec<claims::Note>,
+}
+
+/// What one example makes of the report.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Item {
+    /// The figures and tables, as people name them.
+    pub report: String,
+    pub what: String,
+    pub example: String,
+    compare: Compare,
+    #[serde(default)]
+    numbers: Vec<Printed>,
+    /// How many figures and tables of the report it stands for.
+    #[serde(default = "one")]
+    figures: u32,
+    #[serde(default)]
+    tables: u32,
+    /// Panels whose axes are logarithmic.
+    #[serde(default)]
+    logarithmic: Vec<String>,
+    /// What the whole run takes on two cores.
+    pub minutes: f64,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// What of an example's CSV has a counterpart in the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Compare {
+    Curves,
+    Layers,
+    Plateau,
+    Picture,
+}
+
+/// A number that the report prints for a variant.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Printed {
+    variant: String,
+    place: String,
+}
+
+/// How it stands with an item or a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Reproduced,
+    Differs,
+    /// There is a result, and it does not suffice for a verdict: one seed, fewer epochs, or a spread larger than the difference.
+    Undecided,
+    /// A picture, which has no number.
+    Shown,
+    NotRun,
+}
+
+impl State {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Reproduced => "reproduced",
+            State::Differs => "differs",
+            State::Undecided => "no verdict",
+            State::Shown => "shown",
+            State::NotRun => "not run",
+        }
+    }
+
+    fn of(verdicts: &[Verdict]) -> State {
+        match verdicts {
+            [] => State::Undecided,
+            all if all.contains(&Verdict::Differs) => State::Differs,
+            all if all.contains(&Verdict::OneSeed) => State::Undecided,
+            _ => State::Reproduced,
+        }
+    }
+}
+
+/// An item with its result.
+#[derive(Debug, Serialize)]
+pub struct ItemResult {
+    #[serde(flatten)]
+    pub item: Item,
+    /// What a link to it ends with.
+    anchor: String,
+    pub state: State,
+    state_name: &'static str,
+    /// Why there is no verdict, where there is none.
+    reason: String,
+    comparisons: Vec<Row>,
+    charts: Vec<Chart>,
+    picture: Option<Picture>,
+    data: String,
+    device: String,
+    seeds: String,
+}
+
+/// One number of the report beside ours, as words.
+#[derive(Debug, Serialize)]
+struct Row {
+    what: String,
+    reported: String,
+    reproduced: String,
+    difference: String,
+    allowed: String,
+    verdict: String,
+}
+
+/// Everything side by side.
+#[derive(Debug, Serialize)]
+pub struct ReportCard {
+    /// What is said on top of a card that is not made of whole runs.
+    pub mark: String,
+    pub date: String,
+    pub commit: String,
+    rule: &'static str,
+    /// State, how many figures and tables have it, how many claims.
+    counts: Vec<(&'static str, u32, u32)>,
+    figures: u32,
+    tables: u32,
+    pub items: Vec<ItemResult>,
+    claims: Vec<ClaimResult>,
+    notes: Vec<NoteResult>,
+}
+
+/// The points of every example's CSV, read when they are asked for.
+struct Results<'a> {
+    plots: &'a Path,
+    points: BTreeMap<String, Vec<Point>>,
+}
+
+impl Contents {
+    /// Reads `<experiments>/report_card.toml`.
+    ///
+    /// # Errors
+    /// If it is not there or not as it should be.
+    pub fn read(experiments: &Path) -> Result<Contents> {
+        let path = experiments.join("report_card.toml");
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("in {}", path.display()))
+    }
+}
+
+impl ReportCard {
+    /// Sets what is in `plots` beside the report, below `mark`, if there is one. What is not there is not run.
+    ///
+    /// # Errors
+    /// If a file that is there cannot be read.
+    pub fn read(experiments: &Path, plots: &Path, date: String, commit: String, mark: &str) -> Result<ReportCard> {
+        let Contents { item, claim, note } = Contents::read(experiments)?;
+        let reported = Reported::read(experiments)?;
+        let mut results = Results { plots, points: BTreeMap::new() };
+        let items = item.into_iter().map(|item| ItemResult::read(item, &reported, &mut results)).collect::<Result<Vec<_>>>()?;
+        let claims = claim.into_iter().map(|claim| claim.judge(&mut results)).collect::<Result<Vec<_>>>()?;
+        let notes = note.into_iter().map(|note| note.show(&mut results)).collect::<Result<Vec<_>>>()?;
+        let states = [State::Reproduced, State::Differs, State::Undecided, State::Shown, State::NotRun];
+        let count = |state: State| {
+            let of_items = items.iter().filter(|result| result.state == state).map(|result| result.item.figures + result.item.tables).sum();
+            (state.name(), of_items, claims.iter().filter(|claim| claim.state == state).count() as u32)
+        };
+        Ok(ReportCard {
+            mark: mark.to_owned(),
+            date: date.chars().take(10).collect(),
+            commit,
+            rule: compare::RULE,
+            counts: states.into_iter().map(count).filter(|(_, items, claims)| items + claims > 0).collect(),
+            figures: items.iter().map(|result| result.item.figures).sum(),
+            tables: items.iter().map(|result| result.item.tables).sum(),
+            items,
+            claims,
+            notes,
+        })
+    }
+
+    /// How many of what, in a line.
+    pub fn summary(&self) -> String {
+        let count = |(name, items, claims): &(&str, u32, u32)| format!("{name}: {items} of the figures and tables, {claims} of the claims");
+        self.counts.iter().map(count).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Writes `<folder>/report_card.md` and `<folder>/report_card.html`, which needs no other file; their paths.
+    pub fn write(&self, folder: &Path) -> Result<[PathBuf; 2]> {
+        let paths = ["md", "html"].map(|extension| folder.join("report_card").with_extension(extension));
+        write_whole(&paths[0], page::markdown(self)?.as_bytes())?;
+        write_whole(&paths[1], page::html(self)?.as_bytes())?;
+        Ok(paths)
+    }
+}
+
+impl Results<'_> {
+    /// The points of an example's CSV; none if it is not there.
+    fn points(&mut self, example: &str) -> Result<&[Point]> {
+        if !self.points.contains_key(example) {
+            let path = self.path(example, "csv");
+            let points = if path.exists() { points::read_csv(&path)? } else { Vec::new() };
+            self.points.insert(example.to_owned(), points);
+        }
+        Ok(&self.points[example])
+    }
+
+    fn path(&self, example: &str, extension: &str) -> PathBuf {
+        self.plots.join(format!("{example}.{extension}"))
+    }
+}
+
+impl ItemResult {
+    fn read(item: Item, reported: &Reported, results: &mut Results) -> Result<ItemResult> {
+        let [picture, csv] = ["png", "csv"].map(|extension| results.path(&item.example, extension));
+        let picture = Picture::read(&picture)?;
+        let has_points = matches!(item.compare, Compare::Curves | Compare::Plateau);
+        let points = if has_points { results.points(&item.example)? } else { &[] };
+        let comparisons = item.comparisons(points, reported, &csv)?;
+        let different = |field: fn(&Point) -> String| {
+            let mut all: Vec<String> = points.iter().filter(|point| point.origin == Origin::Reproduced).map(field).collect();
+            all.sort();
+            all.dedup();
+            all.join(" / ")
+        };
+        let verdicts: Vec<Verdict> = comparisons.iter().map(Comparison::verdict).collect();
+        let state = match (&picture, item.compare) {
+            (None, _) => State::NotRun,
+            (Some(_), Compare::Picture) => State::Shown,
+            _ => State::of(&verdicts),
+        };
+        let reason = match state {
+            State::NotRun => "no result yet".to_owned(),
+            State::Undecided => why_undecided(points, &verdicts),
+            _ => String::new(),
+        };
+        let charts = charts::of(points, &item.logarithmic);
+        let (data, device, seeds) = (
+            different(|point| point.data.clone()),
+            different(|point| point.device.clone()),
+            different(|point| point.seeds.map_or(String::new(), |seeds| seeds.to_string())),
+        );
+        let rows = comparisons.iter().map(Row::new).collect();
+        let anchor = item.example.clone();
+        Ok(ItemResult { item, anchor, state, state_name: state.name(), reason, comparisons: rows, charts, picture, data, device, seeds })
+    }
+}
+
+/// Why `verdicts` on `points` are none.
+fn why_undecided(points: &[Point], verdicts: &[Verdict]) -> String {
+    let of = |origin: Origin| points.iter().filter(move |point| point.origin == origin);
+    let last = |origin| of(origin).map(|point| point.x).fold(0.0, f64::max);
+    let (ours, theirs) = (last(Origin::Reproduced), last(Origin::Reported));
+    let mut reasons = Vec::new();
+    if of(Origin::Reproduced).any(|point| !is_report_data(&point.data)) {
+        reasons.push("not the report's data, whole".to_owned());
+    } else if ours < theirs {
+        reasons.push(format!("{ours} of {theirs} epochs"));
+    }
+    if verdicts.contains(&Verdict::OneSeed) {
+        reasons.push("one seed has no spread to judge by".to_owned());
+    }
+    reasons.join("; ")
+}
+
+impl Item {
+    fn comparisons(&self, points: &[Point], reported: &Reported, csv: &Path) -> Result<Vec<Comparison>> {
+        let mut found = match self.compare {
+            Compare::Picture => return Ok(Vec::new()),
+            Compare::Layers => {
+                let rows: Vec<LayerRow> = if csv.exists() { read_layers(csv)? } else { return Ok(Vec::new()) };
+                let of = |Printed { place, .. }: &Printed| Ok(compare::parameters(&rows, reported.number(place)?));
+                return Ok(self.numbers.iter().map(of).collect::<Result<Vec<_>>>()?.concat());
+            }
+            Compare::Curves => compare::last_points(points),
+            Compare::Plateau => compare::plateau(points),
+        };
+        for Printed { variant, place } in &self.numbers {
+            found.extend(compare::with_number(points, variant, reported.number(place)?));
+        }
+        Ok(found)
+    }
+}
+
+impl Row {
+    fn new(comparison: &Comparison) -> Row {
+        let [what, reported, reproduced, difference, allowed, verdict] = compare::words(comparison);
+        Row { what, reported, reproduced, difference, allowed, verdict }
+    }
+}
