@@ -1,5 +1,7 @@
 //! The order of the house: layers, examples, experiments.
 
+mod common;
+
 use reproduction::experiment::{ExperimentFile, Group};
 use reproduction::report_card::Contents;
 use std::path::{Path, PathBuf};
@@ -107,4 +109,30 @@ fn the_readme_names_what_is_there() {
         };
         assert!(is_there, "the README links to {link}, which is not there");
     }
+}
+
+/// The commands that the README and the report card tell, with their flags: each is understood.
+#[test]
+fn every_documented_command_is_understood() {
+    let readme = read(&root().join("README.md"));
+    let cargo = read(&root().join("Cargo.toml"));
+    let mut told = 0;
+    // A command ends where its line, its quotation or a remark does.
+    for command in readme.split("cargo ").skip(1).map(|rest| rest.split(['`', '\n', '#', '&']).next().unwrap_or_default().trim()) {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let after = |flag: &str| words.iter().position(|word| *word == flag).and_then(|place| words.get(place + 1));
+        match (words.first(), after("--example"), after("--bench"), after("--test")) {
+            (Some(&"run"), Some(name), ..) => {
+                let flags = words.iter().skip_while(|word| **word != "--").skip(1);
+                let output = common::example(name).args(flags).arg("--help").output().expect("runs");
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "cargo {command}: {said}");
+                told += 1;
+            }
+            (Some(&"bench"), _, Some(name), _) => assert!(cargo.contains(&format!("name = \"{name}\"")), "cargo {command}"),
+            (Some(&"test"), .., Some(name)) => assert!(root().join(format!("tests/{name}.rs")).exists(), "cargo {command}"),
+            _ => {}
+        }
+    }
+    assert!(told > 20, "{told} commands were found");
 }
