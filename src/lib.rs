@@ -30,6 +30,7 @@ pub mod points;
 pub mod results;
 pub mod shard;
 pub mod reported;
+pub mod tensorboard;
 // 2 parts
 pub mod device;
 pub mod data;
