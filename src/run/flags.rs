@@ -44,6 +44,9 @@ pub(super) struct Flags {
     /// Folder for histories, settings and provenance of every trial
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub runs: PathBuf,
+    /// Folder for TensorBoard: the scalars of what is trained, and the pictures
+    #[arg(long, value_name = "DIR")]
+    pub tensorboard: Option<PathBuf>,
     /// Draw again from the CSV, without data or training
     #[arg(long)]
     pub redraw: bool,
@@ -86,11 +89,25 @@ pub(super) struct Flags {
 }
 
 /// Flags that only some examples have.
-const ONLY: [(&str, &[&str]); 4] = [
+const ONLY: [(&str, &[&str]); 5] = [
     ("skip_corrupt", &["kaggle_vgg", "kaggle_search", "fig12_samples", "fig15_vgg_sweep", "fig16_errors"]),
     ("predict", &["kaggle_vgg"]),
     ("all", &["report_card"]),
     ("quick", &["report_card"]),
+    (
+        "tensorboard",
+        &[
+            "cnn_filters",
+            "fig10_11_cnn_capacity",
+            "fig15_vgg_sweep",
+            "fig1_init",
+            "fig2_4_best_mlp",
+            "fig9_cnn",
+            "kaggle_search",
+            "kaggle_vgg",
+            "table2_sweep",
+        ],
+    ),
 ];
 
 impl Flags {

@@ -11,6 +11,7 @@ mod progress;
 mod provenance;
 mod results;
 mod samples;
+mod scalars;
 mod search;
 mod trainer;
 mod trials;
@@ -35,6 +36,7 @@ use crate::points::{self, Point};
 use crate::report_card::ReportCard;
 use crate::reported;
 use crate::table;
+use crate::tensorboard::EventFile;
 use anyhow::{anyhow, bail, ensure};
 use comfy_table::Table;
 use everything::Folders;
@@ -90,7 +92,7 @@ impl Run {
     /// code 2.
     ///
     /// # Errors
-    /// If a variant is unknown, the device cannot be used or the output folder not written: before any work.
+    /// If a variant is unknown, the device cannot be used or a folder of outputs not written: before any work.
     pub fn start(name: &'static str) -> Result<Run> {
         let flags = Flags::read(name);
         let root = project_root()?;
@@ -106,6 +108,9 @@ impl Run {
 
     fn with(name: &'static str, flags: Flags, root: PathBuf, variants: Vec<Variant>) -> Result<Run> {
         ensure_writable(&flags.out)?;
+        if let Some(folder) = &flags.tensorboard {
+            ensure_writable(&folder.join(name))?;
+        }
         let device = if flags.redraw { Device::Cpu } else { device::select(flags.device())? };
         if flags.deterministic {
             device::be_deterministic()?;
@@ -243,7 +248,20 @@ impl Run {
         }
         write_whole(&self.output("png"), &png)?;
         eprintln!("wrote {}", self.output("png").display());
+        Ok(self.show_picture(self.name, picture, &png)?)
+    }
+
+    /// With `--tensorboard`, `picture`, which is also there as `png`, as an image event.
+    fn show_picture(&self, tag: &str, picture: &RgbImage, png: &[u8]) -> anyhow::Result<()> {
+        if let Some(folder) = &self.flags.tensorboard {
+            EventFile::replace(&folder.join(self.name), tag)?.picture(0, tag, picture.dimensions(), png)?;
+        }
         Ok(())
+    }
+
+    /// With `--tensorboard`, the folder for the scalars of a trial.
+    fn scalars_of(&self, variant: &str, seed: u64) -> Option<PathBuf> {
+        Some(self.flags.tensorboard.as_ref()?.join(self.name).join(format!("{variant}-seed{seed}")))
     }
 
     /// The numbers that the report prints.

@@ -92,7 +92,9 @@ pub(super) fn write_predictions(run: &Run, path: &Path) -> Result<()> {
     let subtitle = format!("{} seed {}, after {} epochs", outcome.variant, outcome.seed, outcome.history.epochs());
     let heading = format!("{} images", tiles.len());
     let picture = draw_grid(&title, &subtitle, &[Section { heading, tiles }], 8)?;
-    write(run, "predictions.png", &crate::plot::to_png(&picture, &super::provenance::text_chunks(run, &title)?)?)?;
+    let png = crate::plot::to_png(&picture, &super::provenance::text_chunks(run, &title)?)?;
+    write(run, "predictions.png", &png)?;
+    run.show_picture(&format!("{}_predictions", run.name), &picture, &png)?;
     println!("{table}");
     Ok(())
 }

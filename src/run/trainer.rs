@@ -3,6 +3,7 @@
 use super::interrupt;
 use super::progress::Display;
 use super::provenance::Provenance;
+use super::scalars::Scalars;
 use super::trials::{EXPERIMENT, HISTORY, Outcome, PARAMETERS, PROVENANCE};
 use crate::architecture::Architecture;
 use crate::data::Examples;
@@ -22,6 +23,8 @@ pub(super) struct Trial {
     pub experiment: Experiment,
     pub provenance: Provenance,
     pub folder: PathBuf,
+    /// Where TensorBoard is to find its scalars, if it is to.
+    pub scalars: Option<PathBuf>,
     pub train: Examples,
     pub test: Option<Examples>,
     pub classes: i64,
@@ -142,7 +145,8 @@ fn make_ready<'a>(trial: &'a Trial, splits: &Splits, device: Device, display: &D
 }
 
 fn train_group(group: &[Ready], states: Vec<State>, splits: &Splits, display: &Display) -> Result<Vec<Result<History>>> {
-    let mut watches: Vec<Watch> = group.iter().map(|ready| Watch { ready, display, kept: Instant::now() }).collect();
+    let watch = |(ready, state): (_, &State)| Watch::begin(ready, display, state);
+    let mut watches = group.iter().zip(&states).map(watch).collect::<Result<Vec<_>>>()?;
     let member = |(state, watch): (State, _)| -> Result<Member> {
         let watch: &mut Watch = watch;
         let Trial { experiment, provenance, .. } = watch.ready.trial;
@@ -188,6 +192,16 @@ struct Watch<'a> {
     ready: &'a Ready<'a>,
     display: &'a Display,
     kept: Instant,
+    scalars: Option<Scalars>,
+}
+
+impl<'a> Watch<'a> {
+    fn begin(ready: &'a Ready, display: &'a Display, state: &State) -> Result<Watch<'a>> {
+        let Trial { scalars, experiment, .. } = ready.trial;
+        let begin = |folder: &PathBuf| Scalars::begin(folder, experiment.training()?, state);
+        let scalars = scalars.as_ref().map(begin).transpose()?;
+        Ok(Watch { ready, display, kept: Instant::now(), scalars })
+    }
 }
 
 impl Observer for Watch<'_> {
@@ -205,6 +219,11 @@ impl Observer for Watch<'_> {
     fn epoch(&mut self, state: &State) {
         let epochs = self.ready.trial.experiment.training.as_ref().map_or(0, |training| training.epochs);
         self.display.epoch(&self.ready.name, state.epoch, epochs, &state.history);
+        // The history has all of this too: a full disk is no reason to lose what is being trained.
+        if let Some(Err(error)) = self.scalars.as_mut().map(|scalars| scalars.epoch(state)) {
+            eprintln!("{}: {error:#}; training goes on without", self.ready.name);
+            self.scalars = None;
+        }
     }
 
     fn keep(&mut self, state: &State, parameters: &[Parameter]) -> Result<()> {

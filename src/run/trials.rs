@@ -9,6 +9,7 @@ use super::{Run, Variant};
 use crate::data::DataSet;
 use crate::device;
 use crate::experiment::Experiment;
+use crate::files::ensure_writable;
 use crate::history::{History, Metric, Split};
 use crate::model::{self, Model};
 use crate::points::{Point, is_report_data, mean_over_seeds};
@@ -165,10 +166,13 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
                 path.display()
             );
         }
+        let scalars = run.scalars_of(name, seed);
+        scalars.as_deref().map_or(Ok(()), ensure_writable)?;
         trials.push(Trial {
             experiment: experiment.clone(),
             provenance,
             folder,
+            scalars,
             train: data.train(),
             test: data.test(),
             classes: data.classes().len() as i64,
