@@ -54,6 +54,14 @@ impl Comparison {
         Some(self.resolution + t * self.deviation? * (1.0 + 1.0 / n).sqrt())
     }
 
+    /// Where the reported run falls among further runs of ours: the share of them that would be lower, by the same distribution as
+    /// [`Comparison::allowance`]. None where there is no spread.
+    pub fn quantile(&self) -> Option<f64> {
+        let n = f64::from(self.seeds);
+        let spread = self.deviation.filter(|deviation| *deviation > 0.0)? * (1.0 + 1.0 / n).sqrt();
+        Some(StudentsT::new(0.0, 1.0, n - 1.0).ok()?.cdf(-self.difference() / spread))
+    }
+
     pub fn verdict(&self) -> Verdict {
         let difference = self.difference().abs();
         match self.allowance() {
@@ -264,6 +272,19 @@ mod tests {
         assert_eq!(compared[0].what, "vgg, best validation");
         assert!(with_number(&curve(&[0.8, 0.934]), "vgg", &number).is_empty(), "not after fewer epochs");
         Ok(())
+    }
+
+    #[test]
+    fn a_reported_run_falls_where_its_distribution_has_it() {
+        // t with 2 degrees of freedom is below 1.8856 with probability 0.9, and below 0 with 0.5.
+        let spread = 0.001 * (4.0_f64 / 3.0).sqrt();
+        let quantile = |reproduced| comparison(reproduced, Some(0.001), 3).quantile().expect("a spread");
+        assert!((quantile(0.97) - 0.5).abs() < 1e-9);
+        assert!((quantile(0.97 - 1.885_618 * spread) - 0.9).abs() < 1e-6, "ours is lower, so most further runs are");
+        assert!((quantile(0.97 + 1.885_618 * spread) - 0.1).abs() < 1e-6);
+        let edge = comparison(0.97, Some(0.001), 3).allowance().expect("a spread") - 5e-5;
+        assert!((quantile(0.97 - edge) - 0.975).abs() < 1e-6, "the edge of the interval");
+        assert_eq!([comparison(0.97, None, 1), comparison(0.97, Some(0.0), 3)].map(|one| one.quantile()), [None; 2]);
     }
 
     #[test]

@@ -33,6 +33,7 @@ fn every_figure_table_and_number_of_the_committed_results_is_in_it() {
         assert!(markdown.contains(&format!("## {report}: ")) && html.contains(&format!("<h2>{report}<span")), "{report}");
     }
     assert!(markdown.contains("| best (669706 parameters), test | 0.9733 | 0.9751 ± 0.0004 (n = 3) | +0.0018 |"), "Table 2");
+    assert!(markdown.contains("numbers of the report stand beside a spread of ours") && html.contains("id=\"luck\""));
     assert!(markdown.contains(
         "| Section 1.a | With weights of zero the accuracy is essentially random: 1/10. | 0.11356 ± 0.00000 (n = 3) | differs |"
     ));

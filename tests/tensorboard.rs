@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Scratch, error_of, example};
+use common::{Scratch, error_of, example, few_digits};
 use reproduction::history::History;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -112,7 +112,7 @@ fn run(command: &mut Command) -> String {
 
 fn fig1(scratch: &Scratch, flags: &[&str]) -> Command {
     let mut command = example("fig1_init");
-    command.args(["--data", "embedded", "--limit", "300", "--epochs", "2", "--seeds", "2", "--variant", "glorot"]).args(flags);
+    command.args(["--limit", "300", "--epochs", "2", "--seeds", "2", "--variant", "glorot"]).args(flags).arg("--data").arg(few_digits());
     scratch.in_here(&mut command).arg("--tensorboard").arg(scratch.path("events"));
     command
 }

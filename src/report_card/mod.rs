@@ -124,6 +124,8 @@ pub struct ItemResult {
     /// Why there is no verdict, where there is none.
     reason: String,
     comparisons: Vec<Row>,
+    #[serde(skip)]
+    quantiles: Vec<f64>,
     charts: Vec<Chart>,
     picture: Option<Picture>,
     data: String,
@@ -139,7 +141,24 @@ struct Row {
     reproduced: String,
     difference: String,
     allowed: String,
+    /// Where the reported run falls among ours, in per cent.
+    falls_at: String,
     verdict: String,
+}
+
+/// Where the reported runs fall among ours, over all numbers that have a spread.
+#[derive(Debug, Default, Serialize)]
+struct Luck {
+    numbers: usize,
+    in_middle_half: usize,
+    in_middle_95: usize,
+}
+
+impl Luck {
+    fn of(quantiles: &[f64]) -> Luck {
+        let within = |width: f64| quantiles.iter().filter(|quantile| (*quantile - 0.5).abs() <= width / 2.0).count();
+        Luck { numbers: quantiles.len(), in_middle_half: within(0.5), in_middle_95: within(0.95) }
+    }
 }
 
 /// Everything side by side.
@@ -154,6 +173,7 @@ pub struct ReportCard {
     counts: Vec<(&'static str, u32, u32)>,
     figures: u32,
     tables: u32,
+    luck: Luck,
     pub items: Vec<ItemResult>,
     claims: Vec<ClaimResult>,
     notes: Vec<NoteResult>,
@@ -202,6 +222,7 @@ impl ReportCard {
             counts: states.into_iter().map(count).filter(|(_, items, claims)| items + claims > 0).collect(),
             figures: items.iter().map(|result| result.item.figures).sum(),
             tables: items.iter().map(|result| result.item.tables).sum(),
+            luck: Luck::of(&items.iter().flat_map(|result| &result.quantiles).copied().collect::<Vec<_>>()),
             items,
             claims,
             notes,
@@ -270,8 +291,22 @@ impl ItemResult {
             different(|point| point.seeds.map_or(String::new(), |seeds| seeds.to_string())),
         );
         let rows = comparisons.iter().map(Row::new).collect();
+        let quantiles = comparisons.iter().filter_map(Comparison::quantile).collect();
         let anchor = item.example.clone();
-        Ok(ItemResult { item, anchor, state, state_name: state.name(), reason, comparisons: rows, charts, picture, data, device, seeds })
+        Ok(ItemResult {
+            item,
+            anchor,
+            state,
+            state_name: state.name(),
+            reason,
+            comparisons: rows,
+            quantiles,
+            charts,
+            picture,
+            data,
+            device,
+            seeds,
+        })
     }
 }
 
@@ -314,6 +349,7 @@ impl Item {
 impl Row {
     fn new(comparison: &Comparison) -> Row {
         let [what, reported, reproduced, difference, allowed, verdict] = compare::words(comparison);
-        Row { what, reported, reproduced, difference, allowed, verdict }
+        let falls_at = comparison.quantile().map_or(String::new(), |quantile| format!("{:.0} %", 100.0 * quantile));
+        Row { what, reported, reproduced, difference, allowed, falls_at, verdict }
     }
 }

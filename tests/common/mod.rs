@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "tests share it, and each uses a part")]
 
+use reproduction::data::{Examples, embedded};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -13,6 +14,31 @@ pub fn example(name: &str) -> Command {
     let mut command = Command::new(binary);
     command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("MNIST_DIR").env_remove("CATS_DOGS").env("RUST_BACKTRACE", "1");
     command
+}
+
+/// A folder with 10,300 training and 300 test digits as raw IDX files, written once and kept below target/: a program reads these in no
+/// time, where drawing the 70,000 that stand in for MNIST takes it longer than a short training.
+pub fn few_digits() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("few-digits");
+    if folder.exists() {
+        return folder;
+    }
+    let partial = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("made");
+    let (train, test) = embedded::digits(10_300, 300, 0);
+    for (prefix, Examples { images, labels }) in [("train", train), ("t10k", test)] {
+        let count = labels.size()[0] as u32;
+        let write = |name: &str, sizes: &[u32], values: Vec<u8>| {
+            // Two zero bytes, 8 for unsigned bytes, the number of dimensions; each as a big-endian number.
+            let sizes_as_bytes = sizes.iter().flat_map(|size| size.to_be_bytes());
+            let bytes: Vec<u8> = [0, 0, 8, sizes.len() as u8].into_iter().chain(sizes_as_bytes).chain(values).collect();
+            std::fs::write(partial.path().join(format!("{prefix}-{name}-ubyte")), bytes).expect("written");
+        };
+        write("images-idx3", &[count, 28, 28], Vec::try_from(images.flatten(0, -1)).expect("bytes"));
+        write("labels-idx1", &[count], Vec::<i64>::try_from(labels).expect("labels").into_iter().map(|label| label as u8).collect());
+    }
+    // Another test may have been faster; its files are the same.
+    let _ = std::fs::rename(partial.keep(), &folder);
+    folder
 }
 
 /// An empty folder for a run's outputs.
