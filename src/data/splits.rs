@@ -24,7 +24,7 @@ pub struct Inputs {
 /// Examples as a network takes them.
 #[derive(Debug)]
 pub struct Minibatch {
-    /// float, `[n, channels, height, width]`: in \[0, 1\], or normalised where the experiment says so.
+    /// float, `[n, channels, height, width]`: in \[0, 1\], or normalized where the experiment says so.
     pub images: Tensor,
     /// int64, `[n]`.
     pub labels: Tensor,
@@ -155,7 +155,7 @@ impl Splits {
     /// Splits `train` as `experiment` says; a random split depends on `seed` only (see [`Splits::places`]).
     ///
     /// # Errors
-    /// If nothing is left to train on or to validate with, or the experiment normalises or augments what it cannot.
+    /// If nothing is left to train on or to validate with, or the experiment normalizes or augments what it cannot.
     pub fn new(train: &Examples, test: Option<&Examples>, experiment: &Experiment, seed: u64, device: Device) -> Result<Splits> {
         let (taken, held_out) = Splits::places(train.len(), experiment, seed)?;
         let Experiment { normalization, augmentation, .. } = experiment;
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn grey_images_are_not_normalised_by_three_channels() {
+    fn grey_images_are_not_normalized_by_three_channels() {
         let mut experiment = experiment("validation = \"last\", validation_examples = 3");
         experiment.normalization = Some(Normalization { mean: [0.5; 3], deviation: [0.2; 3] });
         let error = Splits::new(&numbered(10), None, &experiment, 0, Device::Cpu).expect_err("one channel").to_string();
