@@ -1,6 +1,6 @@
 //! Five perceptrons of equal shape: one after the other, one a core, and stacked as one; the time of an epoch with its evaluations, per trial.
 //!
-//! `cargo bench --profile dev --bench stack` on the CPU, `-- cuda` on the first GPU. What `src/run/trainer.rs` chooses rests on these.
+//! `cargo bench --profile dev --bench stack` on the CPU, `-- cuda` on the first GPU. What `src/run/trials.rs` chooses rests on these.
 
 mod peer;
 

@@ -459,6 +459,47 @@ fn a_stack_stops_and_keeps_as_one() {
     assert!(checkpoints.newest().expect("a folder").is_some());
 }
 
+/// Wants everything kept at every step, and cannot keep it, or counts how often it does.
+struct Keeping {
+    can: bool,
+    asked: usize,
+    kept: usize,
+}
+
+impl Observer for Keeping {
+    fn wish(&mut self) -> Wish {
+        self.asked += 1;
+        Wish::Keep
+    }
+
+    fn keep(&mut self, _state: &State, _parameters: &[Parameter]) -> anyhow::Result<()> {
+        self.kept += 1;
+        anyhow::ensure!(self.can, "the disk is full");
+        Ok(())
+    }
+}
+
+#[test]
+fn where_nothing_can_be_kept_training_ends_at_once() {
+    let (mut full, plain) = (Keeping { can: false, asked: 0, kept: 0 }, training(2, 0.1, Order::Shuffled));
+    let failed = reproduction::train::fit(&network(), &splits(), &plain, 1, State::new(&plain), &mut full);
+    assert_eq!((failed.expect_err("full").to_string().as_str(), full.asked, full.kept), ("the disk is full", 1, 1));
+}
+
+#[test]
+fn what_has_failed_in_a_stack_wants_nothing_of_the_others() {
+    // The second of them fails in the first epoch; it alone wants to keep, and then no more.
+    let (varied, mut keeping, mut nobody) = (varied(), Keeping { can: false, asked: 0, kept: 0 }, [(), (), ()]);
+    let [first, third, fourth] = &mut nobody;
+    let observers: [&mut dyn Observer; 4] = [first, &mut keeping, third, fourth];
+    let members =
+        varied.iter().zip(observers).map(|((_, training, seed), observer)| Member::new(training, *seed, State::new(training), observer));
+    let members = members.collect();
+    let models: Vec<&dyn Model> = varied.iter().map(|(network, ..)| network as &dyn Model).collect();
+    let ended: Vec<bool> = fit_together(&models, &splits(), members).expect("in step").iter().map(Result::is_ok).collect();
+    assert_eq!((ended, keeping.asked), (vec![true, false, true, true], 1));
+}
+
 #[test]
 fn what_does_not_go_in_step_is_not_stacked() {
     let (first, other) = (training(2, 0.1, Order::Shuffled), Training { momentum: 0.9, ..training(2, 0.1, Order::Shuffled) });

@@ -1,6 +1,6 @@
 //! Several perceptrons of equal shape as one, for training them at the same time by batched matrix products.
 
-use super::{Mlp, Parameter};
+use super::{Mlp, Model, Parameter};
 use crate::layers::{Gradient, Linear};
 use crate::loss::logit_gradient;
 use tch::{Kind, Tensor};
@@ -9,7 +9,6 @@ use tch::{Kind, Tensor};
 #[derive(Debug)]
 pub struct Stack {
     networks: Mlp,
-    names: Vec<String>,
 }
 
 impl Stack {
@@ -20,19 +19,19 @@ impl Stack {
         let layer = |index| Linear { weight: together(index), bias: together(index + 1).unsqueeze(1) };
         let layers: Vec<Linear> = (0..first.len()).step_by(2).map(layer).collect();
         let compute = layers.first().map_or(Kind::Float, |layer| layer.weight.kind());
-        Stack { networks: Mlp { layers, compute }, names: first.iter().map(|parameter| parameter.name.clone()).collect() }
+        Stack { networks: Mlp { layers, compute } }
     }
 
     /// Every parameter of all networks, with a k in front.
     pub fn tensors(&self) -> Vec<Tensor> {
-        self.networks.layers.iter().flat_map(|layer| [layer.weight.shallow_clone(), layer.bias.shallow_clone()]).collect()
+        self.networks.parameters().into_iter().map(|parameter| parameter.tensor).collect()
     }
 
     /// The parameters of network `index`, which share their storage with the stack's.
     pub fn parameters(&self, index: i64) -> Vec<Parameter> {
         let of = |layer: &Linear| [layer.weight.get(index), layer.bias.get(index).get(0)];
         let tensors = self.networks.layers.iter().flat_map(of);
-        self.names.iter().zip(tensors).map(|(name, tensor)| Parameter { name: name.clone(), tensor }).collect()
+        self.networks.parameters().into_iter().zip(tensors).map(|(Parameter { name, .. }, tensor)| Parameter { name, tensor }).collect()
     }
 
     /// What each network says of the same images `[n, channels, height, width]`: logits `[k, n, classes]`.

@@ -55,7 +55,6 @@ pub struct ClaimResult {
     says: String,
     found: String,
     pub(super) state: State,
-    state_name: &'static str,
 }
 
 /// Where the report is wrong or vague.
@@ -121,7 +120,7 @@ impl Claim {
         let mut look = |place: &Option<Place>| place.as_ref().map_or(Ok(None), |place| place.value(results));
         let (left, equals, above) = (look(&self.left)?, look(&self.equals)?, look(&self.above)?);
         let (state, found) = self.verdict(left, equals, above);
-        Ok(ClaimResult { place: self.place, says: self.says, found, state, state_name: state.name() })
+        Ok(ClaimResult { place: self.place, says: self.says, found, state })
     }
 
     fn verdict(&self, left: Option<Value>, equals: Option<Value>, above: Option<Value>) -> (State, String) {

@@ -17,7 +17,7 @@ use crate::reported::Reported;
 use crate::table::{LayerRow, read_layers};
 use anyhow::{Context, Result};
 use picture::Picture;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -78,8 +78,7 @@ struct Printed {
 }
 
 /// How it stands with an item or a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     Reproduced,
     Differs,
@@ -88,6 +87,13 @@ pub enum State {
     /// A picture, which has no number.
     Shown,
     NotRun,
+}
+
+/// By its name.
+impl Serialize for State {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
 }
 
 impl State {
@@ -117,10 +123,7 @@ impl State {
 pub struct ItemResult {
     #[serde(flatten)]
     pub item: Item,
-    /// What a link to it ends with.
-    anchor: String,
     pub state: State,
-    state_name: &'static str,
     /// Why there is no verdict, where there is none.
     reason: String,
     comparisons: Vec<Row>,
@@ -147,7 +150,7 @@ struct Row {
 }
 
 /// Where the reported runs fall among ours, over all numbers that have a spread.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 struct Luck {
     numbers: usize,
     in_middle_half: usize,
@@ -292,21 +295,7 @@ impl ItemResult {
         );
         let rows = comparisons.iter().map(Row::new).collect();
         let quantiles = comparisons.iter().filter_map(Comparison::quantile).collect();
-        let anchor = item.example.clone();
-        Ok(ItemResult {
-            item,
-            anchor,
-            state,
-            state_name: state.name(),
-            reason,
-            comparisons: rows,
-            quantiles,
-            charts,
-            picture,
-            data,
-            device,
-            seeds,
-        })
+        Ok(ItemResult { item, state, reason, comparisons: rows, quantiles, charts, picture, data, device, seeds })
     }
 }
 

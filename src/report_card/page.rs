@@ -21,7 +21,7 @@ pub fn markdown(card: &ReportCard) -> Result<String> {
 
 pub fn html(card: &ReportCard) -> Result<String> {
     let environment = environment(AutoEscape::Html)?;
-    let charts: Vec<_> = card.items.iter().map(|result| (&result.anchor, &result.charts)).collect();
+    let charts: Vec<_> = card.items.iter().map(|result| (&result.item.example, &result.charts)).collect();
     // Inside a script element only its own end tag means anything.
     let charts = serde_json::to_string(&charts)?.replace("</", "<\\/");
     let all =

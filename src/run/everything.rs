@@ -154,13 +154,10 @@ fn wait(child: &mut std::process::Child) -> Result<ExitStatus> {
     }
 }
 
-/// Progress over all examples, in the minutes that they are expected to take.
+/// Progress over all examples, in the seconds that they are expected to take.
 struct Progress {
     bar: ProgressBar,
     started: Instant,
-    all: f64,
-    /// Expected minutes of what is done.
-    done: Mutex<f64>,
     /// Plain lines where there is no terminal.
     is_plain: bool,
 }
@@ -173,14 +170,14 @@ impl Progress {
         let style = ProgressStyle::with_template("{bar:20} {percent:>3} %  {elapsed} gone  {wide_msg}");
         let bar = ProgressBar::with_draw_target(Some((60.0 * all) as u64), target);
         let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Progress { bar, started: Instant::now(), all, done: Mutex::new(0.0), is_plain: !quiet && !is_terminal }
+        Progress { bar, started: Instant::now(), is_plain: !quiet && !is_terminal }
     }
 
     /// What is left, at the pace so far.
     fn left(&self) -> String {
-        let done = *self.done.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let pace = if done > 0.0 { self.started.elapsed().as_secs_f64() / done } else { 60.0 };
-        humantime::format_duration(rounded(Duration::from_secs_f64(pace * (self.all - done).max(0.0)))).to_string()
+        let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(0));
+        let pace = if done > 0 { self.started.elapsed().as_secs_f64() / done as f64 } else { 1.0 };
+        humantime::format_duration(rounded(Duration::from_secs_f64(pace * all.saturating_sub(done) as f64))).to_string()
     }
 
     fn begin(&self, item: &Item) {
@@ -195,7 +192,6 @@ impl Progress {
     }
 
     fn end(&self, item: &Item) {
-        *self.done.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) += item.minutes;
         self.bar.inc((60.0 * item.minutes) as u64);
     }
 }

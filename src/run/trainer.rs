@@ -63,7 +63,8 @@ pub(super) fn shape(experiment: &Experiment) -> Option<String> {
     Some(common.to_toml())
 }
 
-/// Trials of equal shape together, where they are to be stacked, in at least `workers` stacks where there are as many trials; the others each alone.
+/// Trials of equal shape together, where they are to be stacked, in at least `workers` stacks where there are as many trials; the others
+/// each alone.
 pub(super) fn stacks(trials: Vec<Trial>, workers: usize) -> Vec<Vec<Trial>> {
     let mut by_shape: Vec<(Option<String>, Vec<Trial>)> = Vec::new();
     for trial in trials {

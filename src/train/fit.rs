@@ -60,12 +60,15 @@ impl<'a> Member<'a> {
         observer.epoch(state);
     }
 
-    /// Its history; `parameters` become those that `training.keep` asks for.
+    /// Its history, if training did not fail; `parameters` then become those that `training.keep` asks for.
     fn end(self, parameters: &mut [Parameter]) -> Result<History> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
         for (parameter, best) in parameters.iter_mut().zip(self.state.best.iter().flat_map(|best| &best.parameters)) {
             parameter.tensor.copy_(best);
         }
-        self.failure.map_or(Ok(self.state.history), Err)
+        Ok(self.state.history)
     }
 }
 
@@ -87,8 +90,8 @@ pub fn fit(
     in_step(&mut Lone::new(model), splits, vec![Member::new(training, seed, state, observer)]).remove(0)
 }
 
-/// [`fit`] for several perceptrons of equal shape at the same time, as one (see [`crate::model::Stack`]), or for one network of any kind. Each ends as it
-/// would alone, to rounding; where training fails for one, the others go on.
+/// [`fit`] for several perceptrons of equal shape at the same time, as one (see [`crate::model::Stack`]), or for one network of any kind.
+/// Each ends as it would alone, to rounding; where training fails for one, the others go on.
 ///
 /// # Errors
 /// If several cannot be trained as one (see [`can_be_stacked`]), or do not stand at the same minibatch. For each the same as [`fit`].
@@ -125,7 +128,6 @@ fn in_step(networks: &mut dyn Networks, splits: &Splits, mut members: Vec<Member
         let minibatches = (splits.train.len() as u64).div_ceil(minibatch as u64) as i64;
         let rates = members.iter().map(|member| member.state.sgd.learning_rate).collect();
         let mut finite = Finite::new(&parameters[0], Place { epoch, minibatch, minibatches, rates }, done);
-        let mut wish = Wish::GoOn;
         for (step, index) in (0..).zip(&order.split(minibatch, 1)).skip(done as usize) {
             // Gathered when it is needed, a minibatch stays in the cache; a shuffled copy of all would pass through memory twice.
             let (logits, biases) = networks.learn(&examples, index, ((epoch - 1) * minibatches + step) as u64, &mut members);
@@ -134,17 +136,14 @@ fn in_step(networks: &mut dyn Networks, splits: &Splits, mut members: Vec<Member
                 member.state.minibatch += 1;
                 member.observer.minibatch();
             }
-            wish = strongest_wish(&mut members);
+            let wish = strongest_wish(&mut members);
             if wish != Wish::GoOn {
                 look(&mut finite, &mut members, &parameters, &splits.train, &order);
                 attend(wish, &mut members, &parameters);
+                if !members.iter().any(Member::goes_on) {
+                    break;
+                }
             }
-            if wish == Wish::Stop {
-                break;
-            }
-        }
-        if wish == Wish::Stop {
-            break;
         }
         look(&mut finite, &mut members, &parameters, &splits.train, &order);
         if !members.iter().any(Member::goes_on) {
@@ -172,9 +171,10 @@ fn look(finite: &mut Finite, members: &mut [Member], parameters: &[Vec<Parameter
     members.iter_mut().zip(looked).for_each(|(member, looked)| member.fails_with(looked));
 }
 
-/// To stop is the strongest wish.
+/// To stop is the strongest wish. Whose training has failed wants nothing any more: what it wants kept never would be.
 fn strongest_wish(members: &mut [Member]) -> Wish {
-    members.iter_mut().map(|member| member.observer.wish()).max().unwrap_or(Wish::GoOn)
+    let good = members.iter_mut().filter(|member| member.failure.is_none());
+    good.map(|member| member.observer.wish()).max().unwrap_or(Wish::GoOn)
 }
 
 /// Does what an observer wants, for every network that is still good.
