@@ -12,6 +12,7 @@ use reproduction::data::embedded;
 use reproduction::data::splits::Splits;
 use reproduction::experiment::{Experiment, Precision};
 use reproduction::layers::Mode;
+use reproduction::loss::Objective;
 use reproduction::model;
 use reproduction::optim::Sgd;
 use std::time::Instant;
@@ -65,7 +66,8 @@ fn steps(experiment: &Experiment, splits: &Splits) -> Result<impl FnMut() -> Res
         let started = Instant::now();
         for number in 0..STEPS / minibatch.len() {
             let mode = Mode::Train { seed: 1, minibatch: number as u64 };
-            let (_, gradients) = model.gradients(&minibatch.images, &minibatch.labels, mode, sgd.loss_scale());
+            let (_, gradients) =
+                model.gradients(&minibatch.images, &minibatch.labels, mode, Objective { scale: sgd.loss_scale(), ..Objective::default() });
             sgd.step(&mut parameters, &gradients);
         }
         Ok(started.elapsed().as_secs_f64())

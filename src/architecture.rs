@@ -45,6 +45,14 @@ impl Shape {
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
+
+    /// How many channels an image has; of a vector each value is one.
+    pub fn channels(self) -> i64 {
+        match self {
+            Shape::Image { channels, .. } => channels,
+            Shape::Vector(length) => length,
+        }
+    }
 }
 
 impl std::fmt::Display for Shape {
@@ -115,33 +123,51 @@ impl Stage {
 
 /// The `number`-th layer of its kind, on an input of shape `input`.
 fn stage(input: Shape, layer: Layer, number: usize) -> Result<Stage> {
-    let (kind, output, fan_in, positions) = match (layer, input) {
-        (Layer::Convolution(filters), Shape::Image { channels, height, width }) => {
-            ("Conv", Shape::Image { channels: filters, height, width }, channels * KERNEL * KERNEL, height * width)
+    // For each convolution, or the like: inputs and outputs of a filter, and how often it is applied.
+    let filters = |fan_in: i64, outputs: i64, times: i64| (fan_in * outputs, outputs, fan_in * outputs * times);
+    let nothing = (0, 0, 0);
+    let (kind, output, (weights, biases, multiply_adds)) = match (layer, input) {
+        (Layer::Convolution(count), Shape::Image { channels, height, width }) => {
+            ("Conv", Shape::Image { channels: count, height, width }, filters(channels * KERNEL * KERNEL, count, height * width))
         }
         (Layer::MaxPool, Shape::Image { channels, height, width }) => {
             ensure!(height >= 2 && width >= 2, "max_pool {number} of model.layers finds {input}, expected at least 2x2 values a channel");
-            ("Pool", Shape::Image { channels, height: height / 2, width: width / 2 }, 0, 0)
+            ("Pool", Shape::Image { channels, height: height / 2, width: width / 2 }, nothing)
         }
-        (Layer::FullyConnected(outputs), _) => ("FC", Shape::Vector(outputs), input.len(), 1),
-        (Layer::Dropout(_), _) => ("Dropout", input, 0, 0),
-        (Layer::Convolution(_) | Layer::MaxPool, Shape::Vector(_)) => {
-            bail!("{layer:?} of model.layers follows a fully connected layer, expected it before the first of these")
+        (Layer::ResidualBlock(count), Shape::Image { channels, height, width }) => {
+            let changes = channels != count;
+            let (height, width) = if changes { ((height + 1) / 2, (width + 1) / 2) } else { (height, width) };
+            let convolutions = [channels * KERNEL * KERNEL, count * KERNEL * KERNEL].into_iter().chain(changes.then_some(channels));
+            let of_all = convolutions.fold(nothing, |(weights, biases, multiply_adds), fan_in| {
+                let (more, outputs, times) = filters(fan_in, count, height * width);
+                // The normalization has a weight and a bias for each filter.
+                (weights + more + outputs, biases + 2 * outputs, multiply_adds + times)
+            });
+            ("Block", Shape::Image { channels: count, height, width }, of_all)
+        }
+        (Layer::GlobalAveragePool, Shape::Image { channels, .. }) => ("AvgPool", Shape::Vector(channels), nothing),
+        (Layer::FullyConnected(outputs), _) => ("FC", Shape::Vector(outputs), filters(input.len(), outputs, 1)),
+        (Layer::Dropout(_), _) => ("Dropout", input, nothing),
+        (Layer::BatchNorm, _) => ("BatchNorm", input, (input.channels(), input.channels(), 0)),
+        (Layer::GroupNorm(groups), _) => {
+            let channels = input.channels();
+            ensure!(
+                channels % groups == 0,
+                "group_norm {number} of model.layers finds {channels} channels, expected a multiple of {groups}"
+            );
+            ("GroupNorm", input, (channels, channels, 0))
+        }
+        (Layer::Convolution(_) | Layer::MaxPool | Layer::ResidualBlock(_) | Layer::GlobalAveragePool, Shape::Vector(_)) => {
+            bail!("{layer:?} of model.layers finds a vector, expected it before the first fully connected layer and the first average")
         }
     };
-    let outputs = match output {
-        Shape::Image { channels, .. } => channels,
-        Shape::Vector(length) => length,
-    };
-    let biases = if fan_in > 0 { outputs } else { 0 };
-    let weights = fan_in * biases;
-    Ok(Stage { name: format!("{kind}{number}"), layer, input, output, weights, biases, multiply_adds: weights * positions })
+    Ok(Stage { name: format!("{kind}{number}"), layer, input, output, weights, biases, multiply_adds })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Layer::{Convolution, Dropout, FullyConnected, MaxPool};
+    use Layer::{BatchNorm, Convolution, Dropout, FullyConnected, GlobalAveragePool, GroupNorm, MaxPool, ResidualBlock};
 
     #[test]
     fn shapes_parameters_and_multiply_adds_follow_from_the_layers() -> Result<()> {
@@ -164,11 +190,36 @@ mod tests {
         Ok(())
     }
 
+    /// The one of He et al. for small images (section 4.2) in a smaller one; by hand.
+    #[test]
+    fn blocks_norms_and_averages_are_counted() -> Result<()> {
+        let layers = [Convolution(4), BatchNorm, ResidualBlock(4), ResidualBlock(6), GroupNorm(2), GlobalAveragePool, FullyConnected(2)];
+        let architecture = Architecture::new([3, 5, 8], &layers)?;
+        let rows: Vec<(&str, String, i64)> =
+            architecture.stages.iter().map(|s| (s.name.as_str(), s.output.to_string(), s.parameters())).collect();
+        let same = 2 * (9 * 4 * 4 + 4 + 2 * 4);
+        let other = (9 * 4 * 6 + 6 + 12) + (9 * 6 * 6 + 6 + 12) + (4 * 6 + 6 + 12);
+        let expected = [
+            ("Conv1", "4x5x8", 112),
+            ("BatchNorm1", "4x5x8", 8),
+            ("Block1", "4x5x8", same),
+            ("Block2", "6x3x4", other),
+            ("GroupNorm1", "6x3x4", 12),
+            ("AvgPool1", "6", 0),
+            ("FC1", "2", 14),
+        ];
+        assert_eq!(rows, expected.map(|(name, shape, count)| (name, shape.to_owned(), count)));
+        assert_eq!(architecture.stages[3].multiply_adds, (9 * 4 * 6 + 9 * 6 * 6 + 4 * 6) * 12);
+        Ok(())
+    }
+
     #[test]
     fn layers_that_cannot_follow_are_refused_by_name() {
-        let cases: [(&[Layer], &str); 4] = [
-            (&[FullyConnected(3), Convolution(2)], "Convolution(2) of model.layers follows a fully connected layer"),
-            (&[FullyConnected(3), MaxPool], "MaxPool of model.layers follows"),
+        let cases: [(&[Layer], &str); 6] = [
+            (&[GlobalAveragePool, ResidualBlock(2)], "ResidualBlock(2) of model.layers finds a vector"),
+            (&[Convolution(6), GroupNorm(4)], "group_norm 1 of model.layers finds 6 channels, expected a multiple of 4"),
+            (&[FullyConnected(3), Convolution(2)], "Convolution(2) of model.layers finds a vector"),
+            (&[FullyConnected(3), MaxPool], "MaxPool of model.layers finds a vector"),
             (&[MaxPool, MaxPool, MaxPool], "max_pool 3 of model.layers finds 1x1x1, expected at least 2x2"),
             (&[Convolution(16_384), FullyConnected(16_384)], "expected at most 500000000"),
         ];
@@ -181,11 +232,15 @@ mod tests {
     proptest::proptest! {
         /// Any list gives an architecture or a message, and no arithmetic overflows.
         #[test]
-        fn no_list_of_layers_makes_it_panic(kinds in proptest::collection::vec((0..4, 1_i64..=16_384), 0..12), side in 1_i64..4_096) {
+        fn no_list_of_layers_makes_it_panic(kinds in proptest::collection::vec((0..8, 1_i64..=16_384), 0..12), side in 1_i64..4_096) {
             let layer = |(kind, width): &(i32, i64)| match kind {
                 0 => Convolution(*width),
                 1 => MaxPool,
                 2 => FullyConnected(*width),
+                3 => BatchNorm,
+                4 => GroupNorm(*width),
+                5 => ResidualBlock(*width),
+                6 => GlobalAveragePool,
                 _ => Dropout(0.5),
             };
             let _ = Architecture::new([3, side, side], &kinds.iter().map(layer).collect::<Vec<_>>());

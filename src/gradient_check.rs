@@ -4,7 +4,7 @@
 //! rounding of L, about u |L| / epsilon for unit roundoff u, takes over. In double precision the best epsilon is near 1e-5.
 
 use crate::layers::Mode;
-use crate::loss::cross_entropy;
+use crate::loss::{Objective, cross_entropy};
 use crate::model::{Model, Parameter};
 use anyhow::{Context, Result};
 use tch::{Kind, Tensor};
@@ -27,7 +27,7 @@ pub type Loss = fn(&Tensor, &Tensor) -> Tensor;
 /// Compares the gradients of `model` with central differences of the mean cross-entropy on the first `elements` elements of every
 /// parameter. Meant for networks in double precision.
 pub fn check(model: &dyn Model, images: &Tensor, labels: &Tensor, epsilon: f64, elements: i64) -> Vec<Agreement> {
-    let (_, gradients) = model.gradients(images, labels, Mode::Eval, 1.0);
+    let (_, gradients) = model.gradients(images, labels, Mode::Eval, Objective::default());
     let compare = |(parameter, gradient): (&Parameter, &Tensor)| {
         let elements = elements.min(gradient.numel() as i64);
         let own = gradient.flatten(0, -1).narrow(0, 0, elements).to_kind(Kind::Double);

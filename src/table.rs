@@ -2,6 +2,7 @@
 
 use crate::architecture::{Architecture, KERNEL, Shape, Stage};
 use crate::experiment::{Experiment, Layer, Training};
+use crate::plot::thousands;
 use crate::points::{Origin, Point};
 use anyhow::{Context, Result};
 use comfy_table::{CellAlignment, Table, presets};
@@ -98,6 +99,8 @@ pub fn parameters(architecture: &Architecture) -> Table {
             (Layer::FullyConnected(outputs), Shape::Image { channels, height, width }) => {
                 format!("{channels} × {height} × {width} × {outputs}")
             }
+            (Layer::BatchNorm | Layer::GroupNorm(_), _) => stage.weights.to_string(),
+            (Layer::ResidualBlock(filters), _) => format!("two of {KERNEL} × {KERNEL} × {filters}"),
             _ => format!("{} × {}", stage.input, stage.biases),
         };
         table.add_row([stage.name.clone(), weight, stage.biases.to_string(), stage.parameters().to_string()]);
@@ -138,6 +141,39 @@ pub fn gaps(points: &[Point], variants: &[String]) -> Table {
     }
     align_right(&mut table, 1..6);
     table
+}
+
+/// What each network for images `[channels, height, width]` came to after its last epoch, from the panels `<variant>_accuracy` and
+/// `<variant>_seconds`, a line per variant.
+///
+/// # Errors
+/// If a network's layers do not fit the images.
+pub fn networks(points: &[Point], variants: &[(&str, &Experiment)], image: [i64; 3]) -> Result<Table> {
+    let mut table = new(["", "parameters", "seconds an epoch", "train", "validation", "train - validation", "epochs", "seeds"]);
+    for (variant, experiment) in variants {
+        let last = |panel: &str, series: &str| {
+            let panel = format!("{variant}_{panel}");
+            points.iter().rfind(|point| point.panel == panel && point.series == series && point.origin == Origin::Reproduced)
+        };
+        let (Some(train), Some(validation)) = (last("accuracy", "train"), last("accuracy", "validation")) else { continue };
+        let with_deviation = |point: &Point| {
+            let deviation = point.deviation.map_or(String::new(), |deviation| format!(" ± {deviation:.4}"));
+            format!("{:.4}{deviation}", point.y)
+        };
+        let seconds = last("seconds", "train").map_or(String::new(), |seconds| format!("{:.1}", seconds.y / seconds.x));
+        table.add_row([
+            variant.replace('_', " "),
+            thousands(Architecture::new(image, &experiment.model.layers)?.parameters()),
+            seconds,
+            with_deviation(train),
+            with_deviation(validation),
+            format!("{:+.4}", train.y - validation.y),
+            train.x.to_string(),
+            train.seeds.map_or(String::new(), |seeds| seeds.to_string()),
+        ]);
+    }
+    align_right(&mut table, 1..8);
+    Ok(table)
 }
 
 /// Aligns numbers in these columns.

@@ -3,7 +3,7 @@
 use reproduction::experiment::Initialization;
 use reproduction::gradient_check::check;
 use reproduction::layers::Mode;
-use reproduction::loss::cross_entropy;
+use reproduction::loss::{Objective, cross_entropy};
 use reproduction::model::{Mlp, Model};
 use reproduction::seed::{Purpose, draw};
 use tch::{Device, Kind, Tensor};
@@ -37,7 +37,7 @@ fn hand_derived_gradients_equal_autograd() {
     for initialization in INITIALIZATIONS {
         let model = network(initialization);
         for loss_scale in [1.0, -0.01] {
-            let (_, gradients) = model.gradients(&images, &labels, Mode::Eval, loss_scale);
+            let (_, gradients) = model.gradients(&images, &labels, Mode::Eval, Objective { scale: loss_scale, ..Objective::default() });
             let parameters: Vec<Tensor> = model.parameters().iter().map(|parameter| parameter.tensor.set_requires_grad(true)).collect();
             let loss = cross_entropy(&model.logits(&images, Mode::Eval), &labels);
             let expected = Tensor::run_backward(&[loss], &parameters, false, false);

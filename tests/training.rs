@@ -2,10 +2,10 @@
 
 use reproduction::data::splits::Splits;
 use reproduction::data::{Examples, embedded};
-use reproduction::experiment::{self, Experiment, Initialization, Keep, Layer, MomentumForm, Order, Precision, StopEarly, Training};
+use reproduction::experiment::{self, Experiment, Initialization, Keep, Layer, Order, Precision, StopEarly, Training, Views};
 use reproduction::history::{History, Metric, Split as Part};
 use reproduction::layers::{Gradient, Mode};
-use reproduction::loss::cross_entropy;
+use reproduction::loss::{Objective, cross_entropy};
 use reproduction::model::{Mlp, Model, Parameter, build};
 use reproduction::seed::{Purpose, draw};
 use reproduction::train::{Checkpoints, Interrupted, Member, Observer, Owner, Resumed, State, Wish, evaluate, fit_together};
@@ -25,20 +25,8 @@ fn network() -> Mlp {
 }
 
 fn training(epochs: i64, learning_rate: f64, order: Order) -> Training {
-    let (momentum, weight_decay, momentum_form) = (0.0, 0.0, MomentumForm::RateOutside);
-    let (keep, reduce_on_plateau, early_stopping) = (Keep::Last, None, None);
-    Training {
-        epochs,
-        minibatch: 100,
-        learning_rate,
-        momentum,
-        weight_decay,
-        momentum_form,
-        order,
-        keep,
-        reduce_on_plateau,
-        early_stopping,
-    }
+    let text = format!("epochs = {epochs}\nminibatch = 100\nlearning_rate = 1\norder = \"shuffled\"");
+    Training { learning_rate, order, ..toml::from_str(&text).expect("training") }
 }
 
 fn fit(model: &dyn Model, splits: &Splits, training: &Training, seed: u64) -> anyhow::Result<History> {
@@ -148,9 +136,9 @@ impl Model for Noting {
         self.network.logits(images, mode)
     }
 
-    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, loss_scale: f64) -> (Tensor, Vec<Gradient>) {
+    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Gradient>) {
         self.modes.borrow_mut().push(mode);
-        self.network.gradients(images, labels, mode, loss_scale)
+        self.network.gradients(images, labels, mode, objective)
     }
 }
 
@@ -171,6 +159,7 @@ fn a_network_of_layers_learns_in_the_same_loop() {
         initialization: Initialization::KaimingUniform,
         bias_initialization: None,
         precision: Precision::F32,
+        views: Views::Single,
         parameters: None,
     };
     let history = |seed| {
@@ -187,9 +176,8 @@ fn a_network_of_layers_learns_in_the_same_loop() {
 
 /// Everything that a state has to hold: a network with dropout, momentum, augmentation, a plateau rule, early stopping, the best epoch.
 fn whole() -> (Experiment, Splits) {
-    // So small that a second thread would only be waited for.
-    tch::set_num_threads(1);
-    let text = r#"
+    prepared(
+        r#"
         split = { validation = "random", validation_share = 0.25 }
         normalization = { mean = [0.5, 0.5, 0.5], deviation = [0.3, 0.3, 0.3] }
         augmentation = { rotation = 10, flip = 0.5, crop_scale = [0.8, 1], crop_ratio = [1, 1], brightness = 0.2, contrast = 0, saturation = 0, hue = 0, grey = 0.2 }
@@ -208,7 +196,37 @@ fn whole() -> (Experiment, Splits) {
         keep = "best"
         reduce_on_plateau = { factor = 0.9, patience = 0, threshold = 0.5 }
         early_stopping = { patience = 8 }
-    "#;
+    "#,
+    )
+}
+
+/// And what excludes some of that: running means, a schedule, an average, epochs that are not measured.
+fn averaged() -> (Experiment, Splits) {
+    prepared(
+        r#"
+        split = { validation = "random", validation_share = 0.25 }
+        [model]
+        initialization = "glorot"
+        views = "mirrored"
+        layers = [{ convolution = 4 }, "batch_norm", "max_pool", { residual_block = 6 }, "global_average_pool", { fully_connected = 2 }]
+        [training]
+        epochs = 5
+        minibatch = 16
+        learning_rate = 0.3
+        momentum = 0.9
+        weight_decay = 1e-3
+        label_smoothing = 0.1
+        weight_averaging = 0.95
+        order = "shuffled"
+        schedule = { warm_up = 0.2, decay = "cosine" }
+        measure_every = 2
+    "#,
+    )
+}
+
+fn prepared(text: &str) -> (Experiment, Splits) {
+    // So small that a second thread would only be waited for.
+    tch::set_num_threads(1);
     let experiment: Experiment = toml::from_str(text).expect("an experiment");
     experiment.check().expect("a good one");
     // One class is a little redder than the other, and not always.
@@ -227,7 +245,7 @@ fn built(experiment: &Experiment) -> Box<dyn Model> {
 }
 
 fn tensors(model: &dyn Model) -> Vec<Tensor> {
-    model.parameters().into_iter().map(|parameter| parameter.tensor.copy()).collect()
+    model.values().into_iter().map(|value| value.tensor.copy()).collect()
 }
 
 /// Keeps where training stands in a folder, and stops it when it is asked for the so-many-th time what it wants.
@@ -256,54 +274,110 @@ impl Observer for Stopping<'_> {
 }
 
 /// Trains until the `stop_at`-th time of asking; what went on from there with another network of the same kind, after `change`.
-fn interrupted(stop_at: usize, change: impl Fn(&mut State)) -> anyhow::Result<(History, Vec<Tensor>)> {
-    let (experiment, splits) = whole();
+fn interrupted(what: &(Experiment, Splits), stop_at: usize, change: impl Fn(&mut State)) -> anyhow::Result<(History, Vec<Tensor>)> {
+    let (experiment, splits) = what;
     let training = experiment.training()?;
     let folder = tempfile::tempdir()?;
     let checkpoints = Checkpoints::new(folder.path().join("checkpoints"));
-    let model = built(&experiment);
+    let model = built(experiment);
     let mut stopping = Stopping::new(&checkpoints, stop_at);
-    let stopped = reproduction::train::fit(&*model, &splits, training, 1, State::new(training), &mut stopping);
+    let stopped = reproduction::train::fit(&*model, splits, training, 1, State::new(training), &mut stopping);
     assert!(stopped.expect_err("stopped").is::<Interrupted>());
-    let again = built(&experiment);
-    let resumed = checkpoints.resume(training, &mut again.parameters(), &Owner::default())?;
+    let again = built(experiment);
+    let resumed = checkpoints.resume(training, &mut again.values(), &Owner::default())?;
     let Resumed { mut state, notices, .. } = resumed.expect("there is a checkpoint");
     assert_eq!(notices, Vec::<String>::new());
     change(&mut state);
-    let history = reproduction::train::fit(&*again, &splits, training, 1, state, &mut ())?;
+    let history = reproduction::train::fit(&*again, splits, training, 1, state, &mut ())?;
     Ok((history, tensors(&*again)))
 }
 
-fn uninterrupted() -> anyhow::Result<(History, Vec<Tensor>, usize)> {
-    let (experiment, splits) = whole();
-    let (training, model, nowhere) = (experiment.training()?, built(&experiment), Checkpoints::new(Path::new("nowhere").into()));
+fn uninterrupted(what: &(Experiment, Splits)) -> anyhow::Result<(History, Vec<Tensor>, usize)> {
+    let (experiment, splits) = what;
+    let (training, model, nowhere) = (experiment.training()?, built(experiment), Checkpoints::new(Path::new("nowhere").into()));
     let mut counting = Stopping::new(&nowhere, usize::MAX);
-    let history = reproduction::train::fit(&*model, &splits, training, 1, State::new(training), &mut counting)?;
+    let history = reproduction::train::fit(&*model, splits, training, 1, State::new(training), &mut counting)?;
     Ok((history, tensors(&*model), counting.asked))
 }
 
 #[test]
 fn wherever_it_is_interrupted_it_ends_where_the_uninterrupted_run_does() -> anyhow::Result<()> {
-    let (history, parameters, asked) = uninterrupted()?;
-    assert_eq!(history.epochs(), 8);
-    assert_eq!(history.get(8, Part::Test, Metric::Loss), None, "there are no test labels");
-    // Ten minibatches, two measurements and the end of the epoch, eight times.
-    assert_eq!(asked, 8 * 13);
-    for stop_at in (1..=asked).step_by(3) {
-        let (resumed, again) = interrupted(stop_at, |_| {})?;
-        assert_eq!(resumed, history, "stopped at {stop_at}");
-        assert_eq!(again, parameters, "stopped at {stop_at}");
+    // Ten minibatches, two measurements and the end of the epoch, eight times; or the measurements after the epochs 2, 4 and 5 only.
+    for (what, epochs, times) in [(whole(), 8, 8 * 13), (averaged(), 5, 5 * 11 + 3 * 2)] {
+        let (history, values, asked) = uninterrupted(&what)?;
+        assert_eq!((history.epochs(), asked), (epochs, times));
+        assert_eq!(history.get(epochs, Part::Test, Metric::Loss), None, "there are no test labels");
+        for stop_at in (1..=asked).step_by(3) {
+            let (resumed, again) = interrupted(&what, stop_at, |_| {})?;
+            assert_eq!(resumed, history, "stopped at {stop_at}");
+            assert_eq!(again, values, "stopped at {stop_at}");
+        }
     }
     Ok(())
 }
 
 #[test]
+fn the_average_is_a_part_of_the_state() -> anyhow::Result<()> {
+    let what = averaged();
+    let (history, values, _) = uninterrupted(&what)?;
+    let forget = |state: &mut State| state.average.as_mut().expect("there is one").tensors.clear();
+    assert_ne!(interrupted(&what, 30, forget)?, (history, values));
+    Ok(())
+}
+
+#[test]
+fn only_the_epochs_that_are_asked_for_and_the_last_are_measured() {
+    let training = Training { measure_every: 2, ..training(5, 0.1, Order::Shuffled) };
+    let (_, history) = train(&training, 1);
+    let mut epochs: Vec<i64> = history.records.iter().map(|record| record.epoch).collect();
+    epochs.dedup();
+    assert_eq!(epochs, [2, 4, 5]);
+}
+
+#[test]
+fn each_step_has_the_rate_of_its_schedule_and_the_mean_over_all_steps_is_what_is_measured_and_kept() {
+    let plain = training(2, 0.2, Order::AsPublished);
+    let schedule = Some(experiment::Schedule { warm_up: 0.25, decay: experiment::Decay::Linear });
+    let training = Training { schedule, weight_averaging: 0.5, label_smoothing: 0.2, ..plain };
+    let (trained, history) = train(&training, 0);
+    let (by_hand, splits) = (network(), splits());
+    let parameters: Vec<Tensor> = by_hand.parameters().iter().map(|parameter| parameter.tensor.set_requires_grad(true)).collect();
+    let mut means: Vec<Tensor> = Vec::new();
+    // Six steps; the rate rises to 0.2 when a quarter is done, and falls to 0 at the end. Each step has that of its middle.
+    for step in 0..6 {
+        let (start, length) = [(0, 100), (100, 100), (200, 50)][step % 3];
+        let share = (step as f64 + 0.5) / 6.0;
+        let rate = 0.2 * if share < 0.25 { share / 0.25 } else { (1.0 - share) / 0.75 };
+        let minibatch = splits.train.range(start, length);
+        let logits = by_hand.logits(&minibatch.images, Mode::Eval);
+        let uniform = -logits.log_softmax(-1, None::<Kind>).mean(None::<Kind>);
+        let loss = cross_entropy(&logits, &minibatch.labels) * 0.8 + uniform * 0.2;
+        let gradients = Tensor::run_backward(&[loss], &parameters, false, false);
+        tch::no_grad(|| {
+            for (parameter, gradient) in parameters.iter().zip(gradients) {
+                let _ = parameter.shallow_clone().g_sub_(&(gradient * rate));
+            }
+            let stays = 0.5_f64.min((1.0 + step as f64) / (10.0 + step as f64));
+            let mean = |(place, now): (usize, &Tensor)| means.get(place).map_or(now.copy(), |mean| mean * stays + now * (1.0 - stays));
+            means = parameters.iter().enumerate().map(mean).collect();
+        });
+    }
+    for (ours, theirs) in trained.parameters().iter().zip(&means) {
+        assert!(ours.tensor.allclose(&theirs.detach(), 1e-4, 1e-6, false), "{}", ours.name);
+    }
+    let measured = evaluate(&trained, &splits.validation);
+    let last = |metric| history.get(2, Part::Validation, metric).expect("measured");
+    assert!(measured.iter().all(|(metric, value)| *value == last(*metric)), "the averaged network is the one that was measured");
+}
+
+#[test]
 fn whatever_is_left_out_of_a_state_is_noticed() -> anyhow::Result<()> {
-    let (history, parameters, _) = uninterrupted()?;
-    let expected = (history, parameters);
+    let all = whole();
+    let (history, values, _) = uninterrupted(&all)?;
+    let expected = (history, values);
     // In the middle of the seventh epoch; the best one is the sixth.
     let stop_at = 6 * 13 + 5;
-    assert_eq!(interrupted(stop_at, |_| {})?, expected);
+    assert_eq!(interrupted(&all, stop_at, |_| {})?, expected);
     type Change<'a> = (&'a str, &'a dyn Fn(&mut State));
     let changes: [Change; 8] = [
         ("momentum", &|state| state.sgd.velocities.clear()),
@@ -316,7 +390,7 @@ fn whatever_is_left_out_of_a_state_is_noticed() -> anyhow::Result<()> {
         ("the history", &|state| state.history = History::default()),
     ];
     for (what, change) in changes {
-        assert_ne!(interrupted(stop_at, change)?, expected, "{what}");
+        assert_ne!(interrupted(&all, stop_at, change)?, expected, "{what}");
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use reproduction::data::{Examples, Location};
 use reproduction::device;
 use reproduction::experiment::{Experiment, ExperimentFile, Training};
 use reproduction::layers::Mode;
+use reproduction::loss::Objective;
 use reproduction::model::{self, Model};
 use reproduction::optim::Sgd;
 use reproduction::train::{State, fit, side_by_side};
@@ -158,7 +159,8 @@ pub fn steps(model: &dyn Model, splits: &Splits, training: &Training) -> Result<
     let started = Instant::now();
     for minibatch in splits.train.minibatches(training.minibatch).take((STEP_EXAMPLES / training.minibatch) as usize) {
         let mode = Mode::Train { seed: 1, minibatch: 0 };
-        let (_, gradients) = model.gradients(&minibatch.images, &minibatch.labels, mode, sgd.loss_scale());
+        let (_, gradients) =
+            model.gradients(&minibatch.images, &minibatch.labels, mode, Objective { scale: sgd.loss_scale(), ..Objective::default() });
         sgd.step(&mut parameters, &gradients);
     }
     Ok(started.elapsed().as_secs_f64())

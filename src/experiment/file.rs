@@ -190,7 +190,7 @@ mod tests {
             ("{ convolution = 0 }", "model.layers holds Convolution(0), expected widths from 1 to 16384"),
             ("{ fully_connected = 20000 }", "model.layers holds FullyConnected(20000), expected widths from 1 to 16384"),
             ("{ dropout = 1.0 }", "model.layers holds Dropout(1.0), expected probabilities from 0, below 1"),
-            ("\"pool\"", "unknown variant `pool`, expected one of `convolution`, `max_pool`, `fully_connected`, `dropout`"),
+            ("\"pool\"", "unknown variant `pool`, expected one of `convolution`, `max_pool`, `fully_connected`, `dropout`, `batch_norm`"),
         ];
         let error = format!("{:#}", with(&format!("layers = [{}]", "{ dropout = 0.5 }, ".repeat(257))).expect_err("too many"));
         assert!(error.contains("model.layers has 257 layers, expected at most 256"), "{error}");
@@ -238,6 +238,30 @@ mod tests {
                 "order = \"shuffled\"\nreduce_on_plateau = { factor = 1, patience = 1, threshold = 0 }",
                 "training.reduce_on_plateau.factor is 1, expected a number between 0 and 1",
             ),
+            (
+                "learning_rate = 0.1",
+                "learning_rate = 0.1\nlabel_smoothing = 1",
+                "training.label_smoothing is 1, expected a number from 0, below 1",
+            ),
+            ("learning_rate = 0.1", "learning_rate = 0.1\nweight_averaging = -0.1", "training.weight_averaging is -0.1, expected"),
+            ("learning_rate = 0.1", "learning_rate = 0.1\nmeasure_every = 0", "training.measure_every is 0, expected a number from 1"),
+            (
+                "learning_rate = 0.1",
+                "learning_rate = 0.1\nmeasure_every = 2\nkeep = \"best\"",
+                "training.measure_every is 2, expected 1 where",
+            ),
+            (
+                "order = \"shuffled\"",
+                "order = \"shuffled\"\nschedule = { warm_up = 1, decay = \"cosine\" }",
+                "training.schedule.warm_up is 1, expected a share of all steps from 0, below 1",
+            ),
+            (
+                "order = \"shuffled\"",
+                "order = \"shuffled\"\nschedule = { warm_up = 0, decay = \"linear\" }\nreduce_on_plateau = { factor = 0.5, patience = 1, threshold = 0 }",
+                "training.schedule and training.reduce_on_plateau both set the learning rate",
+            ),
+            ("order = \"shuffled\"", "order = \"shuffled\"\nschedule = { warm_up = 0, decay = \"steps\" }", "`steps`"),
+            ("hidden = [5]", "hidden = [5]\nviews = \"many\"", "`many`"),
             ("initialization = \"glorot\"", "initialization = \"xavier\"", "`xavier`"),
             ("order = \"shuffled\"", "", "missing field `order`"),
             ("run = [\"wide\"]", "run = [\"narrow\"]", "unknown variant `narrow` of x.toml; known are: plain, wide"),

@@ -107,12 +107,29 @@ pub struct Model {
     pub bias_initialization: Option<Initialization>,
     #[serde(default)]
     pub precision: Precision,
+    /// What an answer is a mean over, once the network is trained.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub views: Views,
     /// How many parameters the report counts; checked where the network is built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<i64>,
 }
 
-/// One layer of a network. A ReLU follows every convolution and every fully connected layer but the last.
+/// What a trained network is shown of an image; its logits are the mean over all of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Views {
+    /// The image.
+    #[default]
+    Single,
+    /// The image and its mirror image.
+    Mirrored,
+    /// The image as it is and moved by one pixel in each of the four directions.
+    Shifted,
+}
+
+/// One layer of a network. A ReLU follows every convolution and every fully connected layer but the last, after the normalization where one
+/// comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layer {
@@ -124,6 +141,15 @@ pub enum Layer {
     FullyConnected(i64),
     /// Drops values in training, each with this probability.
     Dropout(f64),
+    /// Each channel, or each value of a vector, with mean 0 and variance 1 over the minibatch (Ioffe and Szegedy 2015).
+    BatchNorm,
+    /// So many groups of channels, each with mean 0 and variance 1 within an image (Wu and He 2018); with 1 it is layer normalization.
+    GroupNorm(i64),
+    /// Two convolutions of so many filters, each with batch normalization, and a shortcut past both (He et al. 2015, Figure 2). Where the
+    /// number of channels changes, the first convolution and the shortcut take every second pixel.
+    ResidualBlock(i64),
+    /// The mean of each channel.
+    GlobalAveragePool,
 }
 
 /// The distribution that parameters are drawn from. Biases start at zero where nothing else is said.
@@ -166,6 +192,13 @@ pub struct Training {
     /// L2: this times the parameter is added to its gradient, for weights and biases alike.
     #[serde(default, skip_serializing_if = "is_default")]
     pub weight_decay: f64,
+    /// The share of a target that is spread evenly over all classes (Szegedy et al. 2015, section 7).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub label_smoothing: f64,
+    /// The share of the mean over all steps' parameters that stays when a step's are added; the mean is what is measured and kept. Without
+    /// it, the last step's are.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub weight_averaging: f64,
     /// Where the learning rate enters the momentum.
     #[serde(default, skip_serializing_if = "is_default")]
     pub momentum_form: MomentumForm,
@@ -173,6 +206,12 @@ pub struct Training {
     /// Which epoch's parameters are the result.
     #[serde(default, skip_serializing_if = "is_default")]
     pub keep: Keep,
+    /// How the learning rate changes over the training, where it is not the same throughout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    /// The network is measured after so many epochs, and after the last.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub measure_every: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reduce_on_plateau: Option<ReduceOnPlateau>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -187,6 +226,24 @@ pub enum Keep {
     Last,
     /// Those of the epoch with the best validation accuracy, the first of several.
     Best,
+}
+
+/// The learning rate rises in a line from 0 to its full height, and then falls to 0 at the end of training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// The share of all steps in which it rises.
+    pub warm_up: f64,
+    pub decay: Decay,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decay {
+    /// In a line.
+    Linear,
+    /// As half a period of the cosine (Loshchilov and Hutter 2016, equation 5).
+    Cosine,
 }
 
 /// The learning rate falls when the validation loss no longer does (see [`crate::optim::ReduceLrOnPlateau`]).
@@ -214,6 +271,14 @@ pub enum MomentumForm {
     RateOutside,
     /// v = momentum v + learning_rate g; w = w - v, as the report's own code has it.
     RateInside,
+}
+
+fn one() -> i64 {
+    1
+}
+
+fn is_one(value: &i64) -> bool {
+    *value == 1
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -415,6 +480,7 @@ impl Augmentation {
 impl Training {
     fn check(&self) -> Result<()> {
         let Training { learning_rate: rate, momentum, weight_decay: decay, reduce_on_plateau, early_stopping, .. } = self;
+        let Training { label_smoothing: smoothing, weight_averaging: averaging, schedule, measure_every, keep, .. } = self;
         count("training.epochs", self.epochs)?;
         count("training.minibatch", self.minibatch)?;
         ensure!(rate.is_finite() && *rate > 0.0, "training.learning_rate is {rate}, expected a finite number above 0");
@@ -426,6 +492,21 @@ impl Training {
             let is_good = (0.0..1.0).contains(threshold);
             ensure!(is_good, "training.reduce_on_plateau.threshold is {threshold}, expected a number from 0, below 1");
         }
+        ensure!((0.0..1.0).contains(smoothing), "training.label_smoothing is {smoothing}, expected a number from 0, below 1");
+        ensure!((0.0..1.0).contains(averaging), "training.weight_averaging is {averaging}, expected a number from 0, below 1");
+        if let Some(Schedule { warm_up, .. }) = schedule {
+            ensure!((0.0..1.0).contains(warm_up), "training.schedule.warm_up is {warm_up}, expected a share of all steps from 0, below 1");
+            ensure!(
+                reduce_on_plateau.is_none(),
+                "training.schedule and training.reduce_on_plateau both set the learning rate, expected one of the two"
+            );
+        }
+        count("training.measure_every", *measure_every)?;
+        let is_watched = reduce_on_plateau.is_some() || early_stopping.is_some() || *keep == Keep::Best;
+        ensure!(
+            *measure_every == 1 || !is_watched,
+            "training.measure_every is {measure_every}, expected 1 where the validation loss of every epoch decides something: training.reduce_on_plateau, training.early_stopping, training.keep = \"best\""
+        );
         if let Some(StopEarly { patience }) = early_stopping {
             ensure!(*patience > 0, "training.early_stopping.patience is 0, expected a number from 1");
         }
@@ -452,7 +533,7 @@ impl Model {
         ensure!(layers.len() <= MOST_LAYERS, "model.layers has {} layers, expected at most {MOST_LAYERS}", layers.len());
         for layer in layers {
             match layer {
-                Layer::Convolution(width) | Layer::FullyConnected(width) => {
+                Layer::Convolution(width) | Layer::FullyConnected(width) | Layer::GroupNorm(width) | Layer::ResidualBlock(width) => {
                     let is_good = (1..=LARGEST_WIDTH).contains(width);
                     ensure!(is_good, "model.layers holds {layer:?}, expected widths from 1 to {LARGEST_WIDTH}");
                 }
@@ -460,7 +541,7 @@ impl Model {
                     let is_good = (0.0..1.0).contains(probability);
                     ensure!(is_good, "model.layers holds {layer:?}, expected probabilities from 0, below 1");
                 }
-                Layer::MaxPool => {}
+                Layer::MaxPool | Layer::BatchNorm | Layer::GlobalAveragePool => {}
             }
         }
         Ok(())

@@ -7,7 +7,8 @@ use tch::{Device, Kind, Tensor};
 
 /// a\[n, o, y, x\] = b\[o\] + sum over c, i, j of W\[o, c, i, j\] h\[n, c, y + i - 1, x + j - 1\], where h is zero outside the image.
 ///
-/// h `[n, inputs, height, width]`, W `[outputs, inputs, 3, 3]`, b `[outputs]`, a `[n, outputs, height, width]`.
+/// h `[n, inputs, height, width]`, W `[outputs, inputs, 3, 3]`, b `[outputs]`, a `[n, outputs, height, width]`. With another odd kernel in
+/// place of 3, what is subtracted is half of it, rounded down; with a stride, y and x are multiples of it, and a is as much smaller.
 ///
 /// W is kept channels-last, and libtorch then makes `a` channels-last too, whatever h is: on the CPU that is
 /// faster (PyTorch's step of the report's network in both layouts: `cargo bench --profile dev --bench cnn -- step`).
@@ -15,21 +16,26 @@ use tch::{Device, Kind, Tensor};
 pub struct Convolution {
     pub weight: Tensor,
     pub bias: Tensor,
+    stride: i64,
 }
 
 impl Convolution {
-    /// A layer with parameters as `start` draws them.
+    /// A layer of 3x3 filters with parameters as `start` draws them.
     pub fn new(inputs: i64, outputs: i64, start: impl Into<Start>, kind: Kind, device: Device) -> Convolution {
-        let start = start.into();
-        let fan = Fan { fan_in: inputs * KERNEL * KERNEL, fan_out: outputs * KERNEL * KERNEL };
-        let weight = start.weights.weight(&[outputs, inputs, KERNEL, KERNEL], fan).to_device(device).to_kind(kind);
-        Convolution { weight: channels_last(&weight), bias: start.biases.bias(outputs, fan).to_device(device).to_kind(kind) }
+        Convolution::sized(inputs, outputs, KERNEL, 1, start.into(), kind, device)
+    }
+
+    /// A layer of filters of `kernel` by `kernel` pixels that are `stride` apart.
+    pub fn sized(inputs: i64, outputs: i64, kernel: i64, stride: i64, start: Start, kind: Kind, device: Device) -> Convolution {
+        let fan = Fan { fan_in: inputs * kernel * kernel, fan_out: outputs * kernel * kernel };
+        let weight = start.weights.weight(&[outputs, inputs, kernel, kernel], fan).to_device(device).to_kind(kind);
+        Convolution { weight: channels_last(&weight), bias: start.biases.bias(outputs, fan).to_device(device).to_kind(kind), stride }
     }
 
     /// The convolution in the precision of `input`: parameters of a higher one are rounded to it.
     pub fn forward(&self, input: &Tensor) -> Tensor {
-        let kind = input.kind();
-        input.conv2d(&self.weight.to_kind(kind), Some(self.bias.to_kind(kind)), [1, 1], [KERNEL / 2, KERNEL / 2], [1, 1], 1)
+        let (kind, padding) = (input.kind(), self.weight.size()[2] / 2);
+        input.conv2d(&self.weight.to_kind(kind), Some(self.bias.to_kind(kind)), [self.stride; 2], [padding; 2], [1, 1], 1)
     }
 }
 

@@ -5,12 +5,16 @@ mod dropout;
 mod init;
 mod linear;
 mod max_pool;
+mod norm;
+mod residual_block;
 
 pub use convolution::Convolution;
 pub use dropout::dropout;
 pub use init::Fan;
 pub use linear::Linear;
 pub use max_pool::max_pool;
+pub use norm::{BatchNorm, GroupNorm};
+pub use residual_block::ResidualBlock;
 
 use tch::Tensor;
 

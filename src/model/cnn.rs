@@ -1,10 +1,10 @@
-//! Networks of a list of layers, differentiated by autograd: the report's two CNNs and its VGG.
+//! Networks of a list of layers, differentiated by autograd: the report's two CNNs and its VGG, and those that go further.
 
 use super::{Model, Parameter};
 use crate::architecture::{Architecture, Shape, Stage};
 use crate::experiment::{Layer, Start};
-use crate::layers::{Convolution, Gradient, Linear, Mode, dropout, max_pool};
-use crate::loss::cross_entropy;
+use crate::layers::{BatchNorm, Convolution, Gradient, GroupNorm, Linear, Mode, ResidualBlock, dropout, max_pool};
+use crate::loss::Objective;
 use tch::{Device, Kind, Tensor};
 
 /// A convolutional network.
@@ -29,6 +29,10 @@ enum Operation {
         probability: f64,
         layer: u64,
     },
+    BatchNorm(BatchNorm),
+    GroupNorm(GroupNorm),
+    ResidualBlock(ResidualBlock),
+    GlobalAveragePool,
 }
 
 impl Cnn {
@@ -39,37 +43,41 @@ impl Cnn {
         let kind = if compute == Kind::BFloat16 { Kind::Float } else { compute };
         let start = start.into();
         let mut operations = Vec::new();
-        let stages = &architecture.stages;
-        for (index, Stage { name, layer, input, .. }) in stages.iter().enumerate() {
-            let mut add = |operation| operations.push((name.clone(), operation));
-            let followers = &stages[index + 1..];
-            match (layer, input) {
+        // A layer whose values still have to go through their ReLU: it waits for a normalization, and for a pool, whose outputs are a
+        // quarter as many (see `max_pool`).
+        let mut waits_for_relu = None;
+        let last_fully_connected = architecture.stages.iter().rposition(|stage| matches!(stage.layer, Layer::FullyConnected(_)));
+        for (index, Stage { name, layer, input, .. }) in architecture.stages.iter().enumerate() {
+            if !matches!(layer, Layer::MaxPool | Layer::BatchNorm | Layer::GroupNorm(_)) {
+                operations.extend(waits_for_relu.take().map(|name| (name, Operation::Relu)));
+            }
+            let operation = match (layer, input) {
                 (Layer::Convolution(filters), Shape::Image { channels, .. }) => {
-                    add(Operation::Convolution(Convolution::new(*channels, *filters, start, kind, device)));
-                    // Before a pool it is left to the pool, whose outputs are a quarter as many (see `max_pool`).
-                    if followers.first().is_none_or(|next| next.layer != Layer::MaxPool) {
-                        add(Operation::Relu);
-                    }
+                    waits_for_relu = Some(name.clone());
+                    Operation::Convolution(Convolution::new(*channels, *filters, start, kind, device))
                 }
-                (Layer::MaxPool, _) => {
-                    add(Operation::MaxPool);
-                    add(Operation::Relu);
-                }
+                (Layer::MaxPool, _) => Operation::MaxPool,
                 (Layer::FullyConnected(outputs), _) => {
                     if matches!(input, Shape::Image { .. }) {
-                        add(Operation::Flatten);
+                        operations.push((name.clone(), Operation::Flatten));
                     }
-                    add(Operation::FullyConnected(Linear::new(input.len(), *outputs, start, kind, device)));
-                    if followers.iter().any(|later| matches!(later.layer, Layer::FullyConnected(_))) {
-                        add(Operation::Relu);
-                    }
+                    waits_for_relu = last_fully_connected.filter(|last| index < *last).map(|_| name.clone());
+                    Operation::FullyConnected(Linear::new(input.len(), *outputs, start, kind, device))
                 }
-                (Layer::Dropout(probability), _) => add(Operation::Dropout { probability: *probability, layer: index as u64 }),
+                (Layer::Dropout(probability), _) => Operation::Dropout { probability: *probability, layer: index as u64 },
+                (Layer::BatchNorm, _) => Operation::BatchNorm(BatchNorm::new(input.channels(), kind, device)),
+                (Layer::GroupNorm(groups), _) => Operation::GroupNorm(GroupNorm::new(*groups, input.channels(), kind, device)),
+                (Layer::ResidualBlock(filters), _) => {
+                    Operation::ResidualBlock(ResidualBlock::new(input.channels(), *filters, start, kind, device))
+                }
+                (Layer::GlobalAveragePool, _) => Operation::GlobalAveragePool,
                 (Layer::Convolution(_), Shape::Vector(_)) => unreachable!("an architecture has no convolution of a vector"),
-            }
+            };
+            operations.push((name.clone(), operation));
         }
+        operations.extend(waits_for_relu.map(|name| (name, Operation::Relu)));
         for (_, operation) in &operations {
-            for parameter in operation.parameters() {
+            for (_, parameter) in operation.parameters() {
                 let _ = parameter.set_requires_grad(true);
             }
         }
@@ -87,6 +95,10 @@ impl Cnn {
                 Operation::Flatten => values.flatten(1, -1),
                 Operation::FullyConnected(linear) => linear.forward(&values),
                 Operation::Dropout { probability, layer } => dropout(&values, *probability, mode, *layer),
+                Operation::BatchNorm(norm) => norm.forward(&values, mode),
+                Operation::GroupNorm(norm) => norm.forward(&values),
+                Operation::ResidualBlock(block) => block.forward(&values, mode),
+                Operation::GlobalAveragePool => values.mean_dim([2_i64, 3].as_slice(), false, None::<Kind>),
             };
         }
         values
@@ -94,18 +106,52 @@ impl Cnn {
 
     /// Every parameter with its name, as autograd knows it.
     fn leaves(&self) -> impl Iterator<Item = (String, &Tensor)> {
-        self.operations.iter().flat_map(|(name, operation)| {
-            operation.parameters().into_iter().zip(["weight", "bias"]).map(move |(tensor, what)| (format!("{name}, {what}"), tensor))
-        })
+        self.operations.iter().flat_map(|(name, operation)| named(name, operation.parameters()))
     }
 }
 
+/// `tensors` under the name of their layer.
+fn named<'a>(layer: &str, tensors: Vec<(&str, &'a Tensor)>) -> Vec<(String, &'a Tensor)> {
+    tensors.into_iter().map(|(what, tensor)| (format!("{layer}, {what}"), tensor)).collect()
+}
+
 impl Operation {
-    /// Weight and bias, where there are any.
-    fn parameters(&self) -> Vec<&Tensor> {
+    /// What it learns, by name.
+    fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
         match self {
-            Operation::Convolution(Convolution { weight, bias }) | Operation::FullyConnected(Linear { weight, bias }) => vec![weight, bias],
-            Operation::MaxPool | Operation::Relu | Operation::Flatten | Operation::Dropout { .. } => Vec::new(),
+            Operation::Convolution(Convolution { weight, bias, .. })
+            | Operation::FullyConnected(Linear { weight, bias })
+            | Operation::BatchNorm(BatchNorm { weight, bias, .. })
+            | Operation::GroupNorm(GroupNorm { weight, bias, .. }) => vec![("weight", weight), ("bias", bias)],
+            Operation::ResidualBlock(block) => block.parameters(),
+            Operation::MaxPool | Operation::Relu | Operation::Flatten | Operation::Dropout { .. } | Operation::GlobalAveragePool => {
+                Vec::new()
+            }
+        }
+    }
+
+    #[cfg(test)]
+    fn name(&self) -> &'static str {
+        match self {
+            Operation::Convolution(_) => "Convolution",
+            Operation::MaxPool => "MaxPool",
+            Operation::Relu => "Relu",
+            Operation::Flatten => "Flatten",
+            Operation::FullyConnected(_) => "FullyConnected",
+            Operation::Dropout { .. } => "Dropout",
+            Operation::BatchNorm(_) => "BatchNorm",
+            Operation::GroupNorm(_) => "GroupNorm",
+            Operation::ResidualBlock(_) => "ResidualBlock",
+            Operation::GlobalAveragePool => "GlobalAveragePool",
+        }
+    }
+
+    /// What it keeps beside that, by name.
+    fn buffers(&self) -> Vec<(&'static str, &Tensor)> {
+        match self {
+            Operation::BatchNorm(norm) => norm.buffers().to_vec(),
+            Operation::ResidualBlock(block) => block.buffers(),
+            _ => Vec::new(),
         }
     }
 }
@@ -116,16 +162,21 @@ impl Model for Cnn {
         self.leaves().map(|(name, leaf)| Parameter { name, tensor: leaf.detach() }).collect()
     }
 
+    fn buffers(&self) -> Vec<Parameter> {
+        let all = self.operations.iter().flat_map(|(name, operation)| named(name, operation.buffers()));
+        all.map(|(name, tensor)| Parameter { name, tensor: tensor.shallow_clone() }).collect()
+    }
+
     fn logits(&self, images: &Tensor, mode: Mode) -> Tensor {
         tch::no_grad(|| self.forward(images, mode))
     }
 
-    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, _loss_scale: f64) -> (Tensor, Vec<Gradient>) {
+    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Gradient>) {
         let logits = self.forward(images, mode);
         // The softmax in eight bits of mantissa would lose what distinguishes good logits.
         let exact = if self.compute == Kind::BFloat16 { logits.to_kind(Kind::Float) } else { logits.shallow_clone() };
         let leaves: Vec<&Tensor> = self.leaves().map(|(_, leaf)| leaf).collect();
-        let gradients = Tensor::run_backward(&[cross_entropy(&exact, labels)], &leaves, false, false);
+        let gradients = Tensor::run_backward(&[objective.loss(&exact, labels)], &leaves, false, false);
         (logits.detach(), gradients.into_iter().map(Gradient::Whole).collect())
     }
 }
@@ -182,6 +233,76 @@ mod tests {
         assert_eq!(names[..6], ["Conv1, weight", "Conv1, bias", "Conv2, weight", "Conv2, bias", "FC1, weight", "FC1, bias"]);
     }
 
+    const NORMED: [Layer; 10] = [
+        Layer::Convolution(4),
+        Layer::BatchNorm,
+        Layer::MaxPool,
+        Layer::ResidualBlock(4),
+        Layer::ResidualBlock(6),
+        Layer::GroupNorm(2),
+        Layer::GlobalAveragePool,
+        Layer::FullyConnected(5),
+        Layer::BatchNorm,
+        Layer::FullyConnected(4),
+    ];
+
+    fn normed(kind: Kind) -> Cnn {
+        let architecture = Architecture::new([2, 6, 7], &NORMED).expect("fits");
+        draw(4, Purpose::Initialization, 0, || Cnn::new(&architecture, Initialization::KaimingUniform, kind, Device::Cpu))
+    }
+
+    #[test]
+    fn a_relu_comes_after_the_normalization_and_none_where_there_was_no_layer_before() {
+        let order: Vec<&str> = normed(Kind::Float).operations.iter().map(|(_, operation)| operation.name()).collect();
+        let expected = "Convolution BatchNorm MaxPool Relu ResidualBlock ResidualBlock GroupNorm GlobalAveragePool FullyConnected BatchNorm Relu FullyConnected";
+        assert_eq!(order.join(" "), expected);
+    }
+
+    /// In evaluation a network is a function of its parameters alone; in training its gradients are checked against libtorch below.
+    #[test]
+    fn gradients_through_blocks_and_norms_equal_central_differences() {
+        let (images, labels) = minibatch(Kind::Double);
+        let network = normed(Kind::Double);
+        for agreement in check(&network, &images, &labels, 1e-6, 20) {
+            assert!(agreement.relative_error < 1e-6, "{agreement:?}");
+        }
+        let names: Vec<String> = network.values().into_iter().map(|value| value.name).collect();
+        for name in [
+            "Block2, shortcut convolution, weight",
+            "BatchNorm2, bias",
+            "BatchNorm1, running mean",
+            "Block1, second norm, running variance",
+        ] {
+            assert!(names.iter().any(|found| found == name), "{name}: {names:?}");
+        }
+        let mut unique = names.clone();
+        unique.sort();
+        unique.dedup();
+        assert_eq!(unique.len(), names.len(), "a file has one value for each name");
+        let architecture = Architecture::new([2, 6, 7], &NORMED).expect("fits");
+        assert_eq!(network.parameter_count(), architecture.parameters());
+    }
+
+    #[test]
+    fn gradients_of_a_smoothed_minibatch_in_training_equal_central_differences() {
+        let (images, labels) = minibatch(Kind::Double);
+        let (network, objective) = (normed(Kind::Double), Objective { label_smoothing: 0.1, scale: 1.0 });
+        let train = Mode::Train { seed: 1, minibatch: 0 };
+        let (_, gradients) = network.gradients(&images, &labels, train, objective);
+        for (parameter, gradient) in network.parameters().iter().zip(gradients) {
+            let first = |tensor: &Tensor| (0..tensor.dim()).fold(tensor.shallow_clone(), |part, _| part.get(0));
+            let (mut element, epsilon) = (first(&parameter.tensor), 1e-6);
+            let mut loss = |step: f64| {
+                let _ = element.g_add_scalar_(step);
+                let loss = objective.loss(&network.logits(&images, train), &labels).double_value(&[]);
+                let _ = element.g_sub_scalar_(step);
+                loss
+            };
+            let (numeric, own) = ((loss(epsilon) - loss(-epsilon)) / (2.0 * epsilon), first(&gradient.whole()).double_value(&[]));
+            assert!((numeric - own).abs() < 1e-7 + 1e-5 * own.abs(), "{}: {numeric} and {own}", parameter.name);
+        }
+    }
+
     #[test]
     fn dropout_acts_in_training_only_and_anew_in_each_minibatch() {
         let (network, (images, labels)) = (network(Kind::Double), minibatch(Kind::Double));
@@ -189,7 +310,7 @@ mod tests {
         assert_ne!(train(1), train(2));
         assert_eq!(train(1), train(1));
         assert_ne!(train(1), network.logits(&images, Mode::Eval));
-        let (logits, gradients) = network.gradients(&images, &labels, Mode::Train { seed: 1, minibatch: 1 }, 1.0);
+        let (logits, gradients) = network.gradients(&images, &labels, Mode::Train { seed: 1, minibatch: 1 }, Objective::default());
         assert_eq!(logits, train(1));
         assert!(!logits.requires_grad(), "no graph is kept");
         assert_eq!(gradients.len(), 10);
@@ -202,7 +323,7 @@ mod tests {
         let new = || Cnn::new(&architecture, Initialization::Glorot, Kind::Float, Device::Cpu);
         let network = draw(1, Purpose::Initialization, 0, new);
         let (images, label) = (Tensor::ones([1, 2, 30, 30], (Kind::Float, Device::Cpu)), Tensor::from_slice(&[0_i64]));
-        let (_, gradients) = network.gradients(&images, &label, Mode::Train { seed: 1, minibatch: 0 }, 1.0);
+        let (_, gradients) = network.gradients(&images, &label, Mode::Train { seed: 1, minibatch: 0 }, Objective::default());
         // A weight has a gradient where its value passed both layers: a quarter of 1800, with a standard deviation of 0.01.
         let passed = gradients[0].whole().ne(0.0).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
         assert!((passed - 0.25).abs() < 0.05, "{passed}");
@@ -211,7 +332,7 @@ mod tests {
     #[test]
     fn bfloat16_computes_on_parameters_kept_in_single_precision() {
         let (images, labels) = minibatch(Kind::Float);
-        let gradients = |network: &Cnn| network.gradients(&images, &labels, Mode::Eval, 1.0).1;
+        let gradients = |network: &Cnn| network.gradients(&images, &labels, Mode::Eval, Objective::default()).1;
         let (low, single) = (network(Kind::BFloat16), network(Kind::Float));
         assert!(low.parameters().iter().all(|parameter| parameter.tensor.kind() == Kind::Float));
         for (gradient, exact) in gradients(&low).iter().zip(gradients(&single)) {

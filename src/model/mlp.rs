@@ -11,7 +11,7 @@
 //!
 //! | backward | |
 //! |---|---|
-//! | delta_L = (p - onehot(y)) / n | dL/da_L: the derivative of the softmax and that of the logarithm cancel |
+//! | delta_L = (p - onehot(y)) / n | dL/da_L: the derivative of the softmax and that of the logarithm cancel (see [`Objective`]) |
 //! | dL/dW_l = h_{l-1}^T delta_l | |
 //! | dL/db_l = sum_i delta_l\[i\] | |
 //! | delta_{l-1} = (delta_l W_l^T) * \[h_{l-1} > 0\] | through the ReLU, which passes where its output is positive |
@@ -21,7 +21,7 @@
 use super::{Model, Parameter};
 use crate::experiment::Start;
 use crate::layers::{Gradient, Linear, Mode};
-use crate::loss::logit_gradient;
+use crate::loss::Objective;
 use tch::{Device, Kind, Tensor};
 
 /// A multilayer perceptron.
@@ -87,11 +87,11 @@ impl Model for Mlp {
         self.forward(images).pop().expect("a network has an output")
     }
 
-    fn gradients(&self, images: &Tensor, labels: &Tensor, _mode: Mode, loss_scale: f64) -> (Tensor, Vec<Gradient>) {
+    fn gradients(&self, images: &Tensor, labels: &Tensor, _mode: Mode, objective: Objective) -> (Tensor, Vec<Gradient>) {
         let mut values = self.forward(images);
         let logits = values.pop().expect("a network has an output");
-        let delta = logit_gradient(&logits, labels, loss_scale);
-        (logits, self.backward(&values, delta, loss_scale))
+        let delta = objective.logit_gradient(&logits, labels);
+        (logits, self.backward(&values, delta, objective.scale))
     }
 }
 
@@ -110,11 +110,11 @@ mod tests {
         let random = || Tensor::rand([5, 1, 6, 6], (Kind::Float, Device::Cpu));
         let images = crate::seed::draw(2, crate::seed::Purpose::Embedded, 0, random);
         let labels = Tensor::from_slice(&[1_i64, 2, 3, 4, 5]);
-        let (logits, gradients) = low.gradients(&images, &labels, Mode::Eval, 1.0);
+        let (logits, gradients) = low.gradients(&images, &labels, Mode::Eval, Objective::default());
         assert_eq!(logits.kind(), Kind::BFloat16);
         assert!(low.parameters().iter().all(|parameter| parameter.tensor.kind() == Kind::Float));
         // Eight bits of mantissa: relative errors below 2 %, and above those of single precision.
-        for (gradient, exact) in gradients.iter().zip(single.gradients(&images, &labels, Mode::Eval, 1.0).1) {
+        for (gradient, exact) in gradients.iter().zip(single.gradients(&images, &labels, Mode::Eval, Objective::default()).1) {
             let error =
                 (gradient.whole().to_kind(Kind::Float) - exact.whole()).norm().double_value(&[]) / exact.whole().norm().double_value(&[]);
             assert!(error < 0.02 && error > 1e-6, "{error}");

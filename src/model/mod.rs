@@ -3,14 +3,17 @@
 mod cnn;
 mod mlp;
 mod stack;
+mod viewed;
 
 pub use cnn::Cnn;
 pub use mlp::Mlp;
 pub use stack::Stack;
+pub use viewed::Viewed;
 
 use crate::architecture::{Architecture, Shape};
-use crate::experiment;
+use crate::experiment::{self, Views};
 use crate::layers::{Gradient, Mode};
+use crate::loss::Objective;
 use crate::seed::{Purpose, draw};
 use anyhow::{Result, ensure};
 use tch::{Device, Tensor};
@@ -30,11 +33,20 @@ pub trait Model {
     /// Logits `[n, classes]` of images `[n, channels, height, width]`.
     fn logits(&self, images: &Tensor, mode: Mode) -> Tensor;
 
-    /// Logits of a training minibatch, and the gradients of its mean cross-entropy with respect to every parameter.
-    /// Labels are int64, `[n]`.
-    ///
-    /// `loss_scale` changes no value: the gradients may be computed from the loss times `loss_scale` and carry it as their divisor.
-    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, loss_scale: f64) -> (Tensor, Vec<Gradient>);
+    /// Logits of a training minibatch, and the gradients of `objective` with respect to every parameter. Labels are int64, `[n]`.
+    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Gradient>);
+
+    /// What an answer depends on beside the parameters, and training changes without gradients: running means and variances.
+    fn buffers(&self) -> Vec<Parameter> {
+        Vec::new()
+    }
+
+    /// All that an answer depends on: first every parameter, then every buffer.
+    fn values(&self) -> Vec<Parameter> {
+        let mut values = self.parameters();
+        values.extend(self.buffers());
+        values
+    }
 
     /// How many numbers the network learns.
     fn parameter_count(&self) -> i64 {
@@ -47,7 +59,7 @@ pub trait Model {
 /// # Errors
 /// If its layers do not fit the images or the classes, or it has not the number of parameters that the experiment states.
 pub fn build(model: &experiment::Model, image: [i64; 3], classes: i64, seed: u64, device: Device) -> Result<Box<dyn Model>> {
-    let experiment::Model { hidden, layers, precision, parameters, .. } = model;
+    let experiment::Model { hidden, layers, precision, parameters, views, .. } = model;
     let kind = precision.kind();
     let network: Box<dyn Model> = if layers.is_empty() {
         let pixels = image.iter().product();
@@ -66,7 +78,7 @@ pub fn build(model: &experiment::Model, image: [i64; 3], classes: i64, seed: u64
         found == stated,
         "the network has {found} parameters, but model.parameters is {stated}; correct model.parameters, or the layers"
     );
-    Ok(network)
+    Ok(if *views == Views::Single { network } else { Box::new(Viewed::new(network, *views)) })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{Mlp, Model, Parameter};
 use crate::layers::{Gradient, Linear};
-use crate::loss::logit_gradient;
+use crate::loss::Objective;
 use tch::{Kind, Tensor};
 
 /// k perceptrons of equal widths that share nothing: every parameter has a k in front, every value too.
@@ -46,7 +46,7 @@ impl Stack {
     pub fn gradients(&self, images: &Tensor, labels: &Tensor, scales: &Tensor) -> (Tensor, Vec<Gradient>) {
         let mut values = self.networks.forward(images);
         let logits = values.pop().expect("a network has an output");
-        let delta = logit_gradient(&logits, labels, 1.0).g_mul_(scales);
+        let delta = Objective::default().logit_gradient(&logits, labels).g_mul_(scales);
         (logits, self.networks.backward(&values, delta, 1.0))
     }
 }

@@ -2,6 +2,7 @@
 
 mod early_stopping;
 mod reduce_lr_on_plateau;
+mod schedule;
 mod sgd;
 
 pub use early_stopping::EarlyStopping;

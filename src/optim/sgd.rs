@@ -90,24 +90,13 @@ impl Sgd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::{Keep, Order};
     use crate::seed::{Purpose, draw};
     use tch::nn::OptimizerConfig;
     use tch::{Device, Kind, nn};
 
     fn training(momentum: f64, weight_decay: f64, momentum_form: MomentumForm) -> Training {
-        Training {
-            epochs: 1,
-            minibatch: 1,
-            learning_rate: 0.1,
-            momentum,
-            weight_decay,
-            momentum_form,
-            order: Order::Shuffled,
-            keep: Keep::Last,
-            reduce_on_plateau: None,
-            early_stopping: None,
-        }
+        let plain: Training = toml::from_str("epochs = 1\nminibatch = 1\nlearning_rate = 0.1\norder = \"shuffled\"").expect("training");
+        Training { momentum, weight_decay, momentum_form, ..plain }
     }
 
     /// A parameter `[3, 4]` and the gradients of ten steps.

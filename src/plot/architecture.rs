@@ -16,6 +16,9 @@ const RELU: RGBColor = RGBColor(0xff, 0xa0, 0x50);
 const POOL: RGBColor = RGBColor(0xd9, 0x66, 0x66);
 const FULLY_CONNECTED: RGBColor = RGBColor(0xa0, 0x80, 0xd0);
 const DROPOUT: RGBColor = RGBColor(0xb8, 0xc4, 0xcc);
+const NORM: RGBColor = RGBColor(0x8c, 0xc0, 0x84);
+const BLOCK: RGBColor = RGBColor(0x6f, 0xa8, 0xdc);
+const AVERAGE: RGBColor = RGBColor(0xe6, 0x99, 0xb8);
 
 /// Sizes in pixels of the written picture.
 const COLUMN: u32 = 112;
@@ -68,6 +71,9 @@ fn blocks(architecture: &Architecture) -> Vec<Block> {
             Layer::MaxPool => (POOL, None),
             Layer::FullyConnected(_) => (FULLY_CONNECTED, (index < last).then_some(RELU)),
             Layer::Dropout(_) => (DROPOUT, None),
+            Layer::BatchNorm | Layer::GroupNorm(_) => (NORM, None),
+            Layer::ResidualBlock(_) => (BLOCK, Some(RELU)),
+            Layer::GlobalAveragePool => (AVERAGE, None),
         };
         Block { name: stage.name.clone(), colour, end, shape: stage.output, parameters: stage.parameters() }
     });
@@ -84,8 +90,16 @@ fn paint_header(area: &Area, title: &str, architecture: &Architecture, blocks: &
         format!("{parameters} parameters, {share:.1} % of them in fully connected layers; 3x3 filters, padding 1; 2x2 pools, stride 2");
     area.draw(&Text::new(line, (left, scaled(38) as i32), text.clone()))?;
     let mut x = left;
-    let kinds =
-        [(CONVOLUTION, "convolution"), (RELU, "ReLU"), (POOL, "max pool"), (FULLY_CONNECTED, "fully connected"), (DROPOUT, "dropout")];
+    let kinds = [
+        (CONVOLUTION, "convolution"),
+        (BLOCK, "residual block"),
+        (NORM, "normalization"),
+        (RELU, "ReLU"),
+        (POOL, "max pool"),
+        (AVERAGE, "average pool"),
+        (FULLY_CONNECTED, "fully connected"),
+        (DROPOUT, "dropout"),
+    ];
     for (colour, name) in kinds {
         if blocks.iter().any(|block| block.colour == colour || block.end == Some(colour)) {
             let (top, height) = (scaled(64) as i32, scaled(12) as i32);

@@ -7,7 +7,7 @@ use crate::device;
 use crate::experiment::{CheckedLoss, Experiment, GradientCheck};
 use crate::gradient_check::{Loss, largest_differences};
 use crate::layers::Mode;
-use crate::loss::{cross_entropy, twice_softmaxed_cross_entropy};
+use crate::loss::{Objective, cross_entropy, twice_softmaxed_cross_entropy};
 use crate::model::{self, Model};
 use crate::points::{Origin, Point};
 use anyhow::{Context, Result, bail};
@@ -120,7 +120,7 @@ fn first_that_reaches(model: &dyn Model, train: &Inputs, parameter: &str, elemen
     let position = position.with_context(|| format!("the network has no parameter `{parameter}`; it has: {}", names.join("; ")))?;
     for index in 0..train.len() {
         let Minibatch { images, labels } = train.range(index, 1);
-        let (_, gradients) = model.gradients(&images, &labels, Mode::Eval, 1.0);
+        let (_, gradients) = model.gradients(&images, &labels, Mode::Eval, Objective::default());
         let whole = gradients[position].whole().flatten(0, -1).to_kind(Kind::Double);
         let own = whole.narrow(0, 0, elements.min(whole.numel() as i64));
         if own.abs().max().double_value(&[]) > 0.0 {

@@ -49,11 +49,13 @@ impl Display {
         self.bar.inc(minibatches);
     }
 
-    /// An epoch of `trial` was measured.
+    /// An epoch of `trial` ended.
     pub fn epoch(&self, trial: &str, epoch: i64, epochs: i64, history: &History) {
-        let value = |metric| history.get(epoch, Split::Validation, metric).unwrap_or(f64::NAN);
-        let (loss, accuracy) = (value(Metric::Loss), 100.0 * value(Metric::Accuracy));
-        let line = format!("{trial}: epoch {epoch}/{epochs}, validation loss {loss:.4}, accuracy {accuracy:.2} %");
+        let value = |metric| history.get(epoch, Split::Validation, metric);
+        let measured = value(Metric::Loss).zip(value(Metric::Accuracy));
+        let measured =
+            measured.map_or(String::new(), |(loss, accuracy)| format!(", validation loss {loss:.4}, accuracy {:.2} %", 100.0 * accuracy));
+        let line = format!("{trial}: epoch {epoch}/{epochs}{measured}");
         if let Some(last) = &self.plain {
             let mut last = last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             if epoch == epochs || last.is_none_or(|printed| printed.elapsed() >= PAUSE) {

@@ -47,7 +47,7 @@ impl TrialResult {
     pub fn outcome(&self, wanted: &Provenance, runs: &Path) -> Result<Outcome> {
         let folder = runs.join(&self.folder);
         let history = History::parse(self.history.as_bytes(), &folder)?;
-        Ok(Outcome { variant: wanted.variant.clone(), seed: wanted.seed, id: self.id(), history, folder })
+        Ok(Outcome { variant: wanted.variant.clone(), seed: wanted.seed, id: self.id(), history, seconds: self.provenance.seconds, folder })
     }
 
     /// Every setting of the experiment, by its place.

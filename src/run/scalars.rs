@@ -10,8 +10,9 @@ use std::path::Path;
 /// The events of a trial in training.
 pub(super) struct Scalars {
     events: EventFile,
-    /// What the epoch that comes next is trained with.
+    /// What the epoch that comes next is trained with, unless a schedule sets it.
     learning_rate: f64,
+    training: Training,
 }
 
 impl Scalars {
@@ -21,7 +22,8 @@ impl Scalars {
     /// # Errors
     /// If the folder cannot be written.
     pub fn begin(folder: &Path, training: &Training, state: &State) -> Result<Scalars> {
-        let mut scalars = Scalars { events: EventFile::replace(folder, "scalars")?, learning_rate: training.learning_rate };
+        let mut scalars =
+            Scalars { events: EventFile::replace(folder, "scalars")?, learning_rate: training.learning_rate, training: training.clone() };
         // A state holds the learning rate of the next epoch only. That of each before follows from the losses, by the rule itself.
         let mut past = State::new(training);
         for epoch in 1..=state.epoch {
@@ -47,7 +49,9 @@ impl Scalars {
         let measured = history.records.iter().filter(|record| record.epoch == epoch);
         let mut values: Vec<(String, f64)> =
             measured.map(|record| (format!("{}/{}", record.metric.name(), record.split.name()), record.value)).collect();
-        values.push(("learning_rate".to_owned(), self.learning_rate));
+        // Of a schedule, what is reached in the middle of the epoch.
+        let scheduled = self.training.scheduled_rate((epoch as f64 - 0.5) / self.training.epochs as f64);
+        values.push(("learning_rate".to_owned(), scheduled.unwrap_or(self.learning_rate)));
         self.events.scalars(epoch, &values)
     }
 }

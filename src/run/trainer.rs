@@ -167,11 +167,11 @@ fn keep(ready: &Ready, history: Result<History>, seconds: f64) -> Result<Outcome
     })?;
     let provenance = Provenance { seconds, ..provenance.clone() };
     write_whole(&folder.join(HISTORY), &history.to_csv()?)?;
-    parameters::save(&model.parameters(), &folder.join(PARAMETERS))?;
+    parameters::save(&model.values(), &folder.join(PARAMETERS))?;
     write_whole(&folder.join(EXPERIMENT), experiment.to_toml().as_bytes())?;
     write_whole(&folder.join(PROVENANCE), toml::to_string(&provenance)?.as_bytes())?;
     checkpoints.remove()?;
-    Ok(Outcome { id: provenance.id(), variant: provenance.variant, seed: provenance.seed, history, folder: folder.clone() })
+    Ok(Outcome { id: provenance.id(), variant: provenance.variant, seed: provenance.seed, history, seconds, folder: folder.clone() })
 }
 
 /// Where a trial that is kept in `folder` stood, if it was interrupted.
@@ -180,7 +180,7 @@ pub(super) fn checkpoints(folder: &Path) -> Checkpoints {
 }
 
 fn resume_from(checkpoints: &Checkpoints, training: &Training, model: &dyn Model, owner: &Owner, name: &str) -> Result<State> {
-    let Some(Resumed { state, path, notices }) = checkpoints.resume(training, &mut model.parameters(), owner)? else {
+    let Some(Resumed { state, path, notices }) = checkpoints.resume(training, &mut model.values(), owner)? else {
         return Ok(State::new(training));
     };
     notices.iter().for_each(|notice| eprintln!("{name}: {notice}"));

@@ -12,7 +12,7 @@ use crate::experiment::Experiment;
 use crate::files::ensure_writable;
 use crate::history::{History, Metric, Split};
 use crate::model::{self, Model};
-use crate::points::{Point, is_report_data, mean_over_seeds};
+use crate::points::{Origin, Point, is_report_data, mean_and_deviation, mean_over_seeds};
 use crate::reported;
 use crate::results::Appender;
 use crate::shard::Shard;
@@ -31,6 +31,8 @@ pub struct Outcome {
     /// What tells its result from others, the same on every machine.
     pub id: String,
     pub history: History,
+    /// What training and measuring it took.
+    pub seconds: f64,
     /// Where the trial is kept, its parameters among the files.
     pub folder: PathBuf,
 }
@@ -61,6 +63,26 @@ impl Trained {
             mean_over_seeds(&panel, split.name(), &histories, value, &self.data, &self.device)
         };
         Split::ALL.into_iter().flat_map(curve).collect()
+    }
+
+    /// What training and measuring the networks of `variant` took in seconds, mean and deviation over seeds, as panel `<variant>_seconds` at
+    /// their last epoch.
+    pub fn seconds(&self, variant: &str) -> Point {
+        let outcomes = self.outcomes.iter().filter(|outcome| outcome.variant == variant);
+        let (seconds, epochs): (Vec<f64>, Vec<i64>) = outcomes.map(|outcome| (outcome.seconds, outcome.history.epochs())).unzip();
+        let (y, deviation) = mean_and_deviation(&seconds);
+        Point {
+            panel: format!("{variant}_seconds"),
+            series: Split::Train.name().to_owned(),
+            origin: Origin::Reproduced,
+            x: epochs.into_iter().max().unwrap_or(0) as f64,
+            y,
+            deviation,
+            resolution: None,
+            seeds: Some(seconds.len() as u32),
+            data: self.data.clone(),
+            device: self.device.clone(),
+        }
     }
 
     fn histories(&self, variant: &str) -> Vec<&History> {
@@ -135,9 +157,9 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
         let suffix = if is_default { String::new() } else { format!("-{}", &provenance.trial[..8]) };
         let folder = runs.join(run.name).join(format!("{name}-seed{seed}{suffix}"));
         let finished = if run.flags.fresh { None } else { finished(runs, &folder, &provenance) };
-        if let Some((folder, history)) = finished {
+        if let Some((folder, history, seconds)) = finished {
             kept_in.insert(folder.parent().unwrap_or(&folder).to_owned());
-            let outcome = Outcome { variant: name.clone(), seed, id: provenance.id(), history, folder };
+            let outcome = Outcome { variant: name.clone(), seed, id: provenance.id(), history, seconds, folder };
             // It may have been killed between the two, or be another experiment's.
             if let Entry::Vacant(place) = results.entry(provenance.id()) {
                 let result = TrialResult::of(&outcome, runs)?;
@@ -238,15 +260,15 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     Ok(Some(Trained { outcomes, data: format!("{}{limit}", data.source().name), device }))
 }
 
-/// The history of this very trial and its folder: `folder`, or that of another experiment below `runs` that has trained the same.
-fn finished(runs: &Path, folder: &Path, provenance: &Provenance) -> Option<(PathBuf, History)> {
+/// The history of this very trial with its folder and its seconds: `folder`, or that of another experiment below `runs` that has trained the same.
+fn finished(runs: &Path, folder: &Path, provenance: &Provenance) -> Option<(PathBuf, History, f64)> {
     let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let others = entries(runs).flat_map(|experiment| entries(&experiment).collect::<Vec<_>>());
     std::iter::once(folder.to_owned()).chain(others).find_map(|folder| {
         let found = Provenance::read(&folder.join(PROVENANCE)).ok()?;
         let history = || History::read(&folder.join(HISTORY)).ok().filter(|_| folder.join(PARAMETERS).exists());
         let history = provenance.same_result(&found).then(history)??;
-        Some((folder, history))
+        Some((folder, history, found.seconds))
     })
 }
 
@@ -259,7 +281,8 @@ pub(super) fn newest(folder: &Path) -> Result<Option<(Outcome, Experiment)>> {
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let experiment: Experiment = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
     let history = History::read(&folder.join(HISTORY))?;
-    Ok(Some((Outcome { id: provenance.id(), variant: provenance.variant, seed: provenance.seed, history, folder }, experiment)))
+    let (id, seconds) = (provenance.id(), provenance.seconds);
+    Ok(Some((Outcome { id, variant: provenance.variant, seed: provenance.seed, history, seconds, folder }, experiment)))
 }
 
 /// Ends the process as the signal that stopped its training would have, but with everything kept.
@@ -274,7 +297,7 @@ fn end(signal: i32, error: Option<&anyhow::Error>) -> ! {
 /// The network of a finished trial of `experiment`.
 pub(super) fn network(outcome: &Outcome, experiment: &Experiment, image: [i64; 3], classes: i64, device: Device) -> Result<Box<dyn Model>> {
     let model = model::build(&experiment.model, image, classes, outcome.seed, device)?;
-    parameters::load(&mut model.parameters(), &outcome.folder.join(PARAMETERS))?;
+    parameters::load(&mut model.values(), &outcome.folder.join(PARAMETERS))?;
     Ok(model)
 }
 

@@ -4,6 +4,7 @@ use super::evaluate::examples_at_a_time;
 use crate::data::splits::Splits;
 use crate::experiment::Training;
 use crate::layers::Mode;
+use crate::loss::Objective;
 use crate::model::{Model, Parameter};
 use crate::optim::Sgd;
 use std::time::{Duration, Instant};
@@ -17,13 +18,19 @@ const TIMED: i64 = 3;
 /// left as it was.
 pub fn expected_time(model: &dyn Model, splits: &Splits, training: &Training) -> Duration {
     let copy = |Parameter { name, tensor }: Parameter| Parameter { name, tensor: tensor.copy() };
-    let mut parameters: Vec<Parameter> = model.parameters().into_iter().map(copy).collect();
+    let copies = |values: Vec<Parameter>| values.into_iter().map(copy).collect::<Vec<_>>();
+    let (mut parameters, before) = (copies(model.parameters()), copies(model.buffers()));
     let mut sgd = Sgd::new(training);
     let examples = splits.train.augmented(0, 0);
     let mut step = || {
         let minibatch = examples.range(0, training.minibatch.min(examples.len()));
         let mode = Mode::Train { seed: 0, minibatch: 0 };
-        let (_, gradients) = model.gradients(&minibatch.images, &minibatch.labels, mode, sgd.loss_scale());
+        let (_, gradients) = model.gradients(
+            &minibatch.images,
+            &minibatch.labels,
+            mode,
+            Objective { label_smoothing: training.label_smoothing, scale: sgd.loss_scale() },
+        );
         sgd.step(&mut parameters, &gradients);
         // Looked at, so that a GPU has to finish it.
         parameters[0].tensor.sum(Kind::Float).double_value(&[])
@@ -45,6 +52,10 @@ pub fn expected_time(model: &dyn Model, splits: &Splits, training: &Training) ->
     }
     let one_example = started.elapsed().as_secs_f64() / (TIMED * evaluated) as f64;
     let measured = splits.train.len() + splits.validation.len() + splits.test.as_ref().map_or(0, |test| test.len());
+    for (mut buffer, before) in model.buffers().into_iter().zip(before) {
+        buffer.tensor.copy_(&before.tensor);
+    }
     let steps = (splits.train.len() as f64 / training.minibatch as f64).ceil();
-    Duration::from_secs_f64(training.epochs as f64 * (steps * one_step + measured as f64 * one_example))
+    let measurements = (training.epochs as f64 / training.measure_every as f64).ceil();
+    Duration::from_secs_f64(training.epochs as f64 * steps * one_step + measurements * measured as f64 * one_example)
 }

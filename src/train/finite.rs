@@ -19,6 +19,8 @@ pub struct Finite {
     before: i64,
     logits: Vec<Tensor>,
     gradients: Vec<Tensor>,
+    /// Of each step, the learning rate of each network.
+    rates: Vec<Vec<f64>>,
 }
 
 /// Where in training something is.
@@ -29,13 +31,11 @@ pub struct Place {
     pub minibatch: i64,
     /// Minibatches in an epoch.
     pub minibatches: i64,
-    /// The learning rate of each network.
-    pub rates: Vec<f64>,
 }
 
-/// Whether a parameter is a layer's bias.
+/// Whether a parameter is a layer's bias, by its name.
 pub fn is_bias(parameter: &Parameter) -> bool {
-    parameter.tensor.dim() == 1
+    parameter.name.ends_with("bias")
 }
 
 /// The gradient or a multiple of it, whichever is there: the one is finite where the other is.
@@ -51,12 +51,13 @@ impl Finite {
     pub fn new(parameters: &[Parameter], place: Place, before: i64) -> Finite {
         let bias = |parameter: &Parameter| (parameter.name.clone(), parameter.tensor.numel() as i64);
         let biases = parameters.iter().filter(|parameter| is_bias(parameter)).map(bias).collect();
-        Finite { biases, place, before, logits: Vec::new(), gradients: Vec::new() }
+        Finite { biases, place, before, logits: Vec::new(), gradients: Vec::new(), rates: Vec::new() }
     }
 
-    /// Notes a step: the logits of each network's minibatch `[networks, n, classes]`, and of each bias the gradients, or multiples of them,
-    /// `[networks, outputs]`.
-    pub fn note(&mut self, logits: Tensor, biases: &[Tensor]) {
+    /// Notes a step: the learning rate of each network, the logits of its minibatch `[networks, n, classes]`, and of each bias the gradients,
+    /// or multiples of them, `[networks, outputs]`.
+    pub fn note(&mut self, rates: Vec<f64>, logits: Tensor, biases: &[Tensor]) {
+        self.rates.push(rates);
         self.logits.push(logits);
         if !biases.is_empty() {
             self.gradients.push(Tensor::cat(biases, 1));
@@ -77,7 +78,8 @@ impl Finite {
         let labels = labels.narrow(1, self.before * self.place.minibatch, logits.size()[1]);
         let losses = cross_entropies(&logits.to_kind(Kind::Float), &labels);
         let gradients = (!gradients.is_empty()).then(|| Tensor::stack(&gradients, 1).isfinite());
-        let seen = Seen { good_losses: losses.isfinite(), losses, good_gradients: gradients, before: self.before, steps };
+        let rates = std::mem::take(&mut self.rates);
+        let seen = Seen { good_losses: losses.isfinite(), losses, good_gradients: gradients, rates, before: self.before, steps };
         self.before += steps;
         let all_good: Vec<Tensor> = parameters.iter().flatten().map(|parameter| parameter.tensor.isfinite().all()).collect();
         let parts = [seen.good_losses.all()].into_iter().chain(seen.good_gradients.iter().map(Tensor::all)).chain(all_good);
@@ -89,11 +91,11 @@ impl Finite {
     }
 
     fn judge(&self, network: usize, parameters: &[Parameter], seen: &Seen) -> Result<()> {
-        let Place { epoch, minibatch, minibatches, rates } = &self.place;
-        let (learning_rate, index) = (rates[network], network as i64);
+        let (Place { epoch, minibatch, minibatches }, index) = (&self.place, network as i64);
         let (losses, good_losses) = (seen.losses.get(index), seen.good_losses.get(index));
         let good_gradients = seen.good_gradients.as_ref().map(|good| good.get(index));
         let at = |step: i64| {
+            let learning_rate = seen.rates[step as usize][network];
             format!("in epoch {epoch}, minibatch {} of {minibatches}, at learning rate {learning_rate}", seen.before + step + 1)
         };
         let advice = "training diverged; try a smaller training.learning_rate";
@@ -130,6 +132,7 @@ struct Seen {
     losses: Tensor,
     good_losses: Tensor,
     good_gradients: Option<Tensor>,
+    rates: Vec<Vec<f64>>,
     before: i64,
     steps: i64,
 }
@@ -144,9 +147,7 @@ mod tests {
     use super::*;
     use tch::Device;
 
-    fn place(networks: usize) -> Place {
-        Place { epoch: 3, minibatch: 2, minibatches: 9, rates: vec![0.1; networks] }
-    }
+    const PLACE: Place = Place { epoch: 3, minibatch: 2, minibatches: 9 };
 
     fn tensor(values: &[f64]) -> Tensor {
         Tensor::from_slice(values).to_kind(Kind::Float)
@@ -160,13 +161,13 @@ mod tests {
     /// What is said after three steps, the second of them with these values, the first two minibatches of the epoch being done before.
     fn said(logit: f64, one: f64, two: f64, weight: f64) -> String {
         let mut both = [parameters(), parameters()];
-        let mut finite = Finite::new(&both[0], place(2), 2);
+        let mut finite = Finite::new(&both[0], PLACE, 2);
         // Beside it another network, of which everything is finite.
         let beside = |value: Tensor| Tensor::stack(&[&value.ones_like(), &value], 0);
         for step in 0..3 {
             let (logit, one, two) = if step == 1 { (logit, one, two) } else { (1.0, 1.0, 1.0) };
             let logits = tensor(&[0.0, 1.0, logit, 0.0]).view([2, 2]);
-            finite.note(beside(logits), &[beside(tensor(&[0.0, one])), beside(tensor(&[two, 0.0]))]);
+            finite.note(vec![0.2, 0.1], beside(logits), &[beside(tensor(&[0.0, one])), beside(tensor(&[two, 0.0]))]);
         }
         let _ = both[1][2].tensor.fill_(weight);
         let looked = finite.look(&both, &Tensor::zeros([2, 18], (Kind::Int64, Device::Cpu)));
@@ -194,11 +195,11 @@ mod tests {
     fn each_step_is_looked_at_once() {
         let parameters = [parameters()];
         let labels = Tensor::zeros([1, 18], (Kind::Int64, Device::Cpu));
-        let mut finite = Finite::new(&parameters[0], place(1), 0);
+        let mut finite = Finite::new(&parameters[0], PLACE, 0);
         assert!(finite.look(&parameters, &labels).iter().all(Result::is_ok), "nothing to look at");
         for step in 0..9 {
             let logits = tensor(&[0.0, if step == 7 { f64::NAN } else { 0.0 }]).view([1, 1, 2]).repeat([1, 2, 1]);
-            finite.note(logits, &[tensor(&[0.0; 4]).view([1, 4])]);
+            finite.note(vec![0.1], logits, &[tensor(&[0.0; 4]).view([1, 4])]);
             if step % 3 == 2 {
                 let seen = finite.look(&parameters, &labels).remove(0);
                 assert_eq!(seen.is_err(), step == 8);

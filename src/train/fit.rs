@@ -18,7 +18,7 @@ const VALIDATION: u64 = 1 << 32;
 
 /// One network in training: what decides its course, where it stands, and who watches.
 pub struct Member<'a> {
-    training: &'a Training,
+    pub(super) training: &'a Training,
     pub(super) seed: u64,
     pub(super) state: State,
     observer: &'a mut dyn Observer,
@@ -41,8 +41,31 @@ impl<'a> Member<'a> {
         }
     }
 
-    /// Takes what was measured after `epoch`, and lets the rules of its training draw their conclusions.
-    fn end_epoch(&mut self, epoch: i64, measured: Vec<Record>, parameters: &[Parameter]) {
+    /// Before minibatch `step` of all `steps`, both counted over the whole training: sets its learning rate, where that has a schedule.
+    fn begin_step(&mut self, step: u64, steps: u64) {
+        // In the middle of the step, so that neither the first nor the last is taken at a rate of 0.
+        if let Some(rate) = self.training.scheduled_rate((step as f64 + 0.5) / steps as f64) {
+            self.state.sgd.learning_rate = rate;
+        }
+    }
+
+    /// After it.
+    fn end_step(&mut self, step: u64, values: &[Parameter]) {
+        if let Some(average) = &mut self.state.average {
+            average.observe(values, step);
+        }
+        self.state.minibatch += 1;
+        self.observer.minibatch();
+    }
+
+    fn exchange_average(&mut self, values: &mut [Parameter]) {
+        if let Some(average) = &mut self.state.average {
+            average.exchange(values);
+        }
+    }
+
+    /// Takes what was measured after `epoch`, if anything was, and lets the rules of its training draw their conclusions.
+    fn end_epoch(&mut self, epoch: i64, measured: Vec<Record>, values: &[Parameter]) {
         let Member { training, state, observer, .. } = self;
         state.history.records.extend(measured);
         (state.epoch, state.minibatch) = (epoch, 0);
@@ -55,25 +78,26 @@ impl<'a> Member<'a> {
             state.is_stopped = early_stopping.observe(loss);
         }
         if training.keep == Keep::Best && state.best.as_ref().is_none_or(|best| accuracy > best.accuracy) {
-            state.best = Some(Best { epoch, accuracy, parameters: parameters.iter().map(|parameter| parameter.tensor.copy()).collect() });
+            state.best = Some(Best { epoch, accuracy, values: values.iter().map(|value| value.tensor.copy()).collect() });
         }
         observer.epoch(state);
     }
 
-    /// Its history, if training did not fail; `parameters` then become those that `training.keep` asks for.
-    fn end(self, parameters: &mut [Parameter]) -> Result<History> {
+    /// Its history, if training did not fail; `values` then become those that `training.keep` asks for.
+    fn end(mut self, values: &mut [Parameter]) -> Result<History> {
         if let Some(failure) = self.failure {
             return Err(failure);
         }
-        for (parameter, best) in parameters.iter_mut().zip(self.state.best.iter().flat_map(|best| &best.parameters)) {
-            parameter.tensor.copy_(best);
+        match &self.state.best {
+            Some(best) => values.iter_mut().zip(&best.values).for_each(|(value, best)| value.tensor.copy_(best)),
+            None => self.exchange_average(values),
         }
         Ok(self.state.history)
     }
 }
 
-/// Trains `model` on, from `state`, up to `training.epochs` and measures it on all splits after each. In the end it has the parameters
-/// that `training.keep` asks for.
+/// Trains `model` on, from `state`, up to `training.epochs` and measures it on all splits after each, or as often as `training` says. In
+/// the end it has the parameters that `training.keep` asks for.
 ///
 /// # Errors
 /// If a loss, a gradient or a parameter is not finite: with the epoch, the minibatch, the learning rate and the layer. They are looked at
@@ -106,7 +130,7 @@ pub fn fit_together(models: &[&dyn Model], splits: &Splits, members: Vec<Member>
     let mut several = Several::new(models);
     let histories = in_step(&mut several, splits, members);
     for (index, model) in models.iter().enumerate() {
-        for (mut own, trained) in model.parameters().into_iter().zip(several.parameters(index)) {
+        for (mut own, trained) in model.values().into_iter().zip(several.values(index)) {
             own.tensor.copy_(&trained.tensor);
         }
     }
@@ -115,59 +139,61 @@ pub fn fit_together(models: &[&dyn Model], splits: &Splits, members: Vec<Member>
 
 /// Whether perceptrons that are trained so can be trained as one: by plain gradient descent for all of the epochs.
 pub fn can_be_stacked(training: &Training) -> bool {
-    training.momentum == 0.0 && training.weight_decay == 0.0 && training.early_stopping.is_none()
+    let Training { momentum, weight_decay, label_smoothing, weight_averaging, early_stopping, .. } = training;
+    [momentum, weight_decay, label_smoothing, weight_averaging].iter().all(|setting| **setting == 0.0) && early_stopping.is_none()
 }
 
 /// Trains `networks`, whose members stand at the same minibatch and have the same number of epochs to go.
 fn in_step(networks: &mut dyn Networks, splits: &Splits, mut members: Vec<Member>) -> Vec<Result<History>> {
-    let mut parameters: Vec<Vec<Parameter>> = (0..members.len()).map(|index| networks.parameters(index)).collect();
-    while let Some(Member { training: Training { minibatch, .. }, seed, state, .. }) = members.iter().find(|member| member.goes_on()) {
-        let (epoch, done, seed, minibatch) = (state.epoch + 1, state.minibatch, *seed, *minibatch);
+    let mut values: Vec<Vec<Parameter>> = (0..members.len()).map(|index| networks.values(index)).collect();
+    while let Some(Member { training, seed, state, .. }) = members.iter().find(|member| member.goes_on()) {
+        let (epoch, done, seed, Training { minibatch, epochs, measure_every, .. }) = (state.epoch + 1, state.minibatch, *seed, *training);
         let order = orders(&members, &splits.train, epoch);
         let examples = splits.train.augmented(seed, epoch as u64);
-        let minibatches = (splits.train.len() as u64).div_ceil(minibatch as u64) as i64;
-        let rates = members.iter().map(|member| member.state.sgd.learning_rate).collect();
-        let mut finite = Finite::new(&parameters[0], Place { epoch, minibatch, minibatches, rates }, done);
-        for (step, index) in (0..).zip(&order.split(minibatch, 1)).skip(done as usize) {
+        let minibatches = (splits.train.len() as u64).div_ceil(*minibatch as u64) as i64;
+        let mut finite = Finite::new(&values[0], Place { epoch, minibatch: *minibatch, minibatches }, done);
+        for (place, index) in (0..).zip(&order.split(*minibatch, 1)).skip(done as usize) {
+            let step = ((epoch - 1) * minibatches + place) as u64;
+            members.iter_mut().for_each(|member| member.begin_step(step, (epochs * minibatches) as u64));
             // Gathered when it is needed, a minibatch stays in the cache; a shuffled copy of all would pass through memory twice.
-            let (logits, biases) = networks.learn(&examples, index, ((epoch - 1) * minibatches + step) as u64, &mut members);
-            finite.note(logits, &biases);
-            for member in &mut members {
-                member.state.minibatch += 1;
-                member.observer.minibatch();
-            }
+            let (logits, biases) = networks.learn(&examples, index, step, &mut members);
+            finite.note(members.iter().map(|member| member.state.sgd.learning_rate).collect(), logits, &biases);
+            members.iter_mut().zip(&values).for_each(|(member, values)| member.end_step(step, values));
             let wish = strongest_wish(&mut members);
             if wish != Wish::GoOn {
-                look(&mut finite, &mut members, &parameters, &splits.train, &order);
-                attend(wish, &mut members, &parameters);
+                look(&mut finite, &mut members, &values, &splits.train, &order);
+                attend(wish, &mut members, &values);
                 if !members.iter().any(Member::goes_on) {
                     break;
                 }
             }
         }
-        look(&mut finite, &mut members, &parameters, &splits.train, &order);
+        look(&mut finite, &mut members, &values, &splits.train, &order);
         if !members.iter().any(Member::goes_on) {
             break;
         }
-        let Some(measured) = measure(networks, splits, seed, epoch, &mut members) else {
-            // All of its minibatches are done: what goes on from here measures first.
-            attend(Wish::Stop, &mut members, &parameters);
-            break;
-        };
-        for ((member, measured), parameters) in members.iter_mut().zip(measured).zip(&parameters) {
+        // What is measured, and kept if it is the best, is the average where there is one.
+        members.iter_mut().zip(&mut values).for_each(|(member, values)| member.exchange_average(values));
+        let is_measured = epoch % measure_every == 0 || epoch == *epochs;
+        let measured =
+            if is_measured { measure(networks, splits, seed, epoch, &mut members) } else { Some(vec![Vec::new(); members.len()]) };
+        // If it was interrupted, all of the epoch's minibatches are done, and what goes on from here measures first.
+        let wish = if measured.is_none() { Wish::Stop } else { Wish::GoOn };
+        for ((member, measured), values) in members.iter_mut().zip(measured.unwrap_or_default()).zip(&values) {
             if member.failure.is_none() {
-                member.end_epoch(epoch, measured, parameters);
+                member.end_epoch(epoch, measured, values);
             }
         }
-        let wish = strongest_wish(&mut members);
-        attend(wish, &mut members, &parameters);
+        members.iter_mut().zip(&mut values).for_each(|(member, values)| member.exchange_average(values));
+        let wish = wish.max(strongest_wish(&mut members));
+        attend(wish, &mut members, &values);
     }
-    members.into_iter().zip(&mut parameters).map(|(member, parameters)| member.end(parameters)).collect()
+    members.into_iter().zip(&mut values).map(|(member, values)| member.end(values)).collect()
 }
 
 /// Whose steps so far were not finite fails.
-fn look(finite: &mut Finite, members: &mut [Member], parameters: &[Vec<Parameter>], train: &Inputs, order: &Tensor) {
-    let looked = finite.look(parameters, &train.labels.take(order));
+fn look(finite: &mut Finite, members: &mut [Member], values: &[Vec<Parameter>], train: &Inputs, order: &Tensor) {
+    let looked = finite.look(values, &train.labels.take(order));
     members.iter_mut().zip(looked).for_each(|(member, looked)| member.fails_with(looked));
 }
 
@@ -178,9 +204,9 @@ fn strongest_wish(members: &mut [Member]) -> Wish {
 }
 
 /// Does what an observer wants, for every network that is still good.
-fn attend(wish: Wish, members: &mut [Member], parameters: &[Vec<Parameter>]) {
-    for (member, parameters) in members.iter_mut().zip(parameters).filter(|(member, _)| wish != Wish::GoOn && member.failure.is_none()) {
-        let kept = member.observer.keep(&member.state, parameters);
+fn attend(wish: Wish, members: &mut [Member], values: &[Vec<Parameter>]) {
+    for (member, values) in members.iter_mut().zip(values).filter(|(member, _)| wish != Wish::GoOn && member.failure.is_none()) {
+        let kept = member.observer.keep(&member.state, values);
         member.fails_with(kept);
         if wish == Wish::Stop {
             member.fails_with(Err(Interrupted.into()));

@@ -1,6 +1,7 @@
 //! Procedures: the one training loop, evaluation, checkpoints, the parameters of a trained network, and trials of an experiment side by
 //! side.
 
+mod average;
 mod checkpoints;
 mod cost;
 mod evaluate;
@@ -12,6 +13,7 @@ pub mod parameters;
 mod state;
 mod trials;
 
+pub use average::Average;
 pub use checkpoints::{Checkpoints, Resumed};
 pub use cost::expected_time;
 pub use evaluate::{evaluate, logits, predictions};

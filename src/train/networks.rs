@@ -4,14 +4,15 @@ use super::Member;
 use super::finite::{is_bias, multiple};
 use crate::data::splits::{Inputs, Minibatch};
 use crate::layers::Mode;
+use crate::loss::Objective;
 use crate::model::{Model, Parameter, Stack};
 use crate::train::State;
 use tch::Tensor;
 
 /// Networks that take their steps at the same time: one, or several of equal shape as one. Each of their tensors has their number in front.
 pub trait Networks {
-    /// Those of network `index`, sharing their storage with it.
-    fn parameters(&self, index: usize) -> Vec<Parameter>;
+    /// All that an answer of network `index` depends on, sharing its storage.
+    fn values(&self, index: usize) -> Vec<Parameter>;
 
     /// A step of each network, on the examples in its row of `index`; `minibatch` counts from the start of training. Logits `[networks, n,
     /// classes]` before the step, and of every bias the gradient, or a multiple of it, `[networks, outputs]`.
@@ -34,14 +35,15 @@ impl Lone<'_> {
 }
 
 impl Networks for Lone<'_> {
-    fn parameters(&self, _index: usize) -> Vec<Parameter> {
-        self.model.parameters()
+    fn values(&self, _index: usize) -> Vec<Parameter> {
+        self.model.values()
     }
 
     fn learn(&mut self, examples: &Inputs, index: &Tensor, minibatch: u64, members: &mut [Member]) -> (Tensor, Vec<Tensor>) {
-        let Member { seed, state: State { sgd, .. }, .. } = &mut members[0];
+        let Member { seed, training, state: State { sgd, .. }, .. } = &mut members[0];
         let Minibatch { images, labels } = examples.select(&index.get(0));
-        let (logits, gradients) = self.model.gradients(&images, &labels, Mode::Train { seed: *seed, minibatch }, sgd.loss_scale());
+        let objective = Objective { label_smoothing: training.label_smoothing, scale: sgd.loss_scale() };
+        let (logits, gradients) = self.model.gradients(&images, &labels, Mode::Train { seed: *seed, minibatch }, objective);
         sgd.step(&mut self.parameters, &gradients);
         let biases = self.parameters.iter().zip(&gradients).filter(|(parameter, _)| is_bias(parameter));
         (logits.unsqueeze(0), biases.map(|(_, gradient)| multiple(gradient).unsqueeze(0)).collect())
@@ -69,7 +71,7 @@ impl Several {
 }
 
 impl Networks for Several {
-    fn parameters(&self, index: usize) -> Vec<Parameter> {
+    fn values(&self, index: usize) -> Vec<Parameter> {
         self.stack.parameters(index as i64)
     }
 

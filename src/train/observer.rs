@@ -17,11 +17,11 @@ pub trait Observer {
     /// An epoch ended and everything was measured.
     fn epoch(&mut self, _state: &State) {}
 
-    /// Keeps where training stands, from which it could go on, with the network's parameters.
+    /// Keeps where training stands, from which it could go on, with the network's values (see [`crate::model::Model::values`]).
     ///
     /// # Errors
     /// If it cannot; training ends.
-    fn keep(&mut self, _state: &State, _parameters: &[Parameter]) -> Result<()> {
+    fn keep(&mut self, _state: &State, _values: &[Parameter]) -> Result<()> {
         Ok(())
     }
 }

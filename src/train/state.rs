@@ -1,5 +1,6 @@
 //! Where training stands between two minibatches: everything that the next one depends on, in memory and as tensors.
 
+use super::average::Average;
 use super::parameters::Saved;
 use crate::experiment::Training;
 use crate::history::History;
@@ -10,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use tch::Tensor;
 
-/// The state of a training run between two minibatches, but for the network's parameters, which the network holds. Random streams have
+/// The state of a training run between two minibatches, but for the network's own values (see
+/// [`crate::model::Model::values`]). Random streams have
 /// none: they begin anew with each epoch and each minibatch (see [`crate::seed`]).
 #[derive(Debug)]
 pub struct State {
@@ -24,16 +26,18 @@ pub struct State {
     pub plateau: Option<ReduceLrOnPlateau>,
     pub early_stopping: Option<EarlyStopping>,
     pub history: History,
-    /// Where the best parameters are to be kept: those so far.
+    /// Where the best values are to be kept: those so far.
     pub best: Option<Best>,
+    /// Where the network's values are averaged over the steps: their mean.
+    pub average: Option<Average>,
 }
 
-/// The parameters after the epoch with the best validation accuracy.
+/// What the network was after the epoch with the best validation accuracy: its values, in their order.
 #[derive(Debug)]
 pub struct Best {
     pub epoch: i64,
     pub accuracy: f64,
-    pub parameters: Vec<Tensor>,
+    pub values: Vec<Tensor>,
 }
 
 /// Whose state it is, as keys and values.
@@ -62,6 +66,8 @@ struct Numbers {
     minibatch: i64,
     is_stopped: bool,
     learning_rate: f64,
+    /// How many parameters have a velocity: those come before what is no parameter.
+    velocities: usize,
     best: Option<(i64, f64)>,
     plateau: Option<ReduceLrOnPlateau>,
     early_stopping: Option<EarlyStopping>,
@@ -81,6 +87,7 @@ impl State {
             early_stopping: training.early_stopping.as_ref().map(|rule| EarlyStopping::new(rule.patience)),
             history: History::default(),
             best: None,
+            average: (training.weight_averaging > 0.0).then(|| Average::new(training.weight_averaging)),
         }
     }
 
@@ -92,14 +99,15 @@ impl State {
         }
     }
 
-    /// The state and the network's `parameters` as tensors by name.
-    pub(super) fn to_tensors(&self, parameters: &[Parameter], owner: &Owner) -> Result<Vec<(String, Tensor)>> {
-        let State { epoch, minibatch, is_stopped, sgd, plateau, early_stopping, history, best } = self;
+    /// The state and the network's `values` as tensors by name.
+    pub(super) fn to_tensors(&self, values: &[Parameter], owner: &Owner) -> Result<Vec<(String, Tensor)>> {
+        let State { epoch, minibatch, is_stopped, sgd, plateau, early_stopping, history, best, average } = self;
         let numbers = Numbers {
             epoch: *epoch,
             minibatch: *minibatch,
             is_stopped: *is_stopped,
             learning_rate: sgd.learning_rate,
+            velocities: sgd.velocities.len(),
             best: best.as_ref().map(|best| (best.epoch, best.accuracy)),
             plateau: plateau.clone(),
             early_stopping: early_stopping.clone(),
@@ -109,26 +117,23 @@ impl State {
             (NUMBERS.to_owned(), Tensor::from_slice(toml::to_string(&numbers)?.as_bytes())),
             (HISTORY.to_owned(), Tensor::from_slice(&history.to_csv()?)),
         ];
-        let best = best.as_ref().map_or(&[][..], |best| &best.parameters);
+        let best = best.as_ref().map_or(&[][..], |best| &best.values);
+        let average = average.as_ref().map_or(&[][..], |average| &average.tensors);
         let mut add = |prefix: &str, name: &str, tensor: &Tensor| tensors.push((format!("{prefix}{name}"), tensor.shallow_clone()));
-        for (index, Parameter { name, tensor }) in parameters.iter().enumerate() {
-            add(PARAMETER, name, tensor);
+        for (index, Parameter { name, tensor }) in values.iter().enumerate() {
+            add(VALUE, name, tensor);
             sgd.velocities.get(index).into_iter().for_each(|velocity| add(VELOCITY, name, velocity));
             best.get(index).into_iter().for_each(|best| add(BEST, name, best));
+            average.get(index).into_iter().for_each(|average| add(AVERAGE, name, average));
         }
         Ok(tensors)
     }
 
-    /// The state that is `saved`; sets `parameters` to those in it. Also what is different about the machine, if anything.
+    /// The state that is `saved`; sets the network's `values` to those in it. Also what is different about the machine, if anything.
     ///
     /// # Errors
-    /// If it is not whole, or is of another training than `owner`'s or of a network with other parameters; `parameters` are unchanged.
-    pub(super) fn of_tensors(
-        saved: &Saved,
-        training: &Training,
-        parameters: &mut [Parameter],
-        owner: &Owner,
-    ) -> Result<(State, Vec<String>)> {
+    /// If it is not whole, or is of another training than `owner`'s or of a network with other values; `values` are unchanged.
+    pub(super) fn of_tensors(saved: &Saved, training: &Training, values: &mut [Parameter], owner: &Owner) -> Result<(State, Vec<String>)> {
         let numbers: Numbers = toml::from_str(&String::from_utf8(saved.bytes(NUMBERS)?)?).context("in its numbers")?;
         let differences = Owner::differences(&numbers.owner.trial, &owner.trial);
         ensure!(differences.is_empty(), "it is of another training: {}; --fresh trains anew", differences.join(", "));
@@ -142,17 +147,20 @@ impl State {
             copy.copy_(saved.shaped(&format!("{prefix}{name}"), tensor)?);
             Ok(copy)
         };
-        let all = |prefix: &str, parameters: &[Parameter]| parameters.iter().map(|one| like(prefix, one)).collect::<Result<Vec<_>>>();
-        let has_stepped = state.epoch > 0 || state.minibatch > 0;
-        if training.momentum > 0.0 && has_stepped {
-            state.sgd.velocities = all(VELOCITY, parameters)?;
-        }
+        let all = |prefix: &str, values: &[Parameter]| values.iter().map(|one| like(prefix, one)).collect::<Result<Vec<_>>>();
+        let count = numbers.velocities;
+        ensure!(count <= values.len(), "it has {count} velocities, expected at most {}, one for each parameter", values.len());
+        state.sgd.velocities = all(VELOCITY, &values[..count])?;
         if let Some((epoch, accuracy)) = numbers.best {
-            state.best = Some(Best { epoch, accuracy, parameters: all(BEST, parameters)? });
+            state.best = Some(Best { epoch, accuracy, values: all(BEST, values)? });
         }
-        let saved = all(PARAMETER, parameters)?;
-        for (parameter, saved) in parameters.iter_mut().zip(saved) {
-            parameter.tensor.copy_(&saved);
+        let has_stepped = state.epoch > 0 || state.minibatch > 0;
+        if let (Some(average), true) = (&mut state.average, has_stepped) {
+            average.tensors = all(AVERAGE, values)?;
+        }
+        let saved = all(VALUE, values)?;
+        for (value, saved) in values.iter_mut().zip(saved) {
+            value.tensor.copy_(&saved);
         }
         Ok((state, Owner::differences(&numbers.owner.machine, &owner.machine)))
     }
@@ -160,6 +168,7 @@ impl State {
 
 const NUMBERS: &str = "state";
 const HISTORY: &str = "history";
-const PARAMETER: &str = "parameter/";
+const VALUE: &str = "value/";
 const VELOCITY: &str = "velocity/";
 const BEST: &str = "best/";
+const AVERAGE: &str = "average/";

@@ -1,0 +1,137 @@
+//! Normalization of the values within a network.
+
+use super::Mode;
+use tch::{Device, Kind, Tensor};
+
+/// Added to a variance, so that none is 0: libtorch's own choice.
+const EPSILON: f64 = 1e-5;
+/// How much of a minibatch's mean and variance goes into the running ones: libtorch's own choice.
+const SHARE: f64 = 0.1;
+
+/// y = weight (x - mean) / sqrt(variance + 1e-5) + bias, for each channel of x `[n, channels, height, width]` or each value of x
+/// `[n, channels]` (Ioffe and Szegedy 2015).
+///
+/// In training mean and variance are those over the minibatch, and the running ones move towards them by a tenth of the way; in evaluation
+/// they are the running ones. All four are `[channels]`.
+#[derive(Debug)]
+pub struct BatchNorm {
+    pub weight: Tensor,
+    pub bias: Tensor,
+    pub running_mean: Tensor,
+    pub running_variance: Tensor,
+}
+
+impl BatchNorm {
+    /// One that leaves values of mean 0 and variance 1 as they are.
+    pub fn new(channels: i64, kind: Kind, device: Device) -> BatchNorm {
+        let (ones, zeros) = (|| Tensor::ones([channels], (kind, device)), || Tensor::zeros([channels], (kind, device)));
+        BatchNorm { weight: ones(), bias: zeros(), running_mean: zeros(), running_variance: ones() }
+    }
+
+    /// What it remembers, by name.
+    pub fn buffers(&self) -> [(&'static str, &Tensor); 2] {
+        [("running mean", &self.running_mean), ("running variance", &self.running_variance)]
+    }
+
+    pub fn forward(&self, input: &Tensor, mode: Mode) -> Tensor {
+        let BatchNorm { weight, bias, running_mean, running_variance } = self;
+        // One value has no variance.
+        let has_variance = input.numel() > weight.numel();
+        let training = mode != Mode::Eval && has_variance;
+        input.batch_norm(Some(weight), Some(bias), Some(running_mean), Some(running_variance), training, SHARE, EPSILON, true)
+    }
+}
+
+/// y = weight (x - mean) / sqrt(variance + 1e-5) + bias, with mean and variance over each group of channels within an example of x
+/// `[n, channels, height, width]` or `[n, channels]` (Wu and He 2018). Weight and bias are `[channels]`.
+#[derive(Debug)]
+pub struct GroupNorm {
+    pub groups: i64,
+    pub weight: Tensor,
+    pub bias: Tensor,
+}
+
+impl GroupNorm {
+    pub fn new(groups: i64, channels: i64, kind: Kind, device: Device) -> GroupNorm {
+        GroupNorm { groups, weight: Tensor::ones([channels], (kind, device)), bias: Tensor::zeros([channels], (kind, device)) }
+    }
+
+    /// In the precision of `input`: parameters of a higher one are rounded to it.
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        let rounded = |parameter: &Tensor| Some(parameter.to_kind(input.kind()));
+        input.group_norm(self.groups, rounded(&self.weight), rounded(&self.bias), EPSILON, true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::{Purpose, draw};
+
+    const OPTIONS: (Kind, Device) = (Kind::Double, Device::Cpu);
+    const TRAIN: Mode = Mode::Train { seed: 1, minibatch: 0 };
+
+    fn random(size: &[i64]) -> Tensor {
+        draw(1, Purpose::Embedded, 0, || Tensor::randn(size, OPTIONS) * 3.0 + 2.0)
+    }
+
+    fn channels(values: &[f64]) -> Tensor {
+        Tensor::from_slice(values)
+    }
+
+    #[test]
+    fn batch_norm_computes_its_definition_and_remembers_in_training_only() {
+        for size in [[6, 2, 3, 5].as_slice(), &[6, 2]] {
+            let (input, mut norm) = (random(size), BatchNorm::new(2, Kind::Double, Device::Cpu));
+            (norm.weight, norm.bias) = (channels(&[0.5, 2.0]), channels(&[1.0, -1.0]));
+            // [channels, values of each].
+            let columns = |tensor: &Tensor| tensor.transpose(0, 1).flatten(1, -1);
+            let mean = columns(&input).mean_dim(1, true, None::<Kind>);
+            let moved = columns(&input) - &mean;
+            let variance = (&moved * &moved).mean_dim(1, true, None::<Kind>);
+            let expected = moved / (&variance + 1e-5).sqrt() * norm.weight.unsqueeze(1) + norm.bias.unsqueeze(1);
+            assert!(columns(&norm.forward(&input, TRAIN)).allclose(&expected, 1e-9, 1e-12, false));
+            let count = columns(&input).size()[1] as f64;
+            let (running_mean, running_variance) = (mean * 0.1, variance * (0.1 * count / (count - 1.0)) + 0.9);
+            assert!(norm.running_mean.allclose(&running_mean.squeeze_dim(1), 1e-9, 1e-12, false));
+            assert!(norm.running_variance.allclose(&running_variance.squeeze_dim(1), 1e-9, 1e-12, false), "unbiased");
+
+            let remembered = (norm.running_mean.copy(), norm.running_variance.copy());
+            let expected = (columns(&input) - running_mean) / (running_variance + 1e-5).sqrt() * norm.weight.unsqueeze(1);
+            assert!(columns(&norm.forward(&input, Mode::Eval)).allclose(&(expected + norm.bias.unsqueeze(1)), 1e-9, 1e-12, false));
+            assert_eq!((norm.running_mean, norm.running_variance), remembered);
+        }
+    }
+
+    #[test]
+    fn a_minibatch_of_one_value_a_channel_is_not_normalized_by_itself() {
+        let norm = BatchNorm::new(3, Kind::Float, Device::Cpu);
+        let output = norm.forward(&Tensor::from_slice(&[5_f32, 6.0, 7.0]).view([1, 3]), TRAIN);
+        assert!(output.get(0).allclose(&Tensor::from_slice(&[5_f32, 6.0, 7.0]), 1e-4, 0.0, false), "by the running mean 0 and variance 1");
+        assert_eq!(norm.running_variance, Tensor::ones([3], (Kind::Float, Device::Cpu)));
+    }
+
+    #[test]
+    fn group_norm_computes_its_definition() {
+        let (input, mut norm) = (random(&[2, 6, 3, 5]), GroupNorm::new(3, 6, Kind::Double, Device::Cpu));
+        (norm.weight, norm.bias) = (channels(&[1., 2., 3., 4., 5., 6.]), channels(&[6., 5., 4., 3., 2., 1.]));
+        let groups = input.reshape([2, 3, -1]);
+        let moved = &groups - groups.mean_dim(2, true, None::<Kind>);
+        let variance = (&moved * &moved).mean_dim(2, true, None::<Kind>);
+        let normal = (moved / (variance + 1e-5).sqrt()).reshape([2, 6, 3, 5]);
+        let expected = normal * norm.weight.view([6, 1, 1]) + norm.bias.view([6, 1, 1]);
+        assert!(norm.forward(&input).allclose(&expected, 1e-9, 1e-12, false));
+    }
+
+    #[test]
+    fn both_take_values_of_a_lower_precision() {
+        let input = random(&[8, 4, 6, 6]).to_kind(Kind::Float);
+        let (batch, group) = (BatchNorm::new(4, Kind::Float, Device::Cpu), GroupNorm::new(2, 4, Kind::Float, Device::Cpu));
+        let low = input.to_kind(Kind::BFloat16);
+        for (exact, rounded) in [(batch.forward(&input, TRAIN), batch.forward(&low, TRAIN)), (group.forward(&input), group.forward(&low))] {
+            assert_eq!(rounded.kind(), Kind::BFloat16);
+            assert!(rounded.to_kind(Kind::Float).allclose(&exact, 0.05, 0.05, false));
+        }
+        assert_eq!(batch.running_mean.kind(), Kind::Float);
+    }
+}

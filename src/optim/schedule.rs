@@ -1,0 +1,52 @@
+//! Learning rates that follow a course laid out beforehand.
+
+use crate::experiment::{Decay, Schedule, Training};
+use std::f64::consts::PI;
+
+impl Schedule {
+    /// By what the learning rate is multiplied when `share` of the training is done, from 0 to 1: with warm-up w and s the share of what
+    /// comes after it, (share - w) / (1 - w),
+    ///
+    /// | | |
+    /// |---|---|
+    /// | share < w | share / w |
+    /// | [`Decay::Linear`] | 1 - s |
+    /// | [`Decay::Cosine`] | (1 + cos(pi s)) / 2 (Loshchilov and Hutter 2016, equation 5) |
+    pub fn factor(&self, share: f64) -> f64 {
+        if share < self.warm_up {
+            return share / self.warm_up;
+        }
+        let rest = (share - self.warm_up) / (1.0 - self.warm_up);
+        match self.decay {
+            Decay::Linear => 1.0 - rest,
+            Decay::Cosine => 0.5 * (1.0 + (PI * rest).cos()),
+        }
+    }
+}
+
+impl Training {
+    /// The learning rate when `share` of the training is done, where a schedule sets it.
+    pub fn scheduled_rate(&self, share: f64) -> Option<f64> {
+        self.schedule.as_ref().map(|schedule| self.learning_rate * schedule.factor(share))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_rises_to_its_height_and_falls_to_nothing() {
+        let cases = [
+            (Decay::Linear, [0.0, 0.5, 1.0, 0.75, 0.5, 0.25, 0.0]),
+            (Decay::Cosine, [0.0, 0.5, 1.0, 0.5 + 0.5 * 0.5_f64.sqrt(), 0.5, 0.5 - 0.5 * 0.5_f64.sqrt(), 0.0]),
+        ];
+        for (decay, expected) in cases {
+            let schedule = Schedule { warm_up: 0.2, decay };
+            for (share, expected) in [0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0].into_iter().zip(expected) {
+                assert!((schedule.factor(share) - expected).abs() < 1e-12, "{decay:?} at {share}");
+            }
+        }
+        assert_eq!(Schedule { warm_up: 0.0, decay: Decay::Cosine }.factor(0.0), 1.0, "without warm-up it begins at its height");
+    }
+}
