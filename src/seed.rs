@@ -16,7 +16,7 @@ pub enum Purpose {
     Initialization = 2,
     /// The order of the examples; position: the epoch.
     Shuffle = 3,
-    /// Random changes of training images; position: the minibatch.
+    /// Random changes of training images; position: the epoch.
     Augmentation = 4,
     /// Dropped units; position: 256 times the minibatch, plus the layer.
     Dropout = 5,
@@ -24,6 +24,8 @@ pub enum Purpose {
     Search = 6,
     /// The drawn stand-ins for data sets that are not there.
     Embedded = 7,
+    /// Stretch, shear, shift and elastic displacements of training images; position: the epoch.
+    Distortion = 8,
 }
 
 /// libtorch has one generator for all threads, so seeding it and drawing from it is one critical section.

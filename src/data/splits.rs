@@ -48,9 +48,13 @@ impl Inputs {
         device: Device,
     ) -> Result<Inputs> {
         let depth = examples.images.size().get(1).copied().unwrap_or(0);
+        ensure!(depth == 3 || normalization.is_none(), "[normalization] is for images of 3 channels, but these have {depth}; leave it out");
+        let colors = augmentation.iter().flat_map(|augmentation| augmentation.colors());
+        let changed: Vec<&str> = colors.filter(|(_, value)| *value != 0.0).map(|(key, _)| key).collect();
         ensure!(
-            depth == 3 || (normalization.is_none() && augmentation.is_none()),
-            "[normalization] and [augmentation] are for images of 3 channels, but these have {depth}; leave them out"
+            depth == 3 || changed.is_empty(),
+            "[augmentation] changes {}, for images of 3 channels, but these have {depth}; leave out what changes colors",
+            changed.join(", ")
         );
         Ok(Inputs {
             bytes: examples.images.to_device(device),
@@ -123,8 +127,8 @@ impl Inputs {
 
     /// The same examples, each changed at random once, as `seed` and `position` decide; unchanged where nothing is to change them.
     pub fn augmented(&self, seed: u64, position: u64) -> Inputs {
-        let numbers = || Augmentation::numbers(self.len(), seed, position, self.device());
-        let changes = self.augmentation.as_ref().map(|augmentation| augmentation.changes(&numbers()));
+        let numbers = |augmentation: &Augmentation| augmentation.numbers(self.len(), seed, position, self.device());
+        let changes = self.augmentation.as_ref().map(|augmentation| augmentation.changes(&numbers(augmentation)));
         Inputs { changes, ..self.share() }
     }
 
@@ -195,6 +199,7 @@ impl Splits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::Elastic;
 
     fn numbered(n: i64) -> Examples {
         let labels = Tensor::arange(n, (Kind::Int64, Device::Cpu));
@@ -265,6 +270,41 @@ mod tests {
         let byte = splits.train.bytes(2).double_value(&[1, 3, 4]);
         assert!((plain - (byte / 255.0 - 0.4) / 0.3).abs() < 1e-6);
         Ok(())
+    }
+
+    #[test]
+    fn grey_training_images_change_from_epoch_to_epoch_too() -> Result<()> {
+        let elastic = Some(Elastic { grid: 5, strength: 0.03 });
+        let mut experiment = experiment("validation = \"last\", validation_examples = 3");
+        experiment.augmentation = Some(Augmentation { stretch: 0.1, shear: 15.0, shift: 0.1, elastic, ..Augmentation::off() });
+        let images = draw(3, Purpose::Embedded, 0, || Tensor::randint(256, [10, 1, 28, 28], (Kind::Uint8, Device::Cpu)));
+        let examples = Examples { images, labels: Tensor::arange(10, (Kind::Int64, Device::Cpu)) };
+        let splits = Splits::new(&examples, None, &experiment, 1, Device::Cpu)?;
+        let train = |seed, epoch| splits.train.augmented(seed, epoch).range(2, 1).images;
+        assert_eq!(train(1, 1), train(1, 1));
+        assert!(train(1, 1) != train(1, 2) && train(1, 1) != train(2, 1) && train(1, 1) != splits.train.range(2, 1).images);
+        assert_eq!(train(1, 1).size(), [1, 1, 28, 28]);
+        // The sum of a long product may depend on how many rows it has, in the last digits.
+        let chosen = splits.train.augmented(1, 1).select(&Tensor::from_slice(&[5_i64, 2])).images.get(1);
+        assert!(chosen.allclose(&train(1, 1).get(0), 1e-4, 1e-4, false), "in whichever minibatch it is");
+        assert_eq!(splits.validation.augmented(1, 1).range(0, 1).images, splits.validation.range(0, 1).images);
+        Ok(())
+    }
+
+    #[test]
+    fn colors_of_grey_images_are_not_changed() {
+        let off = Augmentation::off();
+        let cases = [
+            (Augmentation { brightness: 0.2, hue: 0.1, ..off.clone() }, "[augmentation] changes brightness, hue, for images of 3 channels"),
+            (Augmentation { contrast: 0.2, ..off.clone() }, "changes contrast,"),
+            (Augmentation { saturation: 0.2, ..off.clone() }, "changes saturation,"),
+            (Augmentation { grey: 0.2, ..off.clone() }, "changes grey, for images of 3 channels, but these have 1"),
+        ];
+        for (augmentation, expected) in cases {
+            let error = Inputs::new(&numbered(4), None, Some(&augmentation), Device::Cpu).expect_err(expected).to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        assert!(Inputs::new(&numbered(4), None, Some(&Augmentation { flip: 0.5, rotation: 5.0, ..off }), Device::Cpu).is_ok());
     }
 
     #[test]

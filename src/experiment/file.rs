@@ -282,12 +282,18 @@ mod tests {
 
     #[test]
     fn each_range_of_the_augmentation_is_checked() -> Result<()> {
-        let good = "[augmentation]\nrotation = 10\nflip = 0.5\ncrop_scale = [0.8, 1.0]\ncrop_ratio = [0.75, 1.25]\nbrightness = 0.2\ncontrast = 0.2\nsaturation = 0.2\nhue = 0.05\ngrey = 0.2\n[split]";
+        let good = "[augmentation]\nstretch = 0.1\nshear = 15\nshift = 0.1\nelastic = { grid = 5, strength = 0.03 }\nrotation = 10\nflip = 0.5\ncrop_scale = [0.8, 1.0]\ncrop_ratio = [0.75, 1.25]\nbrightness = 0.2\ncontrast = 0.2\nsaturation = 0.2\nhue = 0.05\ngrey = 0.2\n[split]";
         let with = |section: &str| parse(&GOOD.replace("[split]", section));
         let experiment = with(good)?.variant("plain")?;
         assert!(experiment.augmentation.as_ref().is_some_and(|augmentation| !augmentation.validation));
         assert_eq!(toml::from_str::<Experiment>(&experiment.to_toml())?, experiment);
         let bad = [
+            ("stretch = 0.1", "stretch = 1.0"),
+            ("shear = 15", "shear = 90"),
+            ("shift = 0.1", "shift = -0.1"),
+            ("grid = 5", "elastic.grid = 1"),
+            ("grid = 5", "elastic.grid = 17"),
+            ("strength = 0.03", "elastic.strength = nan"),
             ("rotation = 10", "rotation = 181"),
             ("flip = 0.5", "flip = nan"),
             ("crop_scale = [0.8, 1.0]", "crop_scale = [0.8, 1.1]"),
@@ -300,10 +306,27 @@ mod tests {
             ("grey = 0.2", "grey = 2"),
         ];
         for (old, new) in bad {
-            let error = format!("{:#}", with(&good.replace(old, new)).expect_err(new));
+            let error = format!("{:#}", with(&good.replace(old, new.trim_start_matches("elastic."))).expect_err(new));
             let key = new.split(' ').next().unwrap_or_default();
             assert!(error.contains(&format!("augmentation.{key} is ")) && error.contains("expected"), "{new}: {error}");
         }
+        for (old, new) in [("grid = 5, ", ""), ("grid = 5", "grid = 5, sigma = 1"), ("shear", "sheer")] {
+            assert!(with(&good.replace(old, new)).is_err(), "{new}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_key_of_the_augmentation_that_is_left_out_changes_nothing_and_is_not_written() -> Result<()> {
+        let with = |keys: &str| parse(&GOOD.replace("[split]", &format!("[augmentation]\n{keys}\n[split]")))?.variant("plain");
+        let experiment = with("shear = 15")?;
+        assert_eq!(experiment.augmentation, Some(Augmentation { shear: 15.0, ..Augmentation::off() }));
+        assert!(experiment.to_toml().contains("[augmentation]\nshear = 15.0\n\n"), "{}", experiment.to_toml());
+        let off = "stretch = 0\nshear = 0\nrotation = 0\nflip = 0\ncrop_scale = [1, 1]\ncrop_ratio = [1, 1]\nshift = 0\nbrightness = 0\ncontrast = 0\nsaturation = 0\nhue = 0\ngrey = 0\nvalidation = false";
+        let (stated, left_out) = (with(off)?, with("")?);
+        assert_eq!(stated.augmentation, Some(Augmentation::off()));
+        assert_eq!((&stated, stated.to_toml()), (&left_out, left_out.to_toml()));
+        assert_eq!(toml::from_str::<Experiment>(&stated.to_toml())?, stated, "a section with nothing in it");
         Ok(())
     }
 

@@ -38,7 +38,7 @@ pub(super) fn samples(run: &Run, photographs: &CatsDogs) -> Result<Samples> {
     let Examples { images, labels } = photographs.train.select(&places);
     let labels: Vec<&'static str> = Vec::<i64>::try_from(labels)?.into_iter().map(|label| CLASSES[label as usize]).collect();
     let floats = images.to_kind(Kind::Float) / 255.0;
-    let changed = augmentation.apply(&floats, &augmentation.changes(&Augmentation::numbers(images.size()[0], seed, 1, Device::Cpu)));
+    let changed = augmentation.apply(&floats, &augmentation.changes(&augmentation.numbers(images.size()[0], seed, 1, Device::Cpu)));
     let file = |place: i64| photographs.names[place as usize].clone();
     let rows = Vec::<i64>::try_from(places)?.into_iter().zip(&labels).map(|(place, label)| Sample { file: file(place), label });
     Ok(Samples {
@@ -59,23 +59,34 @@ pub(super) fn samples(run: &Run, photographs: &CatsDogs) -> Result<Samples> {
 fn alone(augmentation: &Augmentation, images: &Tensor) -> Result<Vec<Tile>> {
     let image = images.narrow(0, 0, 1);
     // The largest of the numbers in [0, 1) takes every range to its end, and the smallest makes everything happen that may.
-    let numbers = Augmentation::numbers(1, 0, 0, Device::Cpu);
-    let (most, least) = (numbers.full_like(1.0 - f64::from(f32::EPSILON)), numbers.zeros_like());
+    let (most, least) = (Some(1.0 - f64::from(f32::EPSILON)), Some(0.0));
     let off = Augmentation::off();
     let Augmentation { rotation, flip, crop_scale, crop_ratio, brightness, contrast, saturation, hue, grey, .. } = *augmentation;
     let per_cent = |share: f64| format!("+{:.0} %", 100.0 * share);
-    let cases = [
-        (Augmentation { rotation, ..off.clone() }, &most, format!("rotation, {rotation:.0}°")),
-        (Augmentation { flip, ..off.clone() }, &least, "flip".to_owned()),
-        (Augmentation { crop_scale, crop_ratio, ..off.clone() }, &least, "crop".to_owned()),
-        (Augmentation { brightness, ..off.clone() }, &most, format!("brightness {}", per_cent(brightness))),
-        (Augmentation { contrast, ..off.clone() }, &most, format!("contrast {}", per_cent(contrast))),
-        (Augmentation { saturation, ..off.clone() }, &most, format!("saturation {}", per_cent(saturation))),
-        (Augmentation { hue, ..off.clone() }, &most, format!("hue, {:.0}°", 360.0 * hue)),
-        (Augmentation { grey, ..off }, &least, "grey".to_owned()),
+    let mut cases = vec![
+        (Augmentation { rotation, ..off.clone() }, most, format!("rotation, {rotation:.0}°")),
+        (Augmentation { flip, ..off.clone() }, least, "flip".to_owned()),
+        (Augmentation { crop_scale, crop_ratio, ..off.clone() }, least, "crop".to_owned()),
+        (Augmentation { brightness, ..off.clone() }, most, format!("brightness {}", per_cent(brightness))),
+        (Augmentation { contrast, ..off.clone() }, most, format!("contrast {}", per_cent(contrast))),
+        (Augmentation { saturation, ..off.clone() }, most, format!("saturation {}", per_cent(saturation))),
+        (Augmentation { hue, ..off.clone() }, most, format!("hue, {:.0}°", 360.0 * hue)),
+        (Augmentation { grey, ..off.clone() }, least, "grey".to_owned()),
     ];
-    let tile = |(augmentation, numbers, caption): (Augmentation, &Tensor, String)| {
-        Ok(Tile { image: picture(&augmentation.apply(&image, &augmentation.changes(numbers)).get(0))?, caption })
+    // The report's photographs have none of these.
+    let Augmentation { stretch, shear, shift, elastic, .. } = *augmentation;
+    let others = [
+        (Augmentation { stretch, ..off.clone() }, most, format!("stretch {}", per_cent(stretch))),
+        (Augmentation { shear, ..off.clone() }, most, format!("shear, {shear:.0}°")),
+        (Augmentation { shift, ..off.clone() }, most, format!("shift {}", per_cent(shift))),
+        // Normal numbers have no end; some are drawn.
+        (Augmentation { elastic, ..off.clone() }, None, "elastic".to_owned()),
+    ];
+    cases.extend(others.into_iter().filter(|(alone, ..)| *alone != off));
+    let tile = |(alone, number, caption): (Augmentation, Option<f64>, String)| {
+        let numbers = alone.numbers(1, 0, 0, Device::Cpu);
+        let numbers = number.map_or_else(|| numbers.shallow_clone(), |number| numbers.full_like(number));
+        Ok(Tile { image: picture(&alone.apply(&image, &alone.changes(&numbers)).get(0))?, caption })
     };
     cases.into_iter().map(tile).collect()
 }

@@ -1,62 +1,108 @@
 //! Random changes of training images, for a whole minibatch at once and on its device.
 //!
-//! Every change is a function of the images and of numbers in \[0, 1) that decide it: what is random is drawn beforehand, by
-//! [`Augmentation::numbers`], and each file here can be tested against its definition.
+//! Every change is a function of the images and of numbers that decide it, in \[0, 1) but for the normal ones of elastic displacements: what
+//! is random is drawn beforehand, by [`Augmentation::numbers`], and each file here can be tested against its definition.
 //!
-//! Rotation, flip and crop only move pixels: each is a matrix that says where an output pixel comes from, and the product of the three
-//! takes one resampling. What concerns an image as a whole is worked out for all images of an epoch at once
-//! ([`Augmentation::changes`]); what is left for each minibatch ([`Augmentation::apply`]) is a few passes over its pixels, in place
-//! where they can be.
+//! Stretch, shear, rotation, flip, crop and shift only move pixels: each is a matrix that says where an output pixel comes from, and
+//! elastic displacements are added to where that is. All of them take one product and one resampling. What concerns an image as a whole
+//! is worked out for all images of an epoch at once ([`Augmentation::changes`]); what is left for each minibatch
+//! ([`Augmentation::apply`]) is a few passes over its pixels, in place where they can be.
 
 mod color_jitter;
+mod elastic;
 mod flip;
 mod grey;
 mod normalize;
 mod resized_crop;
 mod rotation;
+mod shear;
+mod shift;
+mod stretch;
 
 pub use color_jitter::{adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation};
 pub use grey::grey;
 pub use normalize::{channels, normalize};
 
-use crate::experiment::Augmentation;
+use crate::experiment::{Augmentation, Elastic};
 use crate::seed::{Purpose, draw};
 use tch::{Device, Kind, Tensor};
 
-/// Numbers in \[0, 1) that decide what becomes of one image.
+/// Numbers in \[0, 1) that decide about rotation, flip, crop and colors of one image.
 const NUMBERS: i64 = 1 + 1 + resized_crop::NUMBERS + 4 + 1;
-/// Entries of a matrix that are not the same for all: its last row is (0, 0, 1).
-const MATRIX: i64 = 6;
+/// Those about stretch, shear and shift.
+const DISTORTION: i64 = stretch::NUMBERS + 1 + shift::NUMBERS;
+/// What changes the colors of one image: factors of brightness, contrast and saturation, the shift of hue, whether it keeps its colors.
+const COLORS: i64 = 5;
 
 impl Augmentation {
-    /// What decides about `images` images: `[images, NUMBERS]`, on the device, drawn once an epoch, which is the `position`.
-    pub fn numbers(images: i64, seed: u64, position: u64, device: Device) -> Tensor {
+    /// What decides about `images` images, a row for each: NUMBERS, and where the settings want them DISTORTION more and as many normal ones
+    /// as the elastic displacements take; on the device, drawn once an epoch, which is the `position`.
+    pub fn numbers(&self, images: i64, seed: u64, position: u64, device: Device) -> Tensor {
         let options = (Kind::Float, Device::Cpu);
-        draw(seed, Purpose::Augmentation, position, || Tensor::rand([images, NUMBERS], options)).to_device(device)
+        let numbers = draw(seed, Purpose::Augmentation, position, || Tensor::rand([images, NUMBERS], options));
+        let elastic = self.elastic();
+        if elastic.is_none() && [self.stretch, self.shear, self.shift] == [0.0; 3] {
+            return numbers.to_device(device);
+        }
+        let normals = elastic.map_or(0, |elastic| elastic.numbers());
+        let both = || (Tensor::rand([images, DISTORTION], options), Tensor::randn([images, normals], options));
+        // A stream of their own: what the others draw is the same with and without these.
+        let (distortion, normals) = draw(seed, Purpose::Distortion, position, both);
+        Tensor::cat(&[numbers, distortion, normals], 1).to_device(device)
     }
 
-    /// What `numbers` `[n, NUMBERS]` make of these settings, `[n, CHANGES]`: for each image the two upper rows of its matrix, the factors
-    /// of brightness, contrast and saturation, the shift of hue, and 1 where it keeps its colours, 0 where it becomes grey.
+    /// What `numbers` (see [`Augmentation::numbers`]) make of these settings, a row for each image: the two rows of its matrix that
+    /// [`resample`] takes, the factors of brightness, contrast and saturation, the shift of hue, and 1 where it keeps its colors, 0 where
+    /// it becomes grey.
     pub fn changes(&self, numbers: &Tensor) -> Tensor {
         let column = |place: i64| numbers.select(1, place);
-        let rotation = rotation::matrix(&column(0), self.rotation);
-        let flip = flip::matrix(&column(1), self.flip);
-        let crop = resized_crop::matrix(&numbers.narrow(1, 2, resized_crop::NUMBERS), self.crop_scale, self.crop_ratio);
-        // The image is rotated, then flipped, then cropped; so an output pixel goes through the inverses the other way round.
-        let moved = rotation.matmul(&flip).matmul(&crop).narrow(1, 0, 2).flatten(1, 2);
+        let moved = self.moved(numbers).flatten(1, 2);
         let first = 2 + resized_crop::NUMBERS;
         let shift = |place: i64, strength: f64| (column(first + place) * 2.0 - 1.0) * strength;
         let [brightness, contrast, saturation] = [(0, self.brightness), (1, self.contrast), (2, self.saturation)];
         let factor = |(place, strength)| shift(place, strength) + 1.0;
-        let keeps_colours = column(first + 4).ge(self.grey).to_kind(numbers.kind());
-        let colours = [factor(brightness), factor(contrast), factor(saturation), shift(3, self.hue), keeps_colours];
-        Tensor::cat(&[moved, Tensor::stack(&colours, 1)], 1)
+        let keeps_colors = column(first + 4).ge(self.grey).to_kind(numbers.kind());
+        let colors = [factor(brightness), factor(contrast), factor(saturation), shift(3, self.hue), keeps_colors];
+        Tensor::cat(&[moved, Tensor::stack(&colors, 1)], 1)
     }
 
-    /// The images `[n, 3, side, side]`, floats in \[0, 1\], as their `changes` `[n, CHANGES]` have it; in \[0, 1\] again.
+    /// Where pixels come from, as [`resample`] takes it: `[n, 2, 3]`, or `[n, 2, 3 + grid grid]` where displacements are elastic.
+    fn moved(&self, numbers: &Tensor) -> Tensor {
+        let columns = |start: i64, length: i64| numbers.narrow(1, start, length);
+        let column = |place: i64| numbers.select(1, place);
+        let is_cropped = [self.crop_scale, self.crop_ratio] != [[1.0; 2]; 2];
+        // The image is stretched, then sheared, and so on; so an output pixel goes through the inverses the other way round.
+        let matrices = [
+            (self.stretch > 0.0).then(|| stretch::matrix(&columns(NUMBERS, stretch::NUMBERS), self.stretch)),
+            (self.shear > 0.0).then(|| shear::matrix(&column(NUMBERS + stretch::NUMBERS), self.shear)),
+            (self.rotation > 0.0).then(|| rotation::matrix(&column(0), self.rotation)),
+            (self.flip > 0.0).then(|| flip::matrix(&column(1), self.flip)),
+            is_cropped.then(|| resized_crop::matrix(&columns(2, resized_crop::NUMBERS), self.crop_scale, self.crop_ratio)),
+            (self.shift > 0.0).then(|| shift::matrix(&columns(NUMBERS + stretch::NUMBERS + 1, shift::NUMBERS), self.shift)),
+        ];
+        let product = matrices.into_iter().flatten().reduce(|product, next| product.matmul(&next));
+        let unmoved = || Tensor::eye(3, (numbers.kind(), numbers.device())).expand([numbers.size()[0], 3, 3], false);
+        let rows = product.unwrap_or_else(unmoved).narrow(1, 0, 2);
+        match self.elastic() {
+            Some(elastic) => Tensor::cat(&[rows, elastic.displacements(&columns(NUMBERS + DISTORTION, elastic.numbers()))], 2),
+            None => rows,
+        }
+    }
+
+    /// The elastic displacements, where there are any.
+    fn elastic(&self) -> Option<Elastic> {
+        self.elastic.filter(|elastic| elastic.strength > 0.0)
+    }
+
+    /// The images `[n, 3 or 1, side, side]`, floats in \[0, 1\], as their `changes` have it; in \[0, 1\] again. Of grey ones, which have 1
+    /// channel, pixels move and nothing else changes.
     pub fn apply(&self, images: &Tensor, changes: &Tensor) -> Tensor {
-        let column = |place: i64| changes.select(1, MATRIX + place).view([-1, 1, 1, 1]);
-        let moved = resample(images, &changes.narrow(1, 0, MATRIX).view([-1, 2, 3]));
+        let (n, width) = changes.size2().expect("changes are a row for each image");
+        let moved = resample(images, &changes.narrow(1, 0, width - COLORS).view([n, 2, -1]));
+        if images.size()[1] == 1 {
+            return moved;
+        }
+        let column = |place: i64| changes.select(1, width - COLORS + place).view([-1, 1, 1, 1]);
         let colored = adjust_brightness(moved, &column(0));
         let colored = adjust_contrast(colored, &column(1));
         let colored = adjust_saturation(colored, &column(2));
@@ -65,20 +111,29 @@ impl Augmentation {
     }
 }
 
-/// The images `[n, c, h, w]` at the places that `matrices` `[n, 2 or 3, 3]` give, between pixels by bilinear interpolation, and black
-/// outside.
+/// The images `[n, c, h, w]` at the places that `matrices` `[n, 2 or 3, 3 + points]` give, between pixels by bilinear interpolation, and
+/// black outside.
 ///
-/// A matrix takes the coordinates (x, y, 1) of an output pixel to those in the image; both run from -1 to 1 between the outer edges of
-/// the outermost pixels.
+/// The first three columns of a matrix take the coordinates (x, y, 1) of an output pixel to those in the image; both run from -1 to 1
+/// between the outer edges of the outermost pixels. The others, if any, are displacements at the points of a square grid, row by row (see
+/// [`elastic::shares`]), which are added to them.
 pub fn resample(images: &Tensor, matrices: &Tensor) -> Tensor {
     let (n, _, height, width) = images.size4().expect("images are [n, c, h, w]");
+    let points = matrices.size()[2] - 3;
     let options = (images.kind(), images.device());
     let middles = |length: i64| (Tensor::arange(length, options) * 2.0 + 1.0) / length as f64 - 1.0;
     let whole = [height, width];
     let (x, y) = (middles(width).view([1, -1]).expand(whole, false), middles(height).view([-1, 1]).expand(whole, false));
-    let pixels = Tensor::stack(&[x, y, Tensor::ones(whole, options)], 0).view([3, -1]);
-    // One product of long rows; libtorch's own affine_grid has a small product for each image, and takes longer than the sampling.
-    let places = matrices.narrow(1, 0, 2).matmul(&pixels).view([n, 2, height, width]).permute([0, 2, 3, 1]);
+    let plain = Tensor::stack(&[x, y, Tensor::ones(whole, options)], 0).view([3, -1]);
+    let rows = matrices.narrow(1, 0, 2);
+    // Contiguous, the rows of all images take one product, in half the time where there are points. Where there are none they may be parts
+    // of longer rows, which take a product for each image: its last digits are others, and committed pictures rest on them.
+    let (rows, pixels) = match points {
+        0 => (rows, plain),
+        _ => (rows.contiguous(), Tensor::cat(&[plain, elastic::shares(points, whole, options)], 0)),
+    };
+    // As long as an image has pixels; the rows of libtorch's own affine_grid have 2 numbers, and it takes longer than the sampling.
+    let places = rows.matmul(&pixels).view([n, 2, height, width]).permute([0, 2, 3, 1]);
     // 0, 0: bilinear, zeros outside.
     images.grid_sampler(&places, 0, 0, false)
 }
@@ -104,7 +159,7 @@ mod tests {
             saturation: 0.2,
             hue: 0.1,
             grey: 0.2,
-            validation: false,
+            ..Augmentation::off()
         }
     }
 
@@ -112,14 +167,14 @@ mod tests {
     fn what_is_switched_off_changes_nothing() {
         let off = Augmentation::off();
         let images = Tensor::rand([4, 3, 64, 64], (Kind::Float, Device::Cpu));
-        let changed = off.apply(&images, &off.changes(&Augmentation::numbers(4, 1, 1, Device::Cpu)));
+        let changed = off.apply(&images, &off.changes(&off.numbers(4, 1, 1, Device::Cpu)));
         assert!(changed.allclose(&images, 1e-4, 1e-4, false));
     }
 
     #[test]
     fn images_stay_in_range_and_each_is_changed_by_its_own_numbers() {
         let images = Tensor::rand([1, 3, 64, 64], (Kind::Float, Device::Cpu)).repeat([8, 1, 1, 1]);
-        let numbers = Augmentation::numbers(8, 1, 1, Device::Cpu);
+        let numbers = settings().numbers(8, 1, 1, Device::Cpu);
         let changes = settings().changes(&numbers);
         let changed = settings().apply(&images, &changes);
         assert!(changed.min().double_value(&[]) >= 0.0 && changed.max().double_value(&[]) <= 1.0);
@@ -128,7 +183,63 @@ mod tests {
         }
         let alone = settings().apply(&images.narrow(0, 5, 1), &changes.narrow(0, 5, 1));
         assert!(alone.get(0).allclose(&changed.get(5), 1e-5, 1e-6, false), "whatever its neighbours");
-        assert_ne!(numbers, Augmentation::numbers(8, 1, 2, Device::Cpu), "another epoch");
-        assert_eq!(numbers, Augmentation::numbers(8, 1, 1, Device::Cpu));
+        assert_ne!(numbers, settings().numbers(8, 1, 2, Device::Cpu), "another epoch");
+        assert_eq!(numbers, settings().numbers(8, 1, 1, Device::Cpu));
+    }
+
+    #[test]
+    fn new_changes_leave_the_numbers_of_the_others_alone() {
+        let distorted = Augmentation { stretch: 0.1, elastic: Some(Elastic { grid: 4, strength: 0.02 }), ..settings() };
+        let sheared = Augmentation { shear: 10.0, ..Augmentation::off() };
+        let numbers = |settings: &Augmentation, position| settings.numbers(8, 1, position, Device::Cpu);
+        let (plain, more, other) = (numbers(&settings(), 1), numbers(&distorted, 1), numbers(&sheared, 1));
+        assert_eq!([plain.size()[1], more.size()[1], other.size()[1]], [29, 29 + 5 + 32, 29 + 5]);
+        assert_eq!(more.narrow(1, 0, 29), plain);
+        assert_eq!(more.narrow(1, 29, 5), other.narrow(1, 29, 5), "whichever of them are on");
+        for (start, length) in [(29, 5), (34, 32)] {
+            let part = |numbers: Tensor| numbers.narrow(1, start, length);
+            assert_eq!(part(numbers(&distorted, 1)), part(more.shallow_clone()));
+            assert!(part(numbers(&distorted, 2)) != part(more.shallow_clone()), "another epoch");
+        }
+        let own = draw(1, Purpose::Distortion, 1, || Tensor::rand([8, 5], (Kind::Float, Device::Cpu)));
+        assert_eq!(more.narrow(1, 29, 5), own, "a stream of their own");
+        // Normal numbers have both signs, and so differ from the others.
+        assert!(more.narrow(1, 0, 34).min().double_value(&[]) >= 0.0 && more.narrow(1, 34, 32).min().double_value(&[]) < 0.0);
+        let weightless = Augmentation { elastic: Some(Elastic { grid: 4, strength: 0.0 }), ..settings() };
+        assert_eq!(numbers(&weightless, 1), plain, "nothing more is drawn for what changes nothing");
+    }
+
+    #[test]
+    fn every_change_that_moves_pixels_has_its_numbers_and_its_turn() {
+        let elastic = Elastic { grid: 3, strength: 0.05 };
+        let all = Augmentation { stretch: 0.2, shear: 20.0, shift: 0.1, elastic: Some(elastic), ..settings() };
+        let numbers = all.numbers(6, 1, 1, Device::Cpu).to_kind(Kind::Double);
+        let columns = |start: i64, length: i64| numbers.narrow(1, start, length);
+        let expected = stretch::matrix(&columns(29, 2), 0.2)
+            .matmul(&shear::matrix(&numbers.select(1, 31), 20.0))
+            .matmul(&rotation::matrix(&numbers.select(1, 0), 10.0))
+            .matmul(&flip::matrix(&numbers.select(1, 1), 0.5))
+            .matmul(&resized_crop::matrix(&columns(2, 22), [0.8, 1.0], [0.75, 4.0 / 3.0]))
+            .matmul(&shift::matrix(&columns(32, 2), 0.1));
+        let moved = all.moved(&numbers);
+        assert!(moved.narrow(2, 0, 3).allclose(&expected.narrow(1, 0, 2), 1e-9, 1e-9, false));
+        assert!(moved.narrow(2, 3, 9).allclose(&elastic.displacements(&columns(34, 18)), 1e-9, 1e-9, false));
+        assert_eq!(all.changes(&numbers).size(), [6, 2 * 12 + 5]);
+    }
+
+    #[test]
+    fn pixels_of_grey_images_move_as_those_of_photographs_and_keep_their_light() {
+        let elastic = Some(Elastic { grid: 5, strength: 0.03 });
+        let moves = Augmentation { stretch: 0.1, shear: 15.0, rotation: 15.0, shift: 0.1, elastic, ..Augmentation::off() };
+        let grey = Tensor::rand([8, 1, 28, 28], (Kind::Float, Device::Cpu));
+        let changes = moves.changes(&moves.numbers(8, 1, 1, Device::Cpu));
+        let changed = moves.apply(&grey, &changes);
+        assert_eq!(changed.size(), grey.size());
+        assert!(!changed.allclose(&grey, 0.1, 0.1, false));
+        let photographs = moves.apply(&grey.repeat([1, 3, 1, 1]), &changes);
+        assert!(photographs.narrow(1, 1, 1).allclose(&changed, 1e-3, 1e-3, false));
+        assert!(changed.min().double_value(&[]) >= 0.0 && changed.max().double_value(&[]) <= 1.0 + 1e-6);
+        let alone = moves.apply(&grey.narrow(0, 5, 1), &changes.narrow(0, 5, 1));
+        assert!(alone.get(0).allclose(&changed.get(5), 1e-5, 1e-5, false), "whatever its neighbors");
     }
 }
