@@ -13,6 +13,9 @@ fn main() -> Result<()> {
         println!("{:28} {:12} {}", result.item.report, result.state.name(), result.item.what);
     }
     println!("\n{}", card.summary());
+    for aim in &card.beyond {
+        println!("beyond the report: {:12} {:20} {}", aim.state.name(), aim.reason, aim.what);
+    }
     let missing = card.items.iter().filter(|result| result.state == State::NotRun).count();
     if missing > 0 {
         println!("\nWhat is not run yet: cargo run --example report_card -- --all");

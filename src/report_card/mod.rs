@@ -1,12 +1,15 @@
-//! The report and this crate side by side: every figure and table, every claim of the text, and where the report is vague.
+//! The report and this crate side by side: every figure and table, every claim of the text, where the report is vague, and what goes
+//! beyond it.
 //!
 //! What is set beside what is written in `experiments/report_card.toml`; every number comes from the CSVs of `plots/` and from the report's.
 
+mod beyond;
 mod charts;
 mod claims;
 mod page;
 mod picture;
 
+pub use beyond::BeyondResult;
 pub use charts::Chart;
 pub use claims::{ClaimResult, NoteResult};
 
@@ -25,7 +28,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contents {
-    pub item: Vec<Item>,
+    item: Vec<Item>,
+    #[serde(default)]
+    beyond: Vec<beyond::Beyond>,
     #[serde(default)]
     claim: Vec<claims::Claim>,
     #[serde(default)]
@@ -52,6 +57,16 @@ pub struct Item {
     #[serde(default)]
     logarithmic: Vec<String>,
     /// What the whole run takes on two cores.
+    minutes: f64,
+}
+
+/// An example to run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    pub example: String,
+    /// What it makes, as people name it.
+    pub of: String,
+    /// What the whole run takes on two cores.
     pub minutes: f64,
 }
 
@@ -77,16 +92,19 @@ struct Printed {
     place: String,
 }
 
-/// How it stands with an item or a claim.
+/// How it stands with an item, a claim or an aim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     Reproduced,
     Differs,
-    /// There is a result, and it does not suffice for a verdict: one seed, fewer epochs, or a spread larger than the difference.
+    /// There is a result that does not suffice for a verdict: one seed, fewer epochs, other data, or a spread larger than the difference.
     Undecided,
     /// A picture, which has no number.
     Shown,
     NotRun,
+    /// An aim beyond the report.
+    Reached,
+    Short,
 }
 
 /// By its name.
@@ -105,6 +123,8 @@ impl State {
             State::Undecided => "no verdict",
             State::Shown => "shown",
             State::NotRun => "not run",
+            State::Reached => "reached",
+            State::Short => "short",
         }
     }
 
@@ -179,6 +199,8 @@ pub struct ReportCard {
     luck: Luck,
     pub items: Vec<ItemResult>,
     claims: Vec<ClaimResult>,
+    pub beyond: Vec<BeyondResult>,
+    beyond_shown: Vec<beyond::Shown>,
     notes: Vec<NoteResult>,
 }
 
@@ -196,7 +218,23 @@ impl Contents {
     pub fn read(experiments: &Path) -> Result<Contents> {
         let path = experiments.join("report_card.toml");
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        toml::from_str(&text).with_context(|| format!("in {}", path.display()))
+        let contents: Contents = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+        contents.beyond.iter().try_for_each(beyond::Beyond::check).with_context(|| format!("in {}", path.display()))?;
+        Ok(contents)
+    }
+
+    /// The examples to run, each once, the cheapest first.
+    pub fn programs(&self) -> Vec<Program> {
+        let of_item =
+            |Item { example, report, minutes, .. }: &Item| Program { example: example.clone(), of: report.clone(), minutes: *minutes };
+        let mut programs: Vec<Program> = Vec::new();
+        for program in self.item.iter().map(of_item).chain(self.beyond.iter().filter_map(beyond::Beyond::program)) {
+            if !programs.iter().any(|earlier| earlier.example == program.example) {
+                programs.push(program);
+            }
+        }
+        programs.sort_by(|one, other| one.minutes.total_cmp(&other.minutes));
+        programs
     }
 }
 
@@ -206,11 +244,14 @@ impl ReportCard {
     /// # Errors
     /// If a file that is there cannot be read.
     pub fn read(experiments: &Path, plots: &Path, date: String, commit: String, mark: &str) -> Result<ReportCard> {
-        let Contents { item, claim, note } = Contents::read(experiments)?;
+        let Contents { item, beyond, claim, note } = Contents::read(experiments)?;
         let reported = Reported::read(experiments)?;
         let mut results = Results { plots, points: BTreeMap::new() };
         let items = item.into_iter().map(|item| ItemResult::read(item, &reported, &mut results)).collect::<Result<Vec<_>>>()?;
         let claims = claim.into_iter().map(|claim| claim.judge(&mut results)).collect::<Result<Vec<_>>>()?;
+        let is_item = |name: &str| items.iter().any(|result| result.item.example == name);
+        let beyond_shown = beyond::shown(&beyond, is_item, &mut results)?;
+        let beyond = beyond.iter().map(|entry| entry.judge(&mut results)).collect::<Result<Vec<_>>>()?;
         let notes = note.into_iter().map(|note| note.show(&mut results)).collect::<Result<Vec<_>>>()?;
         let states = [State::Reproduced, State::Differs, State::Undecided, State::Shown, State::NotRun];
         let count = |state: State| {
@@ -228,6 +269,8 @@ impl ReportCard {
             luck: Luck::of(&items.iter().flat_map(|result| &result.quantiles).copied().collect::<Vec<_>>()),
             items,
             claims,
+            beyond,
+            beyond_shown,
             notes,
         })
     }
@@ -258,6 +301,15 @@ impl Results<'_> {
         Ok(&self.points[example])
     }
 
+    /// What is written in a file of an example; nothing if it is not there.
+    fn text(&self, example: &str, extension: &str) -> Result<String> {
+        let path = self.path(example, extension);
+        if !path.exists() {
+            return Ok(String::new());
+        }
+        std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    }
+
     fn path(&self, example: &str, extension: &str) -> PathBuf {
         self.plots.join(format!("{example}.{extension}"))
     }
@@ -270,12 +322,6 @@ impl ItemResult {
         let has_points = matches!(item.compare, Compare::Curves | Compare::Plateau);
         let points = if has_points { results.points(&item.example)? } else { &[] };
         let comparisons = item.comparisons(points, reported, &csv)?;
-        let different = |field: fn(&Point) -> String| {
-            let mut all: Vec<String> = points.iter().filter(|point| point.origin == Origin::Reproduced).map(field).collect();
-            all.sort();
-            all.dedup();
-            all.join(" / ")
-        };
         let verdicts: Vec<Verdict> = comparisons.iter().map(Comparison::verdict).collect();
         let state = match (&picture, item.compare) {
             (None, _) => State::NotRun,
@@ -289,14 +335,22 @@ impl ItemResult {
         };
         let charts = charts::of(points, &item.logarithmic);
         let (data, device, seeds) = (
-            different(|point| point.data.clone()),
-            different(|point| point.device.clone()),
-            different(|point| point.seeds.map_or(String::new(), |seeds| seeds.to_string())),
+            distinct(points, |point| point.data.clone()),
+            distinct(points, |point| point.device.clone()),
+            distinct(points, |point| point.seeds.map_or(String::new(), |seeds| seeds.to_string())),
         );
         let rows = comparisons.iter().map(Row::new).collect();
         let quantiles = comparisons.iter().filter_map(Comparison::quantile).collect();
         Ok(ItemResult { item, state, reason, comparisons: rows, quantiles, charts, picture, data, device, seeds })
     }
+}
+
+/// What `field` says of our points, each answer once.
+fn distinct(points: &[Point], field: fn(&Point) -> String) -> String {
+    let mut all: Vec<String> = points.iter().filter(|point| point.origin == Origin::Reproduced).map(field).collect();
+    all.sort();
+    all.dedup();
+    all.join(" / ")
 }
 
 /// Why `verdicts` on `points` are none.

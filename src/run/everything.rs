@@ -1,10 +1,10 @@
-//! Every example that makes a part of the report, one after the other, the cheapest first.
+//! Every example that makes a part of the report or goes beyond it, one after the other, the cheapest first.
 
 use super::Run;
 use super::interrupt::{self, Listening};
 use super::trainer::rounded;
 use crate::files::write_whole;
-use crate::report_card::{Contents, Item};
+use crate::report_card::{Contents, Program};
 use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{BufRead, BufReader, IsTerminal};
@@ -47,39 +47,38 @@ impl Folders {
 /// # Errors
 /// If an example is not built, or one of them failed.
 pub(super) fn run_all(run: &Run, folders: &Folders) -> Result<()> {
-    let mut items = Contents::read(&run.root.join("experiments"))?.item;
-    items.sort_by(|one, other| one.minutes.total_cmp(&other.minutes));
+    let mut programs = Contents::read(&run.root.join("experiments"))?.programs();
     if run.flags.quick {
         // Small, all take about as long.
-        items.iter_mut().for_each(|item| item.minutes = 0.1);
+        programs.iter_mut().for_each(|program| program.minutes = 0.1);
     }
-    items.retain(|item| run.flags.fresh || !folders.out.join(&item.example).with_extension("csv").exists());
-    let programs = items.iter().map(|item| program(&item.example)).collect::<Result<Vec<_>>>()?;
+    programs.retain(|program| run.flags.fresh || !folders.out.join(&program.example).with_extension("csv").exists());
+    let built = programs.iter().map(|program| built(&program.example)).collect::<Result<Vec<_>>>()?;
     let listening = Listening::start()?;
-    let progress = Progress::new(&items, run.flags.quiet);
+    let progress = Progress::new(&programs, run.flags.quiet);
     let mut failed = Vec::new();
-    for (item, program) in items.iter().zip(&programs) {
-        progress.begin(item);
-        let log = folders.runs.join("report_card").join(format!("{}.log", item.example));
-        let status = run_one(&mut command(program, folders, run.flags.quick), &log, |line| progress.says(item, line))?;
+    for (program, path) in programs.iter().zip(&built) {
+        progress.begin(program);
+        let log = folders.runs.join("report_card").join(format!("{}.log", program.example));
+        let status = run_one(&mut command(path, folders, run.flags.quick), &log, |line| progress.says(program, line))?;
         if let Some(signal) = interrupt::asked() {
             drop(progress);
             eprintln!("Interrupted. What was finished is kept; the same command goes on.");
             std::process::exit(128 + signal);
         }
         if !status.success() {
-            failed.push(format!("{} ({status}; see {})", item.example, log.display()));
+            failed.push(format!("{} ({status}; see {})", program.example, log.display()));
         }
-        progress.end(item);
+        progress.end(program);
     }
     drop((progress, listening));
-    let (count, all) = (failed.len(), items.len());
+    let (count, all) = (failed.len(), programs.len());
     ensure!(failed.is_empty(), "{count} of {all} examples failed: {}", failed.join(", "));
     Ok(())
 }
 
 /// The built example `name`, beside this one; built by Cargo, where Cargo has started this program and it is not there.
-fn program(name: &str) -> Result<PathBuf> {
+fn built(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let path = own.with_file_name(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     if !path.exists()
@@ -163,9 +162,9 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(items: &[Item], quiet: bool) -> Progress {
+    fn new(programs: &[Program], quiet: bool) -> Progress {
         let is_terminal = std::io::stderr().is_terminal();
-        let all: f64 = items.iter().map(|item| item.minutes).sum();
+        let all: f64 = programs.iter().map(|program| program.minutes).sum();
         let target = if quiet || !is_terminal { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
         let style = ProgressStyle::with_template("{bar:20} {percent:>3} %  {elapsed} gone  {wide_msg}");
         let bar = ProgressBar::with_draw_target(Some((60.0 * all) as u64), target);
@@ -180,19 +179,19 @@ impl Progress {
         humantime::format_duration(rounded(Duration::from_secs_f64(pace * all.saturating_sub(done) as f64))).to_string()
     }
 
-    fn begin(&self, item: &Item) {
-        self.says(item, "");
+    fn begin(&self, program: &Program) {
+        self.says(program, "");
         if self.is_plain {
-            eprintln!("{} ({}), about {} left", item.example, item.report, self.left());
+            eprintln!("{} ({}), about {} left", program.example, program.of, self.left());
         }
     }
 
-    fn says(&self, item: &Item, line: &str) {
-        self.bar.set_message(format!("about {} left  {}: {line}", self.left(), item.example));
+    fn says(&self, program: &Program, line: &str) {
+        self.bar.set_message(format!("about {} left  {}: {line}", self.left(), program.example));
     }
 
-    fn end(&self, item: &Item) {
-        self.bar.inc((60.0 * item.minutes) as u64);
+    fn end(&self, program: &Program) {
+        self.bar.inc((60.0 * program.minutes) as u64);
     }
 }
 

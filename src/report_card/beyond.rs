@@ -1,0 +1,332 @@
+//! Networks that go further than the report with the means of the report: what they aim at, and how far they get.
+
+use super::charts::{self, Chart};
+use super::picture::Picture;
+use super::{Program, Results, State, distinct};
+use crate::history::Split;
+use crate::points::{Origin, Point, is_report_data};
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+
+/// An aim, and where it is seen whether it is reached. Without a panel: a picture, and the tables beside it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Beyond {
+    what: String,
+    example: String,
+    /// Names the CSV and the picture, where they are not the example's.
+    csv: Option<String>,
+    panel: Option<String>,
+    series: Option<Split>,
+    aim: Option<f64>,
+    report: Option<f64>,
+    report_place: Option<String>,
+    /// Where the seconds of training stand, in the series [`SECONDS`].
+    seconds_panel: Option<String>,
+    command: String,
+    /// What the whole run takes on two cores; without it `--all` leaves the example out.
+    minutes: Option<f64>,
+}
+
+/// The machine whose seconds are told.
+const SECONDS: &str = "two cores";
+
+/// What a mean may lack of its aim for reasons of rounding; one image more or less in one of the runs is far more.
+const ROUNDING: f64 = 1e-9;
+
+/// An aim with our number, as words.
+#[derive(Debug, Serialize)]
+pub struct BeyondResult {
+    pub what: String,
+    report: String,
+    report_place: String,
+    aim: String,
+    ours: String,
+    pub state: State,
+    /// By how much it is short, or why there is no verdict.
+    pub reason: String,
+    command: String,
+    /// Its [`Shown`], or that of an item.
+    anchor: String,
+}
+
+/// What a CSV's curves, its picture and its tables show, once for all aims that are about it.
+#[derive(Debug, Serialize)]
+pub(super) struct Shown {
+    pub name: String,
+    pub charts: Vec<Chart>,
+    picture: Option<Picture>,
+    /// As Markdown.
+    tables: String,
+    data: String,
+    device: String,
+    seeds: String,
+}
+
+impl Beyond {
+    /// # Errors
+    /// If it names a part of what belongs together.
+    pub fn check(&self) -> Result<()> {
+        let Beyond { what, panel, series, aim, report, report_place, seconds_panel, .. } = self;
+        let together = panel.is_some() == series.is_some() && panel.is_some() == aim.is_some();
+        ensure!(together, "[[beyond]] \"{what}\": `panel`, `series` and `aim` go together; give all of them or none");
+        ensure!(panel.is_some() || seconds_panel.is_none(), "[[beyond]] \"{what}\": `seconds_panel` is given, but no `panel`");
+        let is_placed = report.is_some() == report_place.is_some();
+        ensure!(is_placed, "[[beyond]] \"{what}\": `report` and `report_place` go together; give both or none");
+        Ok(())
+    }
+
+    pub fn program(&self) -> Option<Program> {
+        Some(Program { example: self.example.clone(), of: "Beyond the report".to_owned(), minutes: self.minutes? })
+    }
+
+    fn name(&self) -> &str {
+        self.csv.as_deref().unwrap_or(&self.example)
+    }
+
+    pub fn judge(&self, results: &mut Results) -> Result<BeyondResult> {
+        let (state, ours, reason) = match (&self.panel, self.series, self.aim) {
+            (Some(panel), Some(series), Some(aim)) => {
+                let points = results.points(self.name())?;
+                let seconds = self.seconds_panel.as_ref().and_then(|panel| last(points, panel, SECONDS));
+                verdict(aim, last(points, panel, series.name()), seconds)
+            }
+            _ => {
+                let state = if results.path(self.name(), "png").exists() { State::Shown } else { State::NotRun };
+                (state, String::new(), String::new())
+            }
+        };
+        let number = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
+        Ok(BeyondResult {
+            what: self.what.clone(),
+            report: number(self.report),
+            report_place: self.report_place.clone().unwrap_or_default(),
+            aim: number(self.aim),
+            ours,
+            state,
+            reason,
+            command: self.command.clone(),
+            anchor: self.name().to_owned(),
+        })
+    }
+}
+
+/// The last point of our curve.
+fn last<'a>(points: &'a [Point], panel: &str, series: &str) -> Option<&'a Point> {
+    let is_ours = |point: &&Point| point.origin == Origin::Reproduced && point.panel == panel && point.series == series;
+    points.iter().filter(is_ours).max_by(|one, other| one.x.total_cmp(&other.x))
+}
+
+/// How `found` stands to its aim, our number in words, and a reason.
+fn verdict(aim: f64, found: Option<&Point>, seconds: Option<&Point>) -> (State, String, String) {
+    let Some(found) = found else { return (State::NotRun, String::new(), String::new()) };
+    let with_spread = |point: &Point, decimals: usize| match point.deviation {
+        Some(deviation) => format!("{:.decimals$} ± {deviation:.decimals$}", point.y),
+        None => format!("{:.decimals$}", point.y),
+    };
+    let (number, seeds, epochs) = (with_spread(found, 5), found.seeds.unwrap_or(1), found.x);
+    let plural = if epochs == 1.0 { "" } else { "s" };
+    let seconds = seconds.map_or(String::new(), |point| format!(", {} s on {SECONDS}", with_spread(point, 1)));
+    let ours = format!("{number} (n = {seeds}) after {epochs} epoch{plural}{seconds}");
+    if !is_report_data(&found.data) {
+        return (State::Undecided, ours, format!("on {}", found.data));
+    }
+    match aim - found.y {
+        lacking if lacking <= ROUNDING => (State::Reached, ours, String::new()),
+        lacking => (State::Short, ours, format!("by {lacking:.5}")),
+    }
+}
+
+/// What there is to see of `entries`, but for what an item shows.
+pub(super) fn shown(entries: &[Beyond], is_item: impl Fn(&str) -> bool, results: &mut Results) -> Result<Vec<Shown>> {
+    let mut all: Vec<Shown> = Vec::new();
+    for entry in entries {
+        let name = entry.name();
+        if is_item(name) || all.iter().any(|earlier| earlier.name == name) {
+            continue;
+        }
+        // Only a CSV that some entry has a panel of is known to hold points.
+        let same = || entries.iter().filter(|other| other.name() == name);
+        let points = if same().any(|other| other.panel.is_some()) { results.points(name)?.to_vec() } else { Vec::new() };
+        let has_tables = same().any(|other| other.panel.is_none());
+        let shown = Shown {
+            name: name.to_owned(),
+            charts: charts::of(&points, &[]),
+            picture: Picture::read(&results.path(name, "png"))?,
+            tables: if has_tables { results.text(name, "md")? } else { String::new() },
+            data: distinct(&points, |point| point.data.clone()),
+            device: distinct(&points, |point| point.device.clone()),
+            seeds: distinct(&points, |point| point.seeds.map_or(String::new(), |seeds| seeds.to_string())),
+        };
+        if shown.picture.is_some() || !shown.charts.is_empty() || !shown.tables.is_empty() {
+            all.push(shown);
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::points;
+    use crate::report_card::{Contents, ReportCard};
+    use crate::reported::{Figure, Reported};
+    use std::path::Path;
+
+    const ENTRY: &str = "what = 'a'\nexample = 'tuned'\npanel = 'plain_accuracy'\nseries = 'test'\naim = 0.986\ncommand = 'run'\n";
+
+    fn point(panel: &str, series: &str, x: f64, y: f64) -> Point {
+        Point {
+            panel: panel.to_owned(),
+            series: series.to_owned(),
+            origin: Origin::Reproduced,
+            x,
+            y,
+            deviation: Some(0.0004),
+            resolution: None,
+            seeds: Some(3),
+            data: "MNIST".to_owned(),
+            device: String::new(),
+        }
+    }
+
+    /// The card of these points in tuned.csv, or of none, and of `entries`.
+    fn card(entries: &str, points: Option<&[Point]>, others: &[(&str, &str)]) -> Result<ReportCard> {
+        let folder = tempfile::tempdir()?;
+        std::fs::write(folder.path().join("report_card.toml"), format!("item = []\n{entries}"))?;
+        std::fs::write(folder.path().join("reported.toml"), "number = []\nepochs_from_zero = []\nreading_error = {}")?;
+        if let Some(points) = points {
+            std::fs::write(folder.path().join("tuned.csv"), points::to_csv(points)?)?;
+        }
+        for (name, text) in others {
+            std::fs::write(folder.path().join(name), text)?;
+        }
+        ReportCard::read(folder.path(), folder.path(), String::new(), String::new(), "")
+    }
+
+    /// State, our number and reason of the first of `entries`.
+    fn judged(entries: &str, points: Option<&[Point]>) -> Result<(State, String, String)> {
+        let first = card(entries, points, &[])?.beyond.remove(0);
+        Ok((first.state, first.ours, first.reason))
+    }
+
+    fn one(rest: &str, points: &[Point]) -> Result<(State, String, String)> {
+        judged(&format!("[[beyond]]\n{ENTRY}{rest}"), Some(points))
+    }
+
+    fn is(state: State, ours: &str, reason: &str) -> (State, String, String) {
+        (state, ours.to_owned(), reason.to_owned())
+    }
+
+    #[test]
+    fn an_aim_is_reached_where_the_last_mean_is_at_least_it() -> Result<()> {
+        let curve = |last: f64| [point("plain_accuracy", "test", 60.0, last), point("plain_accuracy", "test", 59.0, 0.99)];
+        assert_eq!(one("", &curve(0.9865))?, is(State::Reached, "0.98650 ± 0.00040 (n = 3) after 60 epochs", ""));
+        assert_eq!(one("", &curve(0.986))?.0, State::Reached);
+        assert_eq!(one("", &curve((0.985 + 0.986 + 0.987) / 3.0 - 1e-16))?.0, State::Reached, "but for rounding");
+        assert_eq!(one("", &curve(0.985_97))?, is(State::Short, "0.98597 ± 0.00040 (n = 3) after 60 epochs", "by 0.00003"));
+        let alone = Point { deviation: None, seeds: Some(1), ..point("plain_accuracy", "test", 1.0, 0.99) };
+        assert_eq!(one("", &[alone])?, is(State::Reached, "0.99000 (n = 1) after 1 epoch", ""));
+        Ok(())
+    }
+
+    #[test]
+    fn other_data_than_the_reports_reach_nothing() -> Result<()> {
+        let data = "MNIST, first 2000 training examples".to_owned();
+        let limited = Point { data, ..point("plain_accuracy", "test", 60.0, 0.999) };
+        let (state, ours, reason) = one("", &[point("plain_accuracy", "test", 59.0, 0.99), limited])?;
+        assert_eq!((state, reason.as_str()), (State::Undecided, "on MNIST, first 2000 training examples"));
+        assert_eq!(ours, "0.99900 ± 0.00040 (n = 3) after 60 epochs");
+        Ok(())
+    }
+
+    #[test]
+    fn what_has_no_point_of_ours_is_not_run() -> Result<()> {
+        let not_run = is(State::NotRun, "", "");
+        assert_eq!(judged(&format!("[[beyond]]\n{ENTRY}"), None)?, not_run, "no CSV");
+        let theirs = Point { origin: Origin::Reported, ..point("plain_accuracy", "test", 60.0, 0.99) };
+        for point in [point("augmented_accuracy", "test", 60.0, 0.99), point("plain_accuracy", "train", 60.0, 0.99), theirs] {
+            assert_eq!(one("", std::slice::from_ref(&point))?, not_run, "{point:?}");
+        }
+        assert_eq!(one("csv = 'another'", &[point("plain_accuracy", "test", 60.0, 0.99)])?, not_run, "another CSV");
+        Ok(())
+    }
+
+    #[test]
+    fn seconds_are_told_where_they_are_known() -> Result<()> {
+        let accuracy = point("plain_accuracy", "test", 2.0, 0.99);
+        let seconds = |series: &str| Point { deviation: Some(0.25), ..point("plain_seconds", series, 2.0, 12.34) };
+        let ours = |series: &str| Ok::<_, anyhow::Error>(one("seconds_panel = 'plain_seconds'", &[accuracy.clone(), seconds(series)])?.1);
+        assert_eq!(ours("two cores")?, "0.99000 ± 0.00040 (n = 3) after 2 epochs, 12.3 ± 0.2 s on two cores");
+        assert_eq!(ours("one GPU")?, "0.99000 ± 0.00040 (n = 3) after 2 epochs");
+        Ok(())
+    }
+
+    #[test]
+    fn the_page_shows_each_aim_and_each_csv_once() -> Result<()> {
+        let other = ENTRY.replace("'a'", "'b'").replace("plain", "augmented");
+        let picture = "[[beyond]]\nwhat = 'c'\nexample = 'left_out'\ncommand = 'run'\n";
+        let entries = format!("[[beyond]]\n{ENTRY}report = 0.9733\nreport_place = 'Table 2, best'\n[[beyond]]\n{other}{picture}");
+        let points = [point("plain_accuracy", "test", 60.0, 0.98), point("augmented_accuracy", "test", 60.0, 0.99)];
+        let card = card(&entries, Some(&points), &[("left_out.md", "### Left out\n\n| <b> |\n"), ("left_out.csv", "rows\n1\n")])?;
+        let (markdown, html) = (super::super::page::markdown(&card)?, super::super::page::html(&card)?);
+        let number = "0.98000 ± 0.00040 (n = 3) after 60 epochs";
+        assert!(
+            markdown.contains(&format!("\n| a | 0.9733 (Table 2, best) | 0.986 | {number} | short: by 0.00600 | `run` |\n| b | ")),
+            "{markdown}"
+        );
+        assert!(
+            markdown.contains("\n| c |  |  |  | not run | `run` |\n") && markdown.contains("\n### Left out\n\n| <b> |\n"),
+            "{markdown}"
+        );
+        assert_eq!((markdown.matches("\n### tuned\n").count(), html.matches("data-of=\"tuned\"").count()), (1, 1));
+        assert!(html.contains("<span class=\"state short\">short</span> by 0.00600") && html.contains("| &lt;b&gt; |"), "{html}");
+        Ok(())
+    }
+
+    #[test]
+    fn half_an_entry_is_refused_by_its_name() {
+        let error = |entry: &str| format!("{:#}", card(&format!("[[beyond]]\n{entry}"), None, &[]).expect_err("half an entry"));
+        for left_out in ["panel = 'plain_accuracy'\n", "series = 'test'\n", "aim = 0.986\n"] {
+            let error = error(&ENTRY.replace(left_out, ""));
+            assert!(error.contains("[[beyond]] \"a\": `panel`, `series` and `aim` go together"), "{left_out}: {error}");
+        }
+        assert!(error(&format!("{ENTRY}report = 0.9")).contains("`report` and `report_place` go together"));
+        let picture = "what = 'c'\nexample = 'left_out'\ncommand = 'run'\nseconds_panel = 'plain_seconds'";
+        assert!(error(picture).contains("`seconds_panel` is given, but no `panel`"));
+    }
+
+    #[test]
+    fn what_is_run_is_run_once_the_cheapest_first() -> Result<()> {
+        let item = "[[item]]\nreport = 'Figure 1'\nwhat = ''\nexample = 'first'\ncompare = 'curves'\nminutes = 5\n";
+        let beyond = |example: &str, rest: &str| format!("[[beyond]]\n{ENTRY}{rest}").replace("tuned", example);
+        let entries =
+            [beyond("tuned", "minutes = 3"), beyond("tuned", ""), beyond("first", "minutes = 1"), beyond("by_hand", "")].join("\n");
+        let contents: Contents = toml::from_str(&format!("{item}{entries}"))?;
+        let programs: Vec<_> = contents.programs().into_iter().map(|program| (program.example, program.of, program.minutes)).collect();
+        let program = |example: &str, of: &str, minutes: f64| (example.to_owned(), of.to_owned(), minutes);
+        assert_eq!(programs, [program("tuned", "Beyond the report", 3.0), program("first", "Figure 1", 5.0)]);
+        Ok(())
+    }
+
+    /// The numbers of the committed entries are those of `reported.toml`, or the best of a published curve.
+    #[test]
+    fn the_reports_numbers_are_the_reports() -> Result<()> {
+        let experiments = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+        let reported = Reported::read(&experiments)?;
+        let mut looked_up = 0;
+        for Beyond { report, report_place, .. } in Contents::read(&experiments)?.beyond {
+            let Some((report, place)) = report.zip(report_place) else { continue };
+            if place == "Figure 14, validation, best epoch" {
+                let curve = Figure::read(&experiments, 14)?.over(&[], "main_accuracy", "")?;
+                let accuracies = curve.iter().filter(|point| point.series == "validation").map(|point| point.y);
+                assert_eq!(accuracies.fold(0.0, f64::max), report, "{place}");
+            } else {
+                assert_eq!(reported.number(&place)?.test, Some(report), "{place}");
+            }
+            looked_up += 1;
+        }
+        assert!(looked_up >= 5, "{looked_up} numbers were looked up");
+        Ok(())
+    }
+}
