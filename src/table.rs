@@ -149,7 +149,7 @@ pub fn gaps(points: &[Point], variants: &[String]) -> Table {
 /// # Errors
 /// If a network's layers do not fit the images.
 pub fn networks(points: &[Point], variants: &[(&str, &Experiment)], image: [i64; 3]) -> Result<Table> {
-    let mut table = new(["", "parameters", "seconds an epoch", "train", "validation", "train - validation", "epochs", "seeds"]);
+    let mut table = new(["", "parameters", "seconds an epoch", "train", "validation", "train - validation", "test", "epochs", "seeds"]);
     for (variant, experiment) in variants {
         let last = |panel: &str, series: &str| {
             let panel = format!("{variant}_{panel}");
@@ -168,11 +168,12 @@ pub fn networks(points: &[Point], variants: &[(&str, &Experiment)], image: [i64;
             with_deviation(train),
             with_deviation(validation),
             format!("{:+.4}", train.y - validation.y),
+            last("accuracy", "test").map_or(String::new(), with_deviation),
             train.x.to_string(),
             train.seeds.map_or(String::new(), |seeds| seeds.to_string()),
         ]);
     }
-    align_right(&mut table, 1..8);
+    align_right(&mut table, 1..9);
     Ok(table)
 }
 

@@ -82,6 +82,11 @@ impl ExperimentFile {
         Ok(self.resolve(name)?.checkpoint_seconds)
     }
 
+    /// How many of its trials are trained at the same time on the CPU: the key `trials_at_a_time`, or as many as there are cores.
+    pub fn trials_at_a_time(&self, name: &str) -> Result<Option<u64>> {
+        Ok(Some(self.resolve(name)?.trials_at_a_time).filter(|count| *count > 0))
+    }
+
     fn resolve(&self, name: &str) -> Result<Resolved> {
         let Some(changes) = self.variants.get(name) else {
             let known = self.variants.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -103,9 +108,10 @@ impl ExperimentFile {
         };
         let seeds = number("seeds", 3, 1..=u64::from(MOST_SEEDS))? as u32;
         let checkpoint_seconds = number("checkpoint_seconds", 60, 0..=86_400)?;
+        let trials_at_a_time = number("trials_at_a_time", 0, 0..=1_000)?;
         let experiment: Experiment = table.try_into().map_err(one_line).with_context(in_variant)?;
         experiment.check().with_context(in_variant)?;
-        Ok(Resolved { experiment, seeds, checkpoint_seconds })
+        Ok(Resolved { experiment, seeds, checkpoint_seconds, trials_at_a_time })
     }
 }
 
@@ -114,6 +120,8 @@ struct Resolved {
     experiment: Experiment,
     seeds: u32,
     checkpoint_seconds: u64,
+    /// 0 where it is left open.
+    trials_at_a_time: u64,
 }
 
 /// The most seeds that one command trains with.
@@ -216,6 +224,7 @@ mod tests {
             ("[split]", "seeds = 0\n[split]", "seeds is 0, expected a number from 1 to 1000"),
             ("[split]", "seeds = \"many\"\n[split]", "key `seeds`"),
             ("[split]", "checkpoint_seconds = -1\n[split]", "key `checkpoint_seconds`"),
+            ("[split]", "trials_at_a_time = 1001\n[split]", "trials_at_a_time is 1001, expected a number from 0 to 1000"),
             ("[split]", "checkpoint_seconds = 100000\n[split]", "checkpoint_seconds is 100000, expected a number from 0 to 86400"),
             ("learning_rate = 0.1", "learning_rate = 0.1\nmomentum = 1.0", "training.momentum is 1, expected a number from 0, below 1"),
             ("learning_rate = 0.1", "learning_rate = 0.1\nmomentum = nan", "training.momentum is NaN"),

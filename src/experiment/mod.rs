@@ -240,7 +240,7 @@ pub struct Training {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
     /// The network is measured after so many epochs, and after the last.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[serde(default = "every_epoch", skip_serializing_if = "is_every_epoch")]
     pub measure_every: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reduce_on_plateau: Option<ReduceOnPlateau>,
@@ -303,12 +303,12 @@ pub enum MomentumForm {
     RateInside,
 }
 
-fn one() -> i64 {
+fn every_epoch() -> i64 {
     1
 }
 
-fn is_one(value: &i64) -> bool {
-    *value == 1
+fn is_every_epoch(epochs: &i64) -> bool {
+    *epochs == 1
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

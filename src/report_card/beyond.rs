@@ -21,15 +21,12 @@ pub(super) struct Beyond {
     aim: Option<f64>,
     report: Option<f64>,
     report_place: Option<String>,
-    /// Where the seconds of training stand, in the series [`SECONDS`].
+    /// Where the seconds of training stand, in the series `train`.
     seconds_panel: Option<String>,
     command: String,
     /// What the whole run takes on two cores; without it `--all` leaves the example out.
     minutes: Option<f64>,
 }
-
-/// The machine whose seconds are told.
-const SECONDS: &str = "two cores";
 
 /// What a mean may lack of its aim for reasons of rounding; one image more or less in one of the runs is far more.
 const ROUNDING: f64 = 1e-9;
@@ -88,7 +85,7 @@ impl Beyond {
         let (state, ours, reason) = match (&self.panel, self.series, self.aim) {
             (Some(panel), Some(series), Some(aim)) => {
                 let points = results.points(self.name())?;
-                let seconds = self.seconds_panel.as_ref().and_then(|panel| last(points, panel, SECONDS));
+                let seconds = self.seconds_panel.as_ref().and_then(|panel| last(points, panel, Split::Train.name()));
                 verdict(aim, last(points, panel, series.name()), seconds)
             }
             _ => {
@@ -126,7 +123,7 @@ fn verdict(aim: f64, found: Option<&Point>, seconds: Option<&Point>) -> (State, 
     };
     let (number, seeds, epochs) = (with_spread(found, 5), found.seeds.unwrap_or(1), found.x);
     let plural = if epochs == 1.0 { "" } else { "s" };
-    let seconds = seconds.map_or(String::new(), |point| format!(", {} s on {SECONDS}", with_spread(point, 1)));
+    let seconds = seconds.map_or(String::new(), |point| format!(", {} s", with_spread(point, 1)));
     let ours = format!("{number} (n = {seeds}) after {epochs} epoch{plural}{seconds}");
     if !is_report_data(&found.data) {
         return (State::Undecided, ours, format!("on {}", found.data));
@@ -257,8 +254,8 @@ mod tests {
         let accuracy = point("plain_accuracy", "test", 2.0, 0.99);
         let seconds = |series: &str| Point { deviation: Some(0.25), ..point("plain_seconds", series, 2.0, 12.34) };
         let ours = |series: &str| Ok::<_, anyhow::Error>(one("seconds_panel = 'plain_seconds'", &[accuracy.clone(), seconds(series)])?.1);
-        assert_eq!(ours("two cores")?, "0.99000 ± 0.00040 (n = 3) after 2 epochs, 12.3 ± 0.2 s on two cores");
-        assert_eq!(ours("one GPU")?, "0.99000 ± 0.00040 (n = 3) after 2 epochs");
+        assert_eq!(ours("train")?, "0.99000 ± 0.00040 (n = 3) after 2 epochs, 12.3 ± 0.2 s");
+        assert_eq!(ours("test")?, "0.99000 ± 0.00040 (n = 3) after 2 epochs");
         Ok(())
     }
 

@@ -85,6 +85,8 @@ struct Variant {
     seeds: Range<u64>,
     /// How long training may go on until where it stands is kept.
     checkpoint_after: Duration,
+    /// How many trials are trained at the same time at most, where that is not left to the machine.
+    at_a_time: Option<u64>,
 }
 
 impl Run {
@@ -358,7 +360,8 @@ fn variants(file: &ExperimentFile, flags: &Flags) -> anyhow::Result<Vec<Variant>
         let experiment = flags.apply(as_in_file.clone())?;
         let seeds = flags.seeds(file.seeds(name)?);
         let checkpoint_after = Duration::from_secs(file.checkpoint_seconds(name)?);
-        Ok(Variant { name: name.clone(), is_as_in_file: experiment == as_in_file, experiment, seeds, checkpoint_after })
+        let (is_as_in_file, at_a_time) = (experiment == as_in_file, file.trials_at_a_time(name)?);
+        Ok(Variant { name: name.clone(), is_as_in_file, experiment, seeds, checkpoint_after, at_a_time })
     };
     let first = |(index, name): &(usize, &String)| !names[..*index].contains(name);
     names.iter().enumerate().filter(first).map(|(_, name)| variant(name)).collect()

@@ -39,9 +39,9 @@ pub(super) fn search(run: &Run, data: &dyn DataSet) -> Result<Searched> {
             let training = experiment.training.as_mut().context("the experiment has no [training]")?;
             // A flag is for trying things out: it shortens both stages.
             training.epochs = run.flags.epochs.unwrap_or(stage.epochs);
-            let (seeds, checkpoint_after) = (run.flags.seed..run.flags.seed + 1, base.checkpoint_after);
+            let (seeds, checkpoint_after, at_a_time) = (run.flags.seed..run.flags.seed + 1, base.checkpoint_after, base.at_a_time);
             let is_as_in_file = base.is_as_in_file;
-            Ok(Variant { name: format!("{name}_{:03}", index + 1), experiment, is_as_in_file, seeds, checkpoint_after })
+            Ok(Variant { name: format!("{name}_{:03}", index + 1), experiment, is_as_in_file, seeds, checkpoint_after, at_a_time })
         };
         let variants: Vec<Variant> = drawn.iter().enumerate().map(variant).collect::<Result<_>>()?;
         let Some(trained) = train_list(run, &variants, data)? else {

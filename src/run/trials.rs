@@ -85,6 +85,23 @@ impl Trained {
         }
     }
 
+    /// The last accuracy on the test images, and the seconds of training and measuring, of each network of `variant`: against the seed, as
+    /// panels `<variant>_accuracy_by_seed` and `<variant>_seconds_by_seed`.
+    pub fn by_seed(&self, variant: &str) -> Vec<Point> {
+        let outcomes = self.outcomes.iter().filter(|outcome| outcome.variant == variant);
+        let of = |outcome: &Outcome| {
+            let accuracy = outcome.history.get(outcome.history.epochs(), Split::Test, Metric::Accuracy);
+            let point = |(what, y): (&str, f64)| {
+                let panel = format!("{variant}_{what}_by_seed");
+                let (x, data, device) = (outcome.seed as f64, self.data.clone(), self.device.clone());
+                let (series, origin, seeds) = (Split::Test.name().to_owned(), Origin::Reproduced, Some(1));
+                Point { panel, series, origin, x, y, deviation: None, resolution: None, seeds, data, device }
+            };
+            accuracy.map(|accuracy| [("accuracy", accuracy), ("seconds", outcome.seconds)].map(point))
+        };
+        outcomes.filter_map(of).flatten().collect()
+    }
+
     fn histories(&self, variant: &str) -> Vec<&History> {
         self.outcomes.iter().filter(|outcome| outcome.variant == variant).map(|outcome| &outcome.history).collect()
     }
@@ -137,7 +154,8 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     // On the CPU one thread a trial uses the cores better than all threads on one: minibatches are small. The whole list decides, so that
     // a trial gives the same bits whichever share of the list this is.
     let cores = tch::get_num_threads() as usize;
-    let workers = if run.device == Device::Cpu { cores.min(plan.len()) } else { 1 };
+    let at_a_time = variants.iter().filter_map(|variant| variant.at_a_time).min().map_or(cores, |count| count as usize);
+    let workers = if run.device == Device::Cpu { cores.min(plan.len()).min(at_a_time) } else { 1 };
     let threads = if workers > 1 { 1 } else { cores as i64 };
     let device = device::describe(run.device);
     // Of a GPU's step most is the starting of its operations, and a stack takes as many as one network does. On the CPU one trial a core is

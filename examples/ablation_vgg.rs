@@ -1,0 +1,29 @@
+//! What the report expects to help, or says did not: normalization, a deeper VGG, a ResNet, each trained in the report's way and in a later one.
+//! Trains. Reads experiments/ablation_vgg.toml; writes plots/ablation_vgg.png, .csv and .md.
+
+use reproduction::history::Metric::{Accuracy, Loss};
+use reproduction::plot::{Figure, Panel};
+use reproduction::points::{epochs, variants};
+use reproduction::run::{Result, Run};
+use reproduction::table;
+
+fn main() -> Result<()> {
+    let run = Run::start("ablation_vgg")?;
+    let points = match run.redraw()? {
+        Some(points) => points,
+        None => {
+            let trained = run.train(&run.cats_dogs()?)?;
+            let of = |variant: &&str| {
+                [trained.curves(variant, Loss), trained.curves(variant, Accuracy), vec![trained.seconds(variant)]].concat()
+            };
+            trained.variants().iter().flat_map(of).collect()
+        }
+    };
+    let names = variants(&points, Accuracy);
+    let (modern, plain): (Vec<&String>, Vec<&String>) = names.iter().partition(|name| name.ends_with("_modern"));
+    let row = |names: &[&String]| names.iter().map(|name| vec![Panel::new(name, Accuracy, "accuracy")]).collect();
+    let rows = [plain, modern].iter().filter(|names| !names.is_empty()).map(|names| row(names)).collect();
+    let title = format!("Beyond the report: normalization, depth and shortcuts on cats and dogs, {} epochs", epochs(&points));
+    run.write(&Figure { title, rows }, &points)?;
+    run.write_tables(&[("After the last epoch", table::networks(&points, &run.experiments(), [3, 64, 64])?)])
+}

@@ -1,0 +1,29 @@
+//! Beyond the report: an MLP of less than a million parameters, without and with augmentation of the digits.
+//! Trains. Reads experiments/mlp_tuned.toml; writes plots/mlp_tuned.png, .csv and .md.
+
+use reproduction::history::Metric::{Accuracy, Loss};
+use reproduction::plot::{Figure, Panel};
+use reproduction::points::variants;
+use reproduction::run::{Result, Run};
+use reproduction::table;
+
+fn main() -> Result<()> {
+    let run = Run::start("mlp_tuned")?;
+    let points = match run.redraw()? {
+        Some(points) => points,
+        None => {
+            let trained = run.train(&run.mnist()?)?;
+            let of = |variant: &&str| {
+                [trained.curves(variant, Loss), trained.curves(variant, Accuracy), vec![trained.seconds(variant)]].concat()
+            };
+            trained.variants().iter().flat_map(of).collect()
+        }
+    };
+    let row = |variant: &String| {
+        let (loss, accuracy) = (Panel::new(variant, Loss, "loss").logarithmic(), Panel::new(variant, Accuracy, "accuracy").near_one());
+        vec![vec![loss], vec![accuracy]]
+    };
+    let title = "Beyond the report: an MLP of 954,810 parameters on MNIST".to_owned();
+    run.write(&Figure { title, rows: variants(&points, Accuracy).iter().map(row).collect() }, &points)?;
+    run.write_tables(&[("After the last epoch", table::networks(&points, &run.experiments(), [1, 28, 28])?)])
+}
