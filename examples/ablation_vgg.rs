@@ -1,7 +1,7 @@
 //! What the report expects to help, or says did not: normalization, a deeper VGG, a ResNet, each trained in the report's way and in a later one.
 //! Trains. Reads experiments/ablation_vgg.toml; writes plots/ablation_vgg.png, .csv and .md.
 
-use reproduction::history::Metric::{Accuracy, Loss};
+use reproduction::history::Metric::Accuracy;
 use reproduction::plot::{Figure, Panel};
 use reproduction::points::{epochs, variants};
 use reproduction::run::{Result, Run};
@@ -13,10 +13,7 @@ fn main() -> Result<()> {
         Some(points) => points,
         None => {
             let trained = run.train(&run.cats_dogs()?)?;
-            let of = |variant: &&str| {
-                [trained.curves(variant, Loss), trained.curves(variant, Accuracy), vec![trained.seconds(variant)]].concat()
-            };
-            trained.variants().iter().flat_map(of).collect()
+            trained.variants().iter().flat_map(|variant| trained.learned(variant)).collect()
         }
     };
     let names = variants(&points, Accuracy);

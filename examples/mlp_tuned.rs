@@ -13,10 +13,7 @@ fn main() -> Result<()> {
         Some(points) => points,
         None => {
             let trained = run.train(&run.mnist()?)?;
-            let of = |variant: &&str| {
-                [trained.curves(variant, Loss), trained.curves(variant, Accuracy), vec![trained.seconds(variant)]].concat()
-            };
-            trained.variants().iter().flat_map(of).collect()
+            trained.variants().iter().flat_map(|variant| trained.learned(variant)).collect()
         }
     };
     let row = |variant: &String| {

@@ -14,8 +14,6 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Beyond {
     what: String,
     example: String,
-    /// Names the CSV and the picture, where they are not the example's.
-    csv: Option<String>,
     panel: Option<String>,
     series: Option<Split>,
     aim: Option<f64>,
@@ -77,19 +75,15 @@ impl Beyond {
         Some(Program { example: self.example.clone(), of: "Beyond the report".to_owned(), minutes: self.minutes? })
     }
 
-    fn name(&self) -> &str {
-        self.csv.as_deref().unwrap_or(&self.example)
-    }
-
     pub fn judge(&self, results: &mut Results) -> Result<BeyondResult> {
         let (state, ours, reason) = match (&self.panel, self.series, self.aim) {
             (Some(panel), Some(series), Some(aim)) => {
-                let points = results.points(self.name())?;
+                let points = results.points(&self.example)?;
                 let seconds = self.seconds_panel.as_ref().and_then(|panel| last(points, panel, Split::Train.name()));
                 verdict(aim, last(points, panel, series.name()), seconds)
             }
             _ => {
-                let state = if results.path(self.name(), "png").exists() { State::Shown } else { State::NotRun };
+                let state = if results.path(&self.example, "png").exists() { State::Shown } else { State::NotRun };
                 (state, String::new(), String::new())
             }
         };
@@ -103,7 +97,7 @@ impl Beyond {
             state,
             reason,
             command: self.command.clone(),
-            anchor: self.name().to_owned(),
+            anchor: self.example.clone(),
         })
     }
 }
@@ -138,12 +132,12 @@ fn verdict(aim: f64, found: Option<&Point>, seconds: Option<&Point>) -> (State, 
 pub(super) fn shown(entries: &[Beyond], is_item: impl Fn(&str) -> bool, results: &mut Results) -> Result<Vec<Shown>> {
     let mut all: Vec<Shown> = Vec::new();
     for entry in entries {
-        let name = entry.name();
+        let name = entry.example.as_str();
         if is_item(name) || all.iter().any(|earlier| earlier.name == name) {
             continue;
         }
         // Only a CSV that some entry has a panel of is known to hold points.
-        let same = || entries.iter().filter(|other| other.name() == name);
+        let same = || entries.iter().filter(|other| other.example == name);
         let points = if same().any(|other| other.panel.is_some()) { results.points(name)?.to_vec() } else { Vec::new() };
         let has_tables = same().any(|other| other.panel.is_none());
         let shown = Shown {
@@ -245,7 +239,6 @@ mod tests {
         for point in [point("augmented_accuracy", "test", 60.0, 0.99), point("plain_accuracy", "train", 60.0, 0.99), theirs] {
             assert_eq!(one("", std::slice::from_ref(&point))?, not_run, "{point:?}");
         }
-        assert_eq!(one("csv = 'another'", &[point("plain_accuracy", "test", 60.0, 0.99)])?, not_run, "another CSV");
         Ok(())
     }
 

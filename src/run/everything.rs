@@ -233,7 +233,8 @@ fn make_small(table: &mut Table) {
     for (key, value) in table.iter_mut() {
         let most = match key.as_str() {
             "epochs" | "seeds" | "trials" | "around" => 2,
-            "convolution" => 4,
+            "convolution" | "residual_block" => 4,
+            "group_norm" => 2,
             "fully_connected" | "hidden" => 16,
             _ => i64::MAX,
         };
@@ -259,7 +260,9 @@ mod tests {
     fn every_experiment_has_a_small_form() -> Result<()> {
         let (folder, experiments) = (tempfile::tempdir()?, Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments"));
         copy_small(&experiments, folder.path())?;
-        for name in ["table2_sweep", "fig10_11_cnn_capacity", "kaggle_vgg", "kaggle_search", "fig15_vgg_sweep"] {
+        for name in
+            ["table2_sweep", "fig10_11_cnn_capacity", "kaggle_vgg", "kaggle_search", "fig15_vgg_sweep", "ablation_vgg", "kaggle_ahead"]
+        {
             let file = ExperimentFile::read(&folder.path().join(name).with_extension("toml"))?;
             for variant in file.default_variants() {
                 let experiment = file.variant(variant)?;

@@ -90,21 +90,26 @@ pub(super) struct Flags {
 
 /// Flags that only some examples have.
 const ONLY: [(&str, &[&str]); 5] = [
-    ("skip_corrupt", &["kaggle_vgg", "kaggle_search", "fig12_samples", "fig15_vgg_sweep", "fig16_errors"]),
-    ("predict", &["kaggle_vgg"]),
+    ("skip_corrupt", &["ablation_vgg", "fig12_samples", "fig15_vgg_sweep", "fig16_errors", "kaggle_ahead", "kaggle_search", "kaggle_vgg"]),
+    ("predict", &["kaggle_ahead", "kaggle_vgg"]),
     ("all", &["report_card"]),
     ("quick", &["report_card"]),
     (
         "tensorboard",
         &[
+            "ablation_vgg",
             "cnn_filters",
+            "cnn_tuned",
             "fig10_11_cnn_capacity",
             "fig15_vgg_sweep",
             "fig1_init",
             "fig2_4_best_mlp",
             "fig9_cnn",
+            "kaggle_ahead",
             "kaggle_search",
             "kaggle_vgg",
+            "mlp_tuned",
+            "speed_records",
             "table2_sweep",
         ],
     ),

@@ -102,6 +102,11 @@ impl Trained {
         outcomes.filter_map(of).flatten().collect()
     }
 
+    /// What there is to say of networks that the report has not: losses, accuracies, and seconds.
+    pub fn learned(&self, variant: &str) -> Vec<Point> {
+        [self.curves(variant, Metric::Loss), self.curves(variant, Metric::Accuracy), vec![self.seconds(variant)]].concat()
+    }
+
     fn histories(&self, variant: &str) -> Vec<&History> {
         self.outcomes.iter().filter(|outcome| outcome.variant == variant).map(|outcome| &outcome.history).collect()
     }
@@ -274,7 +279,8 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     }
     outcomes.sort_by_key(|outcome| (variants.iter().position(|known| known.name == outcome.variant), outcome.seed));
     let device = if run.flags.merge { results::device(&outcomes, &results)? } else { device };
-    let limit = run.flags.limit.map_or(String::new(), |limit| format!(", first {limit} training examples"));
+    let limit = variants.iter().filter_map(|variant| variant.experiment.split.as_ref()?.limit).min();
+    let limit = limit.map_or(String::new(), |limit| format!(", first {limit} training examples"));
     Ok(Some(Trained { outcomes, data: format!("{}{limit}", data.source().name), device }))
 }
 

@@ -1,0 +1,125 @@
+//! What goes beyond the report as a user makes it, short and on drawn digits and photographs.
+
+mod common;
+
+use common::{Scratch, example};
+use std::process::Output;
+
+fn run(scratch: &Scratch, name: &str, flags: &[&str]) -> Output {
+    let mut command = example(name);
+    let output = scratch.in_here(command.current_dir(scratch.path(".")).args(["--data", "embedded"]).args(flags)).output().expect("runs");
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+fn read(scratch: &Scratch, name: &str) -> String {
+    std::fs::read_to_string(scratch.path(&format!("plots/{name}"))).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The last number of the lines that begin so.
+fn values(points: &str, start: &str) -> Vec<f64> {
+    let value = |line: &str| line.split(',').nth(4).and_then(|y| y.parse().ok());
+    points.lines().filter(|line| line.starts_with(start)).filter_map(value).collect()
+}
+
+const DIGITS: &str = r#"
+    run = ["augmented"]
+    seeds = 2
+    trials_at_a_time = 1
+    split = { validation = "last", validation_examples = 200, limit = 300 }
+    augmentation = { rotation = 10, shift = 0.05, elastic = { grid = 4, strength = 0.02 } }
+    [model]
+    initialization = "kaiming_uniform"
+    views = "shifted"
+    layers = [{ dropout = 0.1 }, { fully_connected = 16 }, "batch_norm", { fully_connected = 10 }]
+    [training]
+    epochs = 3
+    minibatch = 30
+    learning_rate = 0.2
+    momentum = 0.9
+    label_smoothing = 0.05
+    weight_averaging = 0.9
+    order = "shuffled"
+    schedule = { warm_up = 0.1, decay = "cosine" }
+    measure_every = 2
+    [variants.augmented]
+"#;
+
+#[test]
+fn a_tuned_network_learns_and_its_table_comes_from_its_points() {
+    let scratch = Scratch::new();
+    scratch.experiments(&[("mlp_tuned", DIGITS)]);
+    run(&scratch, "mlp_tuned", &[]);
+    let points = read(&scratch, "mlp_tuned.csv");
+    let accuracies = values(&points, "augmented_accuracy,test,reproduced,");
+    assert_eq!(accuracies.len(), 2, "after the second epoch and the third: {points}");
+    assert!(accuracies[1] > 0.3, "ten classes: {points}");
+    let table = read(&scratch, "mlp_tuned.md");
+    let row = format!("{:.4}", accuracies[1]);
+    assert!(table.contains("| augmented |") && table.contains("12,762") && table.contains(&row), "{row}: {table}");
+    run(&scratch, "mlp_tuned", &["--redraw"]);
+    assert_eq!(read(&scratch, "mlp_tuned.md"), table);
+}
+
+#[test]
+fn a_speed_record_is_one_training_at_a_time_and_every_seed_is_shown() {
+    let scratch = Scratch::new();
+    scratch.experiments(&[("speed_records", DIGITS)]);
+    run(&scratch, "speed_records", &[]);
+    let points = read(&scratch, "speed_records.csv");
+    let seconds = values(&points, "augmented_seconds_by_seed,test,reproduced,");
+    let mean = values(&points, "augmented_seconds,train,reproduced,");
+    assert!(seconds.len() == 2 && seconds.iter().all(|seconds| *seconds > 0.0), "{points}");
+    assert!((mean[0] - (seconds[0] + seconds[1]) / 2.0).abs() < 1e-9, "{points}");
+    let provenance = std::fs::read_dir(scratch.path("runs/speed_records")).expect("trials").flatten().map(|entry| entry.path());
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    for path in provenance.filter(|path| path.join("provenance.toml").exists()) {
+        let text = std::fs::read_to_string(path.join("provenance.toml")).expect("read");
+        assert!(cores == 1 || !text.contains("threads = 1\n"), "all cores are on one training: {text}");
+    }
+}
+
+const PHOTOGRAPHS: &str = r#"
+    run = ["ahead"]
+    seeds = 1
+    split = { validation = "random", validation_share = 0.2, limit = 64 }
+    normalization = { mean = [0.5, 0.5, 0.5], deviation = [0.3, 0.3, 0.3] }
+    augmentation = { rotation = 10, flip = 0.5 }
+    [model]
+    initialization = "kaiming_uniform"
+    views = "mirrored"
+    layers = [{ convolution = 4 }, "batch_norm", "max_pool", { residual_block = 8 }, "global_average_pool", { fully_connected = 2 }]
+    [training]
+    epochs = 2
+    minibatch = 16
+    learning_rate = 0.1
+    momentum = 0.9
+    weight_averaging = 0.9
+    order = "shuffled"
+    schedule = { warm_up = 0.1, decay = "cosine" }
+    [variants.ahead]
+"#;
+
+/// The network that is written is the one that was measured: with its running means, averaged, and looking twice.
+#[test]
+fn what_the_kept_network_says_of_the_validation_images_is_what_was_measured() {
+    let scratch = Scratch::new();
+    scratch.experiments(&[("kaggle_ahead", PHOTOGRAPHS)]);
+    run(&scratch, "kaggle_ahead", &[]);
+    let measured = values(&read(&scratch, "kaggle_ahead.csv"), "ahead_accuracy,validation,reproduced,");
+    let said = read(&scratch, "kaggle_ahead_validation.csv");
+    let right = said.lines().skip(1).filter(|line| line.split(',').nth(1) == line.split(',').nth(2)).count();
+    assert!((right as f64 / 400.0 - measured[1]).abs() < 1e-9, "{right} of 400, measured {measured:?}");
+    assert_eq!(read(&scratch, "kaggle_ahead_submission.csv").lines().count(), 501);
+}
+
+#[test]
+fn the_ablation_has_a_panel_and_a_line_for_each_network() {
+    let scratch = Scratch::new();
+    let both = PHOTOGRAPHS.replace("run = [\"ahead\"]", "run = [\"ahead\", \"ahead_modern\"]") + "[variants.ahead_modern]\n";
+    scratch.experiments(&[("ablation_vgg", &both)]);
+    run(&scratch, "ablation_vgg", &["--epochs", "1"]);
+    let table = read(&scratch, "ablation_vgg.md");
+    assert!(table.contains("| ahead ") && table.contains("| ahead modern "), "{table}");
+    assert!(scratch.path("plots/ablation_vgg.png").exists());
+}
