@@ -47,8 +47,8 @@ pub fn adjust_hue(images: &Tensor, shift: &Tensor) -> Tensor {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::random;
     use super::*;
-    use tch::Device;
 
     fn pixel(colour: [f64; 3]) -> Tensor {
         Tensor::from_slice(&colour).view([1, 3, 1, 1])
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn no_turn_and_a_whole_one_change_nothing() {
-        let images = Tensor::rand([2, 3, 9, 9], (Kind::Double, Device::Cpu));
+        let images = random(&[2, 3, 9, 9], Kind::Double);
         for shift in [0.0, 1.0, -1.0] {
             let turned = adjust_hue(&images, &Tensor::from_slice(&[shift, shift]).view([2, 1, 1, 1]));
             assert!(turned.allclose(&images, 1e-9, 1e-9, false), "shift {shift}");

@@ -31,6 +31,7 @@ pub fn shares(points: i64, [height, width]: [i64; 2], options: (Kind, Device)) -
 #[cfg(test)]
 mod tests {
     use super::super::resample;
+    use super::super::tests::{normal, random};
     use super::*;
 
     const OPTIONS: (Kind, Device) = (Kind::Double, Device::Cpu);
@@ -43,7 +44,7 @@ mod tests {
 
     #[test]
     fn the_same_displacement_at_all_points_is_a_shift() {
-        let images = Tensor::rand([2, 2, 8, 8], OPTIONS);
+        let images = random(&[2, 2, 8, 8], OPTIONS.0);
         // A quarter of the side from the right, an eighth from above.
         let elastic = Elastic { grid: 3, strength: 0.125 };
         let normals = Tensor::from_slice(&[2.0, -1.0]).view([1, 2, 1]).expand([2, 2, 9], false).reshape([2, elastic.numbers()]);
@@ -53,7 +54,7 @@ mod tests {
 
     #[test]
     fn between_the_points_displacements_are_bicubic() {
-        let (images, grids) = (Tensor::rand([3, 1, 28, 28], OPTIONS), Tensor::randn([3, 2, 5, 5], OPTIONS) * 0.06);
+        let (images, grids) = (random(&[3, 1, 28, 28], OPTIONS.0), normal(&[3, 2, 5, 5], OPTIONS.0) * 0.06);
         let middles = (Tensor::arange(28, OPTIONS) * 2.0 + 1.0) / 28.0 - 1.0;
         let plain = Tensor::stack(&[middles.view([1, -1]).expand([28, 28], false), middles.view([-1, 1]).expand([28, 28], false)], 0);
         let places = plain + grids.upsample_bicubic2d([28, 28], true, None, None);
@@ -74,7 +75,7 @@ mod tests {
     #[test]
     fn displacements_have_the_deviation_asked_for() {
         let elastic = Elastic { grid: 5, strength: 0.03 };
-        let drawn = elastic.displacements(&Tensor::randn([4_000, elastic.numbers()], OPTIONS));
+        let drawn = elastic.displacements(&normal(&[4_000, elastic.numbers()], OPTIONS.0));
         // A share of the side is 2 in coordinates; the standard errors of 200,000 are 0.00013 and 0.0001.
         assert!(drawn.mean(Kind::Double).double_value(&[]).abs() < 0.0007);
         assert!((drawn.std(true).double_value(&[]) - 0.06).abs() < 0.0005);

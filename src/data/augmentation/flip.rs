@@ -13,12 +13,13 @@ pub fn matrix(number: &Tensor, probability: f64) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::super::resample;
+    use super::super::tests::random;
     use super::*;
-    use tch::{Device, Kind};
+    use tch::Kind;
 
     #[test]
     fn below_the_probability_an_image_is_mirrored() {
-        let images = Tensor::rand([2, 3, 5, 6], (Kind::Double, Device::Cpu));
+        let images = random(&[2, 3, 5, 6], Kind::Double);
         let changed = resample(&images, &matrix(&Tensor::from_slice(&[0.49_f64, 0.5]), 0.5));
         assert!(changed.get(0).allclose(&images.get(0).flip([2]), 1e-9, 1e-9, false));
         assert!(changed.get(1).allclose(&images.get(1), 1e-9, 1e-9, false));

@@ -148,6 +148,16 @@ fn matrices(rows: [[&Tensor; 3]; 3]) -> Tensor {
 mod tests {
     use super::*;
 
+    /// Numbers in \[0, 1), drawn so that no test draws between the seeding of another and its drawing.
+    pub fn random(size: &[i64], kind: Kind) -> Tensor {
+        draw(1, Purpose::Embedded, 0, || Tensor::rand(size, (kind, Device::Cpu)))
+    }
+
+    /// As [`random`], normally distributed.
+    pub fn normal(size: &[i64], kind: Kind) -> Tensor {
+        draw(1, Purpose::Embedded, 0, || Tensor::randn(size, (kind, Device::Cpu)))
+    }
+
     fn settings() -> Augmentation {
         Augmentation {
             rotation: 10.0,
@@ -166,14 +176,14 @@ mod tests {
     #[test]
     fn what_is_switched_off_changes_nothing() {
         let off = Augmentation::off();
-        let images = Tensor::rand([4, 3, 64, 64], (Kind::Float, Device::Cpu));
+        let images = random(&[4, 3, 64, 64], Kind::Float);
         let changed = off.apply(&images, &off.changes(&off.numbers(4, 1, 1, Device::Cpu)));
         assert!(changed.allclose(&images, 1e-4, 1e-4, false));
     }
 
     #[test]
     fn images_stay_in_range_and_each_is_changed_by_its_own_numbers() {
-        let images = Tensor::rand([1, 3, 64, 64], (Kind::Float, Device::Cpu)).repeat([8, 1, 1, 1]);
+        let images = random(&[1, 3, 64, 64], Kind::Float).repeat([8, 1, 1, 1]);
         let numbers = settings().numbers(8, 1, 1, Device::Cpu);
         let changes = settings().changes(&numbers);
         let changed = settings().apply(&images, &changes);
@@ -231,7 +241,7 @@ mod tests {
     fn pixels_of_grey_images_move_as_those_of_photographs_and_keep_their_light() {
         let elastic = Some(Elastic { grid: 5, strength: 0.03 });
         let moves = Augmentation { stretch: 0.1, shear: 15.0, rotation: 15.0, shift: 0.1, elastic, ..Augmentation::off() };
-        let grey = Tensor::rand([8, 1, 28, 28], (Kind::Float, Device::Cpu));
+        let grey = random(&[8, 1, 28, 28], Kind::Float);
         let changes = moves.changes(&moves.numbers(8, 1, 1, Device::Cpu));
         let changed = moves.apply(&grey, &changes);
         assert_eq!(changed.size(), grey.size());

@@ -35,8 +35,9 @@ pub fn matrix(numbers: &Tensor, scale: [f64; 2], ratio: [f64; 2]) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::super::resample;
+    use super::super::tests::random;
     use super::*;
-    use tch::{Device, Kind};
+    use tch::Kind;
 
     fn numbers(first: f64, second: f64, x: f64, y: f64) -> Tensor {
         let mut row = vec![0.0; NUMBERS as usize];
@@ -47,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_quarter_of_the_image_is_stretched_to_the_whole() {
-        let images = Tensor::rand([1, 3, 8, 8], (Kind::Double, Device::Cpu));
+        let images = random(&[1, 3, 8, 8], Kind::Double);
         for (x, y, left, top) in [(0.0, 0.0, 0, 0), (1.0, 0.0, 4, 0), (0.5, 1.0, 2, 4)] {
             let cropped = resample(&images, &matrix(&numbers(0.0, 0.5, x, y), [0.25, 0.25], [0.5, 2.0]));
             let part = images.narrow(2, top, 4).narrow(3, left, 4);
@@ -60,7 +61,7 @@ mod tests {
 
     #[test]
     fn areas_and_ratios_are_distributed_as_asked_and_every_box_fits() {
-        let numbers = Tensor::rand([20_000, NUMBERS], (Kind::Double, Device::Cpu));
+        let numbers = random(&[20_000, NUMBERS], Kind::Double);
         let matrices = matrix(&numbers, [0.8, 1.0], [0.75, 4.0 / 3.0]);
         let entry = |row: i64, column: i64| matrices.select(1, row).select(1, column);
         let (width, height) = (entry(0, 0), entry(1, 1));

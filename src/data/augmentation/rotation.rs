@@ -16,12 +16,13 @@ pub fn matrix(number: &Tensor, degrees: f64) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::super::resample;
+    use super::super::tests::random;
     use super::*;
     use tch::{Device, Kind};
 
     #[test]
     fn a_quarter_turn_moves_every_pixel_to_its_place() {
-        let images = Tensor::rand([1, 2, 6, 6], (Kind::Double, Device::Cpu));
+        let images = random(&[1, 2, 6, 6], Kind::Double);
         let quarter = |number: f64| resample(&images, &matrix(&Tensor::from_slice(&[number]), 90.0));
         assert!(quarter(1.0).allclose(&images.rot90(1, [2, 3]), 1e-9, 1e-9, false), "counter-clockwise");
         assert!(quarter(0.0).allclose(&images.rot90(-1, [2, 3]), 1e-9, 1e-9, false), "clockwise");

@@ -14,13 +14,14 @@ pub fn matrix(number: &Tensor, degrees: f64) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::super::resample;
+    use super::super::tests::random;
     use super::*;
-    use tch::{Device, Kind};
+    use tch::Kind;
 
     #[test]
     fn each_row_moves_by_as_much_as_it_lies_below_the_middle() {
         // The rows of 7 lie -3 to 3 pixels below the middle; at 45 degrees each moves by as many to the right.
-        let images = Tensor::rand([1, 2, 7, 7], (Kind::Double, Device::Cpu));
+        let images = random(&[1, 2, 7, 7], Kind::Double);
         for (number, direction) in [(1.0, 1), (0.0, -1), (0.5, 0)] {
             let sheared = resample(&images, &matrix(&Tensor::from_slice(&[number]), 45.0));
             for row in 0..7 {

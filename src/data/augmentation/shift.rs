@@ -19,8 +19,9 @@ pub fn matrix(numbers: &Tensor, strength: f64) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::super::resample;
+    use super::super::tests::random;
     use super::*;
-    use tch::{Device, Kind};
+    use tch::Kind;
 
     fn shifted(images: &Tensor, x: f64, y: f64, strength: f64) -> Tensor {
         resample(images, &matrix(&Tensor::from_slice(&[x, y]).view([1, 2]), strength))
@@ -28,7 +29,7 @@ mod tests {
 
     #[test]
     fn whole_pixels_move_to_their_places_and_black_comes_in() {
-        let images = Tensor::rand([1, 2, 8, 8], (Kind::Double, Device::Cpu));
+        let images = random(&[1, 2, 8, 8], Kind::Double);
         // A quarter of 8 pixels.
         let right_and_up = images.narrow(3, 0, 6).narrow(2, 2, 6).constant_pad_nd([2, 0, 0, 2]);
         assert!(shifted(&images, 1.0, 0.0, 0.25).allclose(&right_and_up, 1e-9, 1e-9, false));
@@ -37,7 +38,7 @@ mod tests {
 
     #[test]
     fn a_quarter_of_a_pixel_takes_a_quarter_of_the_neighbor() {
-        let images = Tensor::rand([1, 1, 8, 8], (Kind::Double, Device::Cpu));
+        let images = random(&[1, 1, 8, 8], Kind::Double);
         let left = images.narrow(3, 0, 7).constant_pad_nd([1, 0]);
         assert!(shifted(&images, 1.0, 0.5, 0.25 / 8.0).allclose(&(&images * 0.75 + left * 0.25), 1e-9, 1e-9, false));
     }

@@ -18,12 +18,13 @@ pub fn matrix(numbers: &Tensor, strength: f64) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::super::resample;
+    use super::super::tests::random;
     use super::*;
-    use tch::{Device, Kind};
+    use tch::Kind;
 
     #[test]
     fn each_side_is_multiplied_by_its_own_factor() {
-        let images = Tensor::rand([1, 2, 8, 8], (Kind::Double, Device::Cpu));
+        let images = random(&[1, 2, 8, 8], Kind::Double);
         let stretched = |x: f64, y: f64| resample(&images, &matrix(&Tensor::from_slice(&[x, y]).view([1, 2]), 0.5));
         // Half as much again: what was 8 pixels is 12, of which the middle 8 are seen.
         let wide = images.upsample_bilinear2d([8, 12], false, None, None).narrow(3, 2, 8);
@@ -35,7 +36,7 @@ mod tests {
 
     #[test]
     fn half_as_wide_is_the_mean_of_pairs_with_black_beside_it() {
-        let images = Tensor::rand([1, 1, 8, 8], (Kind::Double, Device::Cpu));
+        let images = random(&[1, 1, 8, 8], Kind::Double);
         let narrow = resample(&images, &matrix(&Tensor::from_slice(&[0.0, 0.5]).view([1, 2]), 0.5));
         assert!(narrow.narrow(3, 2, 4).allclose(&images.avg_pool2d([1, 2], [1, 2], [0, 0], false, true, None), 1e-9, 1e-9, false));
         assert_eq!(narrow.narrow(3, 0, 2).abs().max().double_value(&[]), 0.0);
