@@ -1,0 +1,134 @@
+//! How images are changed before a network takes them.
+
+use super::is_default;
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+
+/// Brings the channels of colour images, in \[0, 1\], to a common scale: (x - mean) / deviation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Normalization {
+    /// Of red, green and blue.
+    pub mean: [f64; 3],
+    pub deviation: [f64; 3],
+}
+
+/// Random changes of training images; a key that is left out changes nothing. Grey images take those that move pixels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Augmentation {
+    /// Width and height each by a factor of their own, between 1 - this and 1 + this.
+    #[serde(skip_serializing_if = "is_default")]
+    pub stretch: f64,
+    /// Degrees to either side: x' = x + tan(angle) y.
+    #[serde(skip_serializing_if = "is_default")]
+    pub shear: f64,
+    /// Degrees to either side.
+    #[serde(skip_serializing_if = "is_default")]
+    pub rotation: f64,
+    /// Probability of mirroring.
+    #[serde(skip_serializing_if = "is_default")]
+    pub flip: f64,
+    /// Least and largest share of the area.
+    #[serde(skip_serializing_if = "is_one")]
+    pub crop_scale: [f64; 2],
+    /// Least and largest ratio of width to height.
+    #[serde(skip_serializing_if = "is_one")]
+    pub crop_ratio: [f64; 2],
+    /// Share of the side, horizontally and vertically, to either side.
+    #[serde(skip_serializing_if = "is_default")]
+    pub shift: f64,
+    /// Factors between 1 - this and 1 + this.
+    #[serde(skip_serializing_if = "is_default")]
+    pub brightness: f64,
+    #[serde(skip_serializing_if = "is_default")]
+    pub contrast: f64,
+    #[serde(skip_serializing_if = "is_default")]
+    pub saturation: f64,
+    /// Share of the whole circle to either side.
+    #[serde(skip_serializing_if = "is_default")]
+    pub hue: f64,
+    /// Probability of grey.
+    #[serde(skip_serializing_if = "is_default")]
+    pub grey: f64,
+    /// Whether validation images are changed too, as the report's code did.
+    #[serde(skip_serializing_if = "is_default")]
+    pub validation: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elastic: Option<Elastic>,
+}
+
+/// Smooth random displacements (Ronneberger et al. 2015, section 3.1): normally distributed at the points of a grid, bicubic between them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Elastic {
+    /// So many rows of so many points, spread from edge to edge.
+    pub grid: i64,
+    /// Standard deviation, as a share of the side.
+    pub strength: f64,
+}
+
+impl Augmentation {
+    /// What changes nothing.
+    pub fn off() -> Augmentation {
+        Augmentation {
+            stretch: 0.0,
+            shear: 0.0,
+            rotation: 0.0,
+            flip: 0.0,
+            crop_scale: [1.0, 1.0],
+            crop_ratio: [1.0, 1.0],
+            shift: 0.0,
+            brightness: 0.0,
+            contrast: 0.0,
+            saturation: 0.0,
+            hue: 0.0,
+            grey: 0.0,
+            validation: false,
+            elastic: None,
+        }
+    }
+
+    /// The keys that change colors, with their values.
+    pub fn colors(&self) -> [(&'static str, f64); 5] {
+        let Augmentation { brightness, contrast, saturation, hue, grey, .. } = *self;
+        [("brightness", brightness), ("contrast", contrast), ("saturation", saturation), ("hue", hue), ("grey", grey)]
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        let Augmentation { stretch, shear, rotation, flip, crop_scale, crop_ratio, shift, hue, elastic, .. } = *self;
+        let within = |key: &str, value: f64, most: f64| {
+            ensure!((0.0..=most).contains(&value), "augmentation.{key} is {value}, expected a number from 0 to {most}");
+            Ok(())
+        };
+        ensure!((0.0..1.0).contains(&stretch), "augmentation.stretch is {stretch}, expected a number from 0, below 1");
+        within("shear", shear, 45.0)?;
+        within("shift", shift, 1.0)?;
+        within("rotation", rotation, 180.0)?;
+        within("flip", flip, 1.0)?;
+        within("hue", hue, 0.5)?;
+        self.colors().into_iter().try_for_each(|(key, value)| within(key, value, 1.0))?;
+        if let Some(Elastic { grid, strength }) = elastic {
+            ensure!((2..=16).contains(&grid), "augmentation.elastic.grid is {grid}, expected a number from 2 to 16");
+            within("elastic.strength", strength, 1.0)?;
+        }
+        let [least, most] = crop_scale;
+        let is_good = 0.0 < least && least <= most && most <= 1.0;
+        ensure!(is_good, "augmentation.crop_scale is {crop_scale:?}, expected the least and the largest share, above 0 and up to 1");
+        let [least, most] = crop_ratio;
+        let is_good = 0.0 < least && least <= most && most.is_finite();
+        ensure!(is_good, "augmentation.crop_ratio is {crop_ratio:?}, expected the least and the largest ratio, above 0");
+        Ok(())
+    }
+}
+
+impl Default for Augmentation {
+    fn default() -> Augmentation {
+        Augmentation::off()
+    }
+}
+
+/// Whether a range of shares or of ratios leaves only 1.
+fn is_one(range: &[f64; 2]) -> bool {
+    *range == [1.0, 1.0]
+}

@@ -1,0 +1,154 @@
+//! What a network is made of.
+
+use super::is_default;
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+
+/// A network: a multilayer perceptron by its `hidden` widths, or any list of `layers`; one of the two.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Widths of the hidden layers of the multilayer perceptron whose backward pass is written by hand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden: Vec<i64>,
+    /// The layers, in order, of a network that autograd differentiates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<Layer>,
+    pub initialization: Initialization,
+    /// How biases start, where it is not as `initialization` has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias_initialization: Option<Initialization>,
+    #[serde(default)]
+    pub precision: Precision,
+    /// What an answer is a mean over, once the network is trained.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub views: Views,
+    /// How many parameters the report counts; checked where the network is built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<i64>,
+}
+
+/// What a trained network is shown of an image; its logits are the mean over all of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Views {
+    /// The image.
+    #[default]
+    Single,
+    /// The image and its mirror image.
+    Mirrored,
+    /// The image as it is and moved by one pixel in each of the four directions.
+    Shifted,
+}
+
+/// One layer of a network. A ReLU follows every convolution and every fully connected layer but the last, after the normalization where one
+/// comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layer {
+    /// So many 3x3 filters, stride 1, padding 1.
+    Convolution(i64),
+    /// The largest value of each 2x2 square, stride 2; an odd last row or column is left out.
+    MaxPool,
+    /// So many outputs.
+    FullyConnected(i64),
+    /// Drops values in training, each with this probability.
+    Dropout(f64),
+    /// Each channel, or each value of a vector, with mean 0 and variance 1 over the minibatch (Ioffe and Szegedy 2015).
+    BatchNorm,
+    /// So many groups of channels, each with mean 0 and variance 1 within an image (Wu and He 2018); with 1 it is layer normalization.
+    GroupNorm(i64),
+    /// Two convolutions of so many filters, each with batch normalization, and a shortcut past both (He et al. 2015, Figure 2). Where the
+    /// number of channels changes, the first convolution and the shortcut take every second pixel.
+    ResidualBlock(i64),
+    /// The mean of each channel.
+    GlobalAveragePool,
+}
+
+/// The distribution that parameters are drawn from. Biases start at zero where nothing else is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Initialization {
+    /// U(-d, d) with d = sqrt(6 / (fan_in + fan_out)), also called Xavier (Glorot and Bengio 2010, equation 16).
+    Glorot,
+    /// N(0, 1).
+    Normal,
+    /// 0.
+    Zero,
+    /// U(-b, b) with b = 1 / sqrt(fan_in), biases too: PyTorch's default (He et al. 2015, equation 10, with a = sqrt 5).
+    KaimingUniform,
+}
+
+/// The distributions of a layer's parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    pub weights: Initialization,
+    pub biases: Initialization,
+}
+
+impl From<Initialization> for Start {
+    fn from(both: Initialization) -> Start {
+        Start { weights: both, biases: both }
+    }
+}
+
+/// The precision of the matrix products. Parameters are kept in single precision under the first two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    #[default]
+    F32,
+    Bf16,
+    /// Double precision, parameters and all.
+    F64,
+}
+
+impl Precision {
+    pub fn kind(self) -> tch::Kind {
+        match self {
+            Precision::F32 => tch::Kind::Float,
+            Precision::Bf16 => tch::Kind::BFloat16,
+            Precision::F64 => tch::Kind::Double,
+        }
+    }
+}
+
+impl Model {
+    /// How weights start, and how biases do.
+    pub fn start(&self) -> Start {
+        Start { weights: self.initialization, biases: self.bias_initialization.unwrap_or(self.initialization) }
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        let Model { hidden, layers, .. } = self;
+        ensure!(
+            hidden.is_empty() != layers.is_empty(),
+            "model.hidden is {hidden:?} and model.layers has {} layers, expected one of them: the widths of a multilayer perceptron's hidden layers, or a list of layers",
+            layers.len()
+        );
+        for width in hidden {
+            ensure!((1..=LARGEST_WIDTH).contains(width), "model.hidden holds {width}, expected widths from 1 to {LARGEST_WIDTH}");
+        }
+        ensure!(layers.len() <= MOST_LAYERS, "model.layers has {} layers, expected at most {MOST_LAYERS}", layers.len());
+        for layer in layers {
+            match layer {
+                Layer::Convolution(width) | Layer::FullyConnected(width) | Layer::GroupNorm(width) | Layer::ResidualBlock(width) => {
+                    let is_good = (1..=LARGEST_WIDTH).contains(width);
+                    ensure!(is_good, "model.layers holds {layer:?}, expected widths from 1 to {LARGEST_WIDTH}");
+                }
+                Layer::Dropout(probability) => {
+                    let is_good = (0.0..1.0).contains(probability);
+                    ensure!(is_good, "model.layers holds {layer:?}, expected probabilities from 0, below 1");
+                }
+                Layer::MaxPool | Layer::BatchNorm | Layer::GlobalAveragePool => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The most layers of a network: each place has a random stream of its own (see [`crate::seed::Purpose::Dropout`]).
+const MOST_LAYERS: usize = 256;
+
+/// The most channels of a convolution and outputs of a fully connected layer.
+const LARGEST_WIDTH: i64 = 16_384;

@@ -1,0 +1,153 @@
+//! How a network is trained.
+
+use super::{count, is_default};
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+
+/// Stochastic gradient descent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    pub epochs: i64,
+    pub minibatch: i64,
+    pub learning_rate: f64,
+    /// The share of the last step that is taken again.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub momentum: f64,
+    /// L2: this times the parameter is added to its gradient, for weights and biases alike.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub weight_decay: f64,
+    /// The share of a target that is spread evenly over all classes (Szegedy et al. 2015, section 7).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub label_smoothing: f64,
+    /// The share of the mean over all steps' parameters that stays when a step's are added; the mean is what is measured and kept. Without
+    /// it, the last step's are.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub weight_averaging: f64,
+    /// Where the learning rate enters the momentum.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub momentum_form: MomentumForm,
+    pub order: Order,
+    /// Which epoch's parameters are the result.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub keep: Keep,
+    /// How the learning rate changes over the training, where it is not the same throughout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    /// The network is measured after so many epochs, and after the last.
+    #[serde(default = "every_epoch", skip_serializing_if = "is_every_epoch")]
+    pub measure_every: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduce_on_plateau: Option<ReduceOnPlateau>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<StopEarly>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// A new random order each epoch.
+    Shuffled,
+    /// The order of the file, every epoch, as the published code had it.
+    AsPublished,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// The last epoch's.
+    #[default]
+    Last,
+    /// Those of the epoch with the best validation accuracy, the first of several.
+    Best,
+}
+
+/// The learning rate rises in a line from 0 to its full height, and then falls to 0 at the end of training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// The share of all steps in which it rises.
+    pub warm_up: f64,
+    pub decay: Decay,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decay {
+    /// In a line.
+    Linear,
+    /// As half a period of the cosine (Loshchilov and Hutter 2016, equation 5).
+    Cosine,
+}
+
+/// The learning rate falls when the validation loss no longer does (see [`crate::optim::ReduceLrOnPlateau`]).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReduceOnPlateau {
+    pub factor: f64,
+    pub patience: u32,
+    pub threshold: f64,
+}
+
+/// Training ends when the validation loss no longer falls (see [`crate::optim::EarlyStopping`]).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StopEarly {
+    pub patience: u32,
+}
+
+/// The two ways of writing momentum; they differ when the learning rate changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MomentumForm {
+    /// v = momentum v + g; w = w - learning_rate v, as libtorch has it.
+    #[default]
+    RateOutside,
+    /// v = momentum v + learning_rate g; w = w - v, as the report's own code has it.
+    RateInside,
+}
+
+impl Training {
+    pub(super) fn check(&self) -> Result<()> {
+        let Training { learning_rate: rate, momentum, weight_decay: decay, reduce_on_plateau, early_stopping, .. } = self;
+        let Training { label_smoothing: smoothing, weight_averaging: averaging, schedule, measure_every, keep, .. } = self;
+        count("training.epochs", self.epochs)?;
+        count("training.minibatch", self.minibatch)?;
+        ensure!(rate.is_finite() && *rate > 0.0, "training.learning_rate is {rate}, expected a finite number above 0");
+        ensure!((0.0..1.0).contains(momentum), "training.momentum is {momentum}, expected a number from 0, below 1");
+        ensure!(decay.is_finite() && *decay >= 0.0, "training.weight_decay is {decay}, expected a finite number from 0");
+        if let Some(ReduceOnPlateau { factor, threshold, .. }) = reduce_on_plateau {
+            let is_good = *factor > 0.0 && *factor < 1.0;
+            ensure!(is_good, "training.reduce_on_plateau.factor is {factor}, expected a number between 0 and 1");
+            let is_good = (0.0..1.0).contains(threshold);
+            ensure!(is_good, "training.reduce_on_plateau.threshold is {threshold}, expected a number from 0, below 1");
+        }
+        ensure!((0.0..1.0).contains(smoothing), "training.label_smoothing is {smoothing}, expected a number from 0, below 1");
+        ensure!((0.0..1.0).contains(averaging), "training.weight_averaging is {averaging}, expected a number from 0, below 1");
+        if let Some(Schedule { warm_up, .. }) = schedule {
+            ensure!((0.0..1.0).contains(warm_up), "training.schedule.warm_up is {warm_up}, expected a share of all steps from 0, below 1");
+            ensure!(
+                reduce_on_plateau.is_none(),
+                "training.schedule and training.reduce_on_plateau both set the learning rate, expected one of the two"
+            );
+        }
+        count("training.measure_every", *measure_every)?;
+        let is_watched = reduce_on_plateau.is_some() || early_stopping.is_some() || *keep == Keep::Best;
+        ensure!(
+            *measure_every == 1 || !is_watched,
+            "training.measure_every is {measure_every}, expected 1 where the validation loss of every epoch decides something: training.reduce_on_plateau, training.early_stopping, training.keep = \"best\""
+        );
+        if let Some(StopEarly { patience }) = early_stopping {
+            ensure!(*patience > 0, "training.early_stopping.patience is 0, expected a number from 1");
+        }
+        Ok(())
+    }
+}
+
+fn every_epoch() -> i64 {
+    1
+}
+
+fn is_every_epoch(epochs: &i64) -> bool {
+    *epochs == 1
+}
