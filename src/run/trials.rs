@@ -70,16 +70,22 @@ impl Trained {
     pub fn seconds(&self, variant: &str) -> Point {
         let outcomes = self.outcomes.iter().filter(|outcome| outcome.variant == variant);
         let (seconds, epochs): (Vec<f64>, Vec<i64>) = outcomes.map(|outcome| (outcome.seconds, outcome.history.epochs())).unzip();
-        let (y, deviation) = mean_and_deviation(&seconds);
+        let x = epochs.into_iter().max().unwrap_or(0) as f64;
+        self.point(format!("{variant}_seconds"), Split::Train, x, &seconds)
+    }
+
+    /// The mean of `values`, one for each of several runs.
+    fn point(&self, panel: String, series: Split, x: f64, values: &[f64]) -> Point {
+        let (y, deviation) = mean_and_deviation(values);
         Point {
-            panel: format!("{variant}_seconds"),
-            series: Split::Train.name().to_owned(),
+            panel,
+            series: series.name().to_owned(),
             origin: Origin::Reproduced,
-            x: epochs.into_iter().max().unwrap_or(0) as f64,
+            x,
             y,
             deviation,
             resolution: None,
-            seeds: Some(seconds.len() as u32),
+            seeds: Some(values.len() as u32),
             data: self.data.clone(),
             device: self.device.clone(),
         }
@@ -91,12 +97,7 @@ impl Trained {
         let outcomes = self.outcomes.iter().filter(|outcome| outcome.variant == variant);
         let of = |outcome: &Outcome| {
             let accuracy = outcome.history.get(outcome.history.epochs(), Split::Test, Metric::Accuracy);
-            let point = |(what, y): (&str, f64)| {
-                let panel = format!("{variant}_{what}_by_seed");
-                let (x, data, device) = (outcome.seed as f64, self.data.clone(), self.device.clone());
-                let (series, origin, seeds) = (Split::Test.name().to_owned(), Origin::Reproduced, Some(1));
-                Point { panel, series, origin, x, y, deviation: None, resolution: None, seeds, data, device }
-            };
+            let point = |(what, value)| self.point(format!("{variant}_{what}_by_seed"), Split::Test, outcome.seed as f64, &[value]);
             accuracy.map(|accuracy| [("accuracy", accuracy), ("seconds", outcome.seconds)].map(point))
         };
         outcomes.filter_map(of).flatten().collect()
@@ -284,7 +285,8 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     Ok(Some(Trained { outcomes, data: format!("{}{limit}", data.source().name), device }))
 }
 
-/// The history of this very trial with its folder and its seconds: `folder`, or that of another experiment below `runs` that has trained the same.
+/// The history of this very trial with its folder and its seconds: `folder`, or that of another experiment below `runs` that has trained
+/// the same.
 fn finished(runs: &Path, folder: &Path, provenance: &Provenance) -> Option<(PathBuf, History, f64)> {
     let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let others = entries(runs).flat_map(|experiment| entries(&experiment).collect::<Vec<_>>());

@@ -172,11 +172,14 @@ fn in_step(networks: &mut dyn Networks, splits: &Splits, mut members: Vec<Member
         if !members.iter().any(Member::goes_on) {
             break;
         }
-        // What is measured, and kept if it is the best, is the average where there is one.
-        members.iter_mut().zip(&mut values).for_each(|(member, values)| member.exchange_average(values));
         let is_measured = epoch % measure_every == 0 || epoch == *epochs;
-        let measured =
-            if is_measured { measure(networks, splits, seed, epoch, &mut members) } else { Some(vec![Vec::new(); members.len()]) };
+        let measured = if is_measured {
+            // What is measured, and kept if it is the best, is the average where there is one.
+            exchange_averages(&mut members, &mut values);
+            measure(networks, splits, seed, epoch, &mut members)
+        } else {
+            Some(vec![Vec::new(); members.len()])
+        };
         // If it was interrupted, all of the epoch's minibatches are done, and what goes on from here measures first.
         let wish = if measured.is_none() { Wish::Stop } else { Wish::GoOn };
         for ((member, measured), values) in members.iter_mut().zip(measured.unwrap_or_default()).zip(&values) {
@@ -184,11 +187,18 @@ fn in_step(networks: &mut dyn Networks, splits: &Splits, mut members: Vec<Member
                 member.end_epoch(epoch, measured, values);
             }
         }
-        members.iter_mut().zip(&mut values).for_each(|(member, values)| member.exchange_average(values));
+        if is_measured {
+            exchange_averages(&mut members, &mut values);
+        }
         let wish = wish.max(strongest_wish(&mut members));
         attend(wish, &mut members, &values);
     }
     members.into_iter().zip(&mut values).map(|(member, values)| member.end(values)).collect()
+}
+
+/// Gives each network its average, or, a second time, its own values back.
+fn exchange_averages(members: &mut [Member], values: &mut [Vec<Parameter>]) {
+    members.iter_mut().zip(values).for_each(|(member, values)| member.exchange_average(values));
 }
 
 /// Whose steps so far were not finite fails.
