@@ -115,8 +115,8 @@ impl Augmentation {
 /// black outside.
 ///
 /// The first three columns of a matrix take the coordinates (x, y, 1) of an output pixel to those in the image; both run from -1 to 1
-/// between the outer edges of the outermost pixels. The others, if any, are displacements at the points of a square grid, row by row (see
-/// [`elastic::shares`]), which are added to them.
+/// between the outer edges of the outermost pixels. The others, if any, are displacements at the points of a square grid, row by row, with
+/// bicubic interpolation between them, which are added to them.
 pub fn resample(images: &Tensor, matrices: &Tensor) -> Tensor {
     let (n, _, height, width) = images.size4().expect("images are [n, c, h, w]");
     let points = matrices.size()[2] - 3;
