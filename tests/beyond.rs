@@ -110,6 +110,15 @@ fn what_the_kept_network_says_of_the_validation_images_is_what_was_measured() {
     let said = read(&scratch, "kaggle_ahead_validation.csv");
     let right = said.lines().skip(1).filter(|line| line.split(',').nth(1) == line.split(',').nth(2)).count();
     assert!((right as f64 / 400.0 - measured[1]).abs() < 1e-9, "{right} of 400, measured {measured:?}");
+    // Accuracies of so small a network are coarse: the mean cross-entropy, too, follows from what it says.
+    let losses = values(&read(&scratch, "kaggle_ahead.csv"), "ahead_loss,validation,reproduced,");
+    let surprise = |line: &str| -> f64 {
+        let cells: Vec<&str> = line.split(',').collect();
+        let confidence: f64 = cells[3].parse().expect("a number");
+        -(if cells[1] == cells[2] { confidence } else { 1.0 - confidence }).ln()
+    };
+    let loss = said.lines().skip(1).map(surprise).sum::<f64>() / 400.0;
+    assert!((loss - losses[1]).abs() < 1e-4, "{loss}, measured {losses:?}");
     assert_eq!(read(&scratch, "kaggle_ahead_submission.csv").lines().count(), 501);
 }
 
