@@ -19,7 +19,7 @@ fn main() -> Result<()> {
         }
     };
     let panel = |variant: &String, what: &str, title: &str| {
-        vec![Panel::against("seed", &format!("{variant}_{what}_by_seed"), &format!("{variant}: {title}"), Scale::Linear)]
+        vec![Panel::against("seed", &format!("{variant}_{what}_by_seed"), &format!("{variant}: {title}"), Scale::Linear).apart()]
     };
     let row = |variant: &String| vec![panel(variant, "accuracy", "accuracy"), panel(variant, "seconds", "seconds")];
     let title = "Beyond the report: seconds to the test accuracy, MNIST, one training at a time".to_owned();

@@ -30,12 +30,34 @@ pub struct Panel {
     pub key: String,
     pub x_scale: Scale,
     pub y_scale: Scale,
+    pub marks: Marks,
+}
+
+/// How our points are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marks {
+    /// As a curve with its band.
+    Joined,
+    /// Each by itself, where nothing lies between two of them.
+    Apart,
 }
 
 impl Panel {
     /// Axes for the points of panel `key`.
     pub fn against(x_label: &str, key: &str, title: &str, scale: Scale) -> Panel {
-        Panel { title: title.to_owned(), x_label: x_label.to_owned(), key: key.to_owned(), x_scale: scale, y_scale: scale }
+        Panel {
+            title: title.to_owned(),
+            x_label: x_label.to_owned(),
+            key: key.to_owned(),
+            x_scale: scale,
+            y_scale: scale,
+            marks: Marks::Joined,
+        }
+    }
+
+    /// The same axes, with points that no line joins.
+    pub fn apart(self) -> Panel {
+        Panel { marks: Marks::Apart, ..self }
     }
 
     /// The same axes, logarithmic whatever the values; a band that reaches zero ends at the edge.
@@ -62,6 +84,7 @@ impl Panel {
             key: format!("{variant}_{}", metric.name()),
             x_scale: Scale::Linear,
             y_scale: Scale::Automatic,
+            marks: Marks::Joined,
         }
     }
 }
@@ -100,7 +123,10 @@ fn paint(figure: &Figure, points: &[Point], root: &Area, columns: usize) -> Resu
             series.push(&point.series);
         }
     }
-    paint_header(&header, figure, points, &series)?;
+    let panels = || figure.rows.iter().flatten().flatten();
+    let drawn: Vec<&Point> = points.iter().filter(|point| panels().any(|panel| panel.key == point.panel)).collect();
+    let marks = if panels().all(|panel| panel.marks == Marks::Apart) { Marks::Apart } else { Marks::Joined };
+    paint_header(&header, &figure.title, &drawn, &series, marks)?;
     let cells = body.split_evenly((figure.rows.len().max(1), columns));
     for (row, cells) in figure.rows.iter().zip(cells.chunks(columns)) {
         for (cell, area) in row.iter().zip(cells) {
@@ -113,14 +139,13 @@ fn paint(figure: &Figure, points: &[Point], root: &Area, columns: usize) -> Resu
 }
 
 /// Title, where the points are from, and the legend: above the panels, so that it hides nothing.
-fn paint_header(area: &Area, figure: &Figure, points: &[Point], series: &[&str]) -> Result<()> {
+fn paint_header(area: &Area, title: &str, points: &[&Point], series: &[&str], marks: Marks) -> Result<()> {
     let text = |size: u32| ("sans-serif", scaled(size) as i32).into_font().color(&INK);
     let bold = ("sans-serif", scaled(19) as i32, FontStyle::Bold).into_font().color(&INK);
     let ours = points.iter().find(|point| point.origin == Origin::Reproduced);
     let has_reported = points.iter().any(|point| point.origin == Origin::Reported);
     let data = ours.map_or("", |point| point.data.as_str());
-    let title =
-        if REPORT_DATA.iter().any(|name| data.starts_with(name)) { figure.title.clone() } else { format!("{} ({data})", figure.title) };
+    let title = if REPORT_DATA.iter().any(|name| data.starts_with(name)) { title.to_owned() } else { format!("{title} ({data})") };
     let (left, line) = (scaled(20) as i32, |y: u32| scaled(y) as i32);
     area.draw(&Text::new(title, (left, line(12)), bold))?;
     let seeds = || points.iter().filter(|point| point.origin == Origin::Reproduced).filter_map(|point| point.seeds);
@@ -137,7 +162,7 @@ fn paint_header(area: &Area, figure: &Figure, points: &[Point], series: &[&str])
         x += area.estimate_text_size(label, &style)?.0 as i32 + scaled(26) as i32;
         Ok(())
     };
-    for (index, name) in series.iter().enumerate() {
+    for (index, name) in series.iter().enumerate().filter(|(_, name)| points.iter().any(|point| point.series == **name)) {
         let bar = |x: i32| -> Result<()> {
             let corners = [(x, y - scaled(5) as i32), (x + swatch, y + scaled(5) as i32)];
             Ok(area.draw(&Rectangle::new(corners, colour(index).filled()))?)
@@ -146,6 +171,9 @@ fn paint_header(area: &Area, figure: &Figure, points: &[Point], series: &[&str])
     }
     let stroke = ShapeStyle { color: INK.to_rgba(), filled: false, stroke_width: scaled(2) };
     let band = |x: i32| -> Result<()> {
+        if marks == Marks::Apart {
+            return Ok(area.draw(&Circle::new((x + swatch / 2, y), scaled(5), stroke))?);
+        }
         let corners = [(x, y - scaled(7) as i32), (x + swatch, y + scaled(7) as i32)];
         if most > 1 {
             area.draw(&Rectangle::new(corners, INK.mix(0.18).filled()))?;
@@ -153,6 +181,7 @@ fn paint_header(area: &Area, figure: &Figure, points: &[Point], series: &[&str])
         Ok(area.draw(&PathElement::new([(x, y), (x + swatch, y)], stroke))?)
     };
     let label = match (fewest, most) {
+        (_, 1) if marks == Marks::Apart => "ours: a run each".to_owned(),
         (_, 1) => "ours: one run".to_owned(),
         (fewest, most) if fewest == most => format!("ours: mean of {most} seeds, band ± 1 sd"),
         (fewest, most) => format!("ours: mean of {fewest} to {most} seeds, band ± 1 sd"),
@@ -174,8 +203,6 @@ fn paint_header(area: &Area, figure: &Figure, points: &[Point], series: &[&str])
 fn paint_panel(area: &Area, panel: &Panel, points: &[Point], series: &[&str]) -> Result<()> {
     let points: Vec<&Point> = points.iter().filter(|point| point.panel == panel.key).collect();
     anyhow::ensure!(!points.is_empty(), "panel `{}` has no points", panel.key);
-    let low = |point: &Point| point.y - point.deviation.unwrap_or(0.0);
-    let high = |point: &Point| point.y + point.deviation.unwrap_or(0.0);
     let x_axis = Ruler::new(panel.x_scale, points.iter().map(|point| point.x), 0.02, 10);
     let (_, height) = area.dim_in_pixel();
     let y_values = points.iter().flat_map(|point| [point.y, low(point), high(point)]);
@@ -203,23 +230,40 @@ fn paint_panel(area: &Area, panel: &Panel, points: &[Point], series: &[&str]) ->
     for (index, name) in series.iter().enumerate() {
         let curve = |origin| points.iter().filter(move |point| point.series == *name && point.origin == origin);
         let ours: Vec<&&Point> = curve(Origin::Reproduced).collect();
-        let upper = ours.iter().map(|point| (point.x, high(point)));
-        let lower = ours.iter().rev().map(|point| (point.x, low(point)));
-        let band: Vec<(f64, f64)> = upper.chain(lower).collect();
-        chart.draw_series([Polygon::new(band, colour(index).mix(0.18))])?;
-        let line = ours.iter().map(|point| (point.x, point.y));
         // Earlier curves are wider, so that one which lies under another still shows.
         let width = scaled(2) + (series.len() - 1 - index).min(2) as u32;
-        chart.draw_series(LineSeries::new(line, colour(index).stroke_width(width)))?;
-        if let [only] = ours[..] {
-            chart.draw_series([Circle::new((only.x, only.y), scaled(5), colour(index).stroke_width(scaled(2)))])?;
-        }
+        paint_ours(&mut chart, &ours, panel.marks, colour(index), width)?;
         let guide = curve(Origin::Guide).map(|point| (point.x, point.y));
         chart.draw_series(LineSeries::new(guide, colour(index).stroke_width(OVERSAMPLING)))?;
         let published = curve(Origin::Reported).map(|point| (point.x, point.y)).collect();
         paint_dashes(&mut chart, published, darker(colour(index)))?;
     }
     Ok(())
+}
+
+/// Our points: a curve and its band, circles where they stand apart or there is but one.
+fn paint_ours(chart: &mut Chart, points: &[&&Point], marks: Marks, colour: RGBColor, width: u32) -> Result<()> {
+    if marks == Marks::Joined {
+        let upper = points.iter().map(|point| (point.x, high(point)));
+        let lower = points.iter().rev().map(|point| (point.x, low(point)));
+        let band: Vec<(f64, f64)> = upper.chain(lower).collect();
+        chart.draw_series([Polygon::new(band, colour.mix(0.18))])?;
+        chart.draw_series(LineSeries::new(points.iter().map(|point| (point.x, point.y)), colour.stroke_width(width)))?;
+    }
+    if marks == Marks::Apart || points.len() == 1 {
+        let circle = |point: &&&Point| Circle::new((point.x, point.y), scaled(5), colour.stroke_width(scaled(2)));
+        chart.draw_series(points.iter().map(circle))?;
+    }
+    Ok(())
+}
+
+/// The ends of a point's band.
+fn low(point: &Point) -> f64 {
+    point.y - point.deviation.unwrap_or(0.0)
+}
+
+fn high(point: &Point) -> f64 {
+    point.y + point.deviation.unwrap_or(0.0)
 }
 
 fn paint_dashes(chart: &mut Chart, published: Vec<(f64, f64)>, colour: RGBColor) -> Result<()> {
