@@ -2,7 +2,7 @@
 
 use super::{Results, State};
 use crate::compare::Comparison;
-use crate::points::{Origin, is_report_data};
+use crate::points::{Origin, Point, is_report_data};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
@@ -88,17 +88,32 @@ impl Place {
     /// None where there is no such result on the report's data, whole.
     fn value(&self, results: &mut Results) -> Result<Option<Value>> {
         let points = results.points(&self.csv)?;
-        let find = |series: &str| {
-            points.iter().find(|point| {
-                let is_it = point.panel == self.panel && point.series == series && point.origin == self.origin && point.x == self.x;
-                is_it && is_report_data(&point.data)
-            })
-        };
-        let Some(found) = find(&self.series) else { return Ok(None) };
+        Ok(self.value_at(points, |point| point.x == self.x && is_report_data(&point.data)))
+    }
+
+    /// The last value of a curve that is shorter or of other data, and how it differs from what is asked for.
+    fn value_so_far(&self, results: &mut Results) -> Result<Option<(Value, String)>> {
+        let points = results.points(&self.csv)?;
+        let of_curve = points.iter().filter(|point| self.has_curve_of(point, &self.series));
+        let Some(last) = of_curve.max_by(|one, other| one.x.total_cmp(&other.x)) else { return Ok(None) };
+        let value = self.value_at(points, |point| point.x == last.x && point.data == last.data);
+        let shorter = (last.x != self.x).then(|| format!("at {} in place of {}", last.x, self.x));
+        let other = (!is_report_data(&last.data)).then(|| format!("on {}", last.data));
+        let how = shorter.into_iter().chain(other).collect::<Vec<_>>().join(", ");
+        Ok(value.map(|value| (value, how)))
+    }
+
+    fn has_curve_of(&self, point: &Point, series: &str) -> bool {
+        point.panel == self.panel && point.series == series && point.origin == self.origin
+    }
+
+    fn value_at(&self, points: &[Point], is_it: impl Fn(&Point) -> bool) -> Option<Value> {
+        let find = |series: &str| points.iter().find(|point| self.has_curve_of(point, series) && is_it(point));
+        let found = find(&self.series)?;
         let value = Value { mean: found.y, deviation: found.deviation, seeds: found.seeds.unwrap_or(1) };
-        let Some(minus) = &self.minus else { return Ok(Some(value)) };
+        let Some(minus) = &self.minus else { return Some(value) };
         // The deviation of a difference of two means does not follow from theirs.
-        Ok(find(minus).map(|other| Value { mean: found.y - other.y, deviation: None, ..value }))
+        find(minus).map(|other| Value { mean: found.y - other.y, deviation: None, ..value })
     }
 }
 
@@ -116,10 +131,24 @@ impl std::fmt::Display for Value {
 }
 
 impl Claim {
+    /// A result that is not whole is told, but decides nothing.
     pub fn judge(self, results: &mut Results) -> Result<ClaimResult> {
-        let mut look = |place: &Option<Place>| place.as_ref().map_or(Ok(None), |place| place.value(results));
+        let mut missing = Vec::new();
+        let mut look = |place: &Option<Place>| -> Result<Option<Value>> {
+            let Some(place) = place else { return Ok(None) };
+            if let Some(value) = place.value(results)? {
+                return Ok(Some(value));
+            }
+            let (value, how) = place.value_so_far(results)?.unzip();
+            missing.extend(how);
+            Ok(value)
+        };
         let (left, equals, above) = (look(&self.left)?, look(&self.equals)?, look(&self.above)?);
-        let (state, found) = self.verdict(left, equals, above);
+        let (mut state, mut found) = self.verdict(left, equals, above);
+        missing.dedup();
+        if !missing.is_empty() && !found.is_empty() {
+            (state, found) = (State::Undecided, format!("{found}, {}", missing.join("; ")));
+        }
         Ok(ClaimResult { place: self.place, says: self.says, found, state })
     }
 
@@ -193,5 +222,38 @@ mod tests {
         let number = |left| claim("number = 0.1\nresolution = 0.005").verdict(left, None, None).0;
         assert_eq!((number(value(0.104, 0.0)), number(value(0.1136, 0.0))), (State::Reproduced, State::Differs));
         assert_eq!(number(Some(Value { mean: 0.12, deviation: None, seeds: 1 })), State::Undecided);
+    }
+
+    #[test]
+    fn a_shorter_result_is_told_and_decides_nothing() -> Result<()> {
+        let point = |panel: &str, x: f64, y: f64, data: &str| Point {
+            panel: panel.to_owned(),
+            series: "validation".to_owned(),
+            origin: Origin::Reproduced,
+            x,
+            y,
+            deviation: None,
+            resolution: None,
+            seeds: Some(1),
+            data: data.to_owned(),
+            device: String::new(),
+        };
+        let judged = |deep: Point| {
+            let points =
+                vec![point("plain", 99.0, 0.1, "MNIST"), point("plain", 100.0, 0.9, "MNIST"), point("deep", 1.0, 0.2, "MNIST"), deep];
+            let points = [("tuned".to_owned(), points)].into();
+            let place = |panel: &str| format!("{{ csv = 'tuned', panel = '{panel}', series = 'validation', x = 100 }}");
+            let ours = claim(&format!("left = {}\nabove = {}", place("plain"), place("deep")));
+            ours.judge(&mut Results { plots: std::path::Path::new(""), points }).map(|result| (result.state, result.found))
+        };
+        let whole = judged(point("deep", 100.0, 0.8, "MNIST"))?;
+        assert_eq!(whole, (State::Reproduced, "0.90000 against 0.80000".to_owned()));
+        let shorter = "0.90000 against 0.80000, at 6 in place of 100";
+        assert_eq!(judged(point("deep", 6.0, 0.8, "MNIST"))?, (State::Undecided, shorter.to_owned()));
+        let limited = "MNIST, first 2000 training examples";
+        let fewer = format!("0.90000 against 0.80000, on {limited}");
+        assert_eq!(judged(point("deep", 100.0, 0.8, limited))?, (State::Undecided, fewer));
+        assert_eq!(judged(point("other", 100.0, 0.8, "MNIST"))?.1, "0.90000 against 0.20000, at 1 in place of 100");
+        Ok(())
     }
 }
