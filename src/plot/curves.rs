@@ -317,7 +317,14 @@ impl Ruler {
         let ticks = powers.iter().flat_map(|power| mantissas.iter().map(move |mantissa| power + sign * mantissa.log10()));
         let mut ticks: Vec<f64> = ticks.filter(|tick| range.contains(tick)).collect();
         ticks.sort_by(f64::total_cmp);
-        Ruler { scale, ticks, range, decimals: 0 }
+        let ruler = Ruler { scale, ticks, range, decimals: 0 };
+        if ruler.ticks.len() > 2 {
+            return ruler;
+        }
+        // So short a range is all but linear.
+        let values = ruler.value(ruler.range.start)..ruler.value(ruler.range.end);
+        let step = round_step((values.end - values.start) / count as f64);
+        Ruler { ticks: multiples(step, &values).into_iter().map(|value| place(scale, value)).collect(), ..ruler }
     }
 
     /// The value at a place.
@@ -409,6 +416,10 @@ mod tests {
         assert_eq!(labels(&ruler), ["0.5", "0.8", "0.9", "0.95", "0.98"]);
         let ruler = Ruler::new(Scale::NearOne, [0.87, 0.945].into_iter(), 0.0, 8);
         assert_eq!(labels(&ruler), ["0.9", "0.91", "0.92", "0.93", "0.94"]);
+        let ruler = Ruler::new(Scale::NearOne, [0.981, 0.9895].into_iter(), 0.0, 8);
+        assert_eq!(labels(&ruler), ["0.982", "0.984", "0.986", "0.988"], "where round distances to 1 are too few");
+        let ruler = Ruler::new(Scale::Logarithmic, [0.0415, 0.0495].into_iter(), 0.0, 8);
+        assert_eq!(labels(&ruler), ["0.042", "0.043", "0.044", "0.045", "0.046", "0.047", "0.048", "0.049"]);
         let ruler = Ruler::new(Scale::NearOne, [0.3, 0.9999, 1.0].into_iter(), 0.02, 8);
         assert_eq!(labels(&ruler), ["0.9", "0.99", "0.999", "0.9999"], "1 itself is beyond every axis");
         assert_eq!(ruler.map(&1.0, (0, 100)), 100, "and is drawn at the edge");
