@@ -26,6 +26,8 @@ pub enum Purpose {
     Embedded = 7,
     /// Stretch, shear, shift and elastic displacements of training images; position: the epoch.
     Distortion = 8,
+    /// Where training images are blotted out; position: the epoch.
+    Cutout = 9,
 }
 
 /// libtorch has one generator for all threads, so seeding it and drawing from it is one critical section.

@@ -116,11 +116,14 @@ impl Inputs {
 
     fn ready(&self, bytes: &Tensor, labels: Tensor, changes: Option<Tensor>) -> Minibatch {
         let mut images = bytes.to_kind(Kind::Float).g_div_scalar_(255.0);
-        if let (Some(augmentation), Some(changes)) = (&self.augmentation, changes) {
-            images = augmentation.apply(&images, &changes);
+        if let (Some(augmentation), Some(changes)) = (&self.augmentation, &changes) {
+            images = augmentation.apply(&images, changes);
         }
         if let Some((mean, deviation)) = &self.normalization {
             images = normalize(images, mean, deviation);
+        }
+        if let (Some(augmentation), Some(changes)) = (&self.augmentation, &changes) {
+            images = augmentation.blot_out(images, changes);
         }
         Minibatch { images, labels }
     }

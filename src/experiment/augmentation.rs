@@ -13,7 +13,7 @@ pub struct Normalization {
     pub deviation: [f64; 3],
 }
 
-/// Random changes of training images; a key that is left out changes nothing. Grey images take those that move pixels.
+/// Random changes of training images; a key that is left out changes nothing. Grey images take those that move pixels or blot them out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augmentation {
@@ -51,6 +51,9 @@ pub struct Augmentation {
     /// Probability of grey.
     #[serde(skip_serializing_if = "is_default")]
     pub grey: f64,
+    /// Side of a square that is blotted out, as a share of the image's; its middle is anywhere in the image.
+    #[serde(skip_serializing_if = "is_default")]
+    pub cutout: f64,
     /// Whether validation images are changed too, as the report's code did.
     #[serde(skip_serializing_if = "is_default")]
     pub validation: bool,
@@ -84,6 +87,7 @@ impl Augmentation {
             saturation: 0.0,
             hue: 0.0,
             grey: 0.0,
+            cutout: 0.0,
             validation: false,
             elastic: None,
         }
@@ -96,7 +100,7 @@ impl Augmentation {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        let Augmentation { stretch, shear, rotation, flip, crop_scale, crop_ratio, shift, hue, elastic, .. } = *self;
+        let Augmentation { stretch, shear, rotation, flip, crop_scale, crop_ratio, shift, hue, cutout, elastic, .. } = *self;
         let within = |key: &str, value: f64, most: f64| {
             ensure!((0.0..=most).contains(&value), "augmentation.{key} is {value}, expected a number from 0 to {most}");
             Ok(())
@@ -107,6 +111,7 @@ impl Augmentation {
         within("rotation", rotation, 180.0)?;
         within("flip", flip, 1.0)?;
         within("hue", hue, 0.5)?;
+        within("cutout", cutout, 1.0)?;
         self.colors().into_iter().try_for_each(|(key, value)| within(key, value, 1.0))?;
         if let Some(Elastic { grid, strength }) = elastic {
             ensure!((2..=16).contains(&grid), "augmentation.elastic.grid is {grid}, expected a number from 2 to 16");

@@ -9,6 +9,7 @@
 //! ([`Augmentation::apply`]) is a few passes over its pixels, in place where they can be.
 
 mod color_jitter;
+mod cutout;
 mod elastic;
 mod flip;
 mod grey;
@@ -35,25 +36,30 @@ const DISTORTION: i64 = stretch::NUMBERS + 1 + shift::NUMBERS;
 const COLORS: i64 = 5;
 
 impl Augmentation {
-    /// What decides about `images` images, a row for each: NUMBERS, and where the settings want them DISTORTION more and as many normal ones
-    /// as the elastic displacements take; on the device, drawn once an epoch, which is the `position`.
+    /// What decides about `images` images, a row for each: NUMBERS, and where the settings want them DISTORTION more, as many normal ones as
+    /// the elastic displacements take, and two for the square that is blotted out; on the device, drawn once an epoch, which is the
+    /// `position`.
     pub fn numbers(&self, images: i64, seed: u64, position: u64, device: Device) -> Tensor {
         let options = (Kind::Float, Device::Cpu);
         let numbers = draw(seed, Purpose::Augmentation, position, || Tensor::rand([images, NUMBERS], options));
+        let mut parts = vec![numbers];
+        // Streams of their own: what the others draw is the same with and without these.
         let elastic = self.elastic();
-        if elastic.is_none() && [self.stretch, self.shear, self.shift] == [0.0; 3] {
-            return numbers.to_device(device);
+        if elastic.is_some() || [self.stretch, self.shear, self.shift] != [0.0; 3] {
+            let normals = elastic.map_or(0, |elastic| elastic.numbers());
+            let both = || (Tensor::rand([images, DISTORTION], options), Tensor::randn([images, normals], options));
+            let (distortion, normals) = draw(seed, Purpose::Distortion, position, both);
+            parts.extend([distortion, normals]);
         }
-        let normals = elastic.map_or(0, |elastic| elastic.numbers());
-        let both = || (Tensor::rand([images, DISTORTION], options), Tensor::randn([images, normals], options));
-        // A stream of their own: what the others draw is the same with and without these.
-        let (distortion, normals) = draw(seed, Purpose::Distortion, position, both);
-        Tensor::cat(&[numbers, distortion, normals], 1).to_device(device)
+        if self.cutout > 0.0 {
+            parts.push(draw(seed, Purpose::Cutout, position, || Tensor::rand([images, cutout::NUMBERS], options)));
+        }
+        Tensor::cat(&parts, 1).to_device(device)
     }
 
     /// What `numbers` (see [`Augmentation::numbers`]) make of these settings, a row for each image: the two rows of its matrix that
     /// [`resample`] takes, the factors of brightness, contrast and saturation, the shift of hue, and 1 where it keeps its colors, 0 where
-    /// it becomes grey.
+    /// it becomes grey. Where a square is blotted out, its middle follows.
     pub fn changes(&self, numbers: &Tensor) -> Tensor {
         let column = |place: i64| numbers.select(1, place);
         let moved = self.moved(numbers).flatten(1, 2);
@@ -63,7 +69,8 @@ impl Augmentation {
         let factor = |(place, strength)| shift(place, strength) + 1.0;
         let keeps_colors = column(first + 4).ge(self.grey).to_kind(numbers.kind());
         let colors = [factor(brightness), factor(contrast), factor(saturation), shift(3, self.hue), keeps_colors];
-        Tensor::cat(&[moved, Tensor::stack(&colors, 1)], 1)
+        let middle = numbers.narrow(1, numbers.size()[1] - self.middle(), self.middle());
+        Tensor::cat(&[moved, Tensor::stack(&colors, 1), middle], 1)
     }
 
     /// Where pixels come from, as [`resample`] takes it: `[n, 2, 3]`, or `[n, 2, 3 + grid grid]` where displacements are elastic.
@@ -94,20 +101,35 @@ impl Augmentation {
         self.elastic.filter(|elastic| elastic.strength > 0.0)
     }
 
+    /// How many numbers say where the square is that is blotted out.
+    fn middle(&self) -> i64 {
+        if self.cutout > 0.0 { cutout::NUMBERS } else { 0 }
+    }
+
     /// The images `[n, 3 or 1, side, side]`, floats in \[0, 1\], as their `changes` have it; in \[0, 1\] again. Of grey ones, which have 1
-    /// channel, pixels move and nothing else changes.
+    /// channel, pixels move and nothing else changes. What is blotted out still is there: see [`Augmentation::blot_out`].
     pub fn apply(&self, images: &Tensor, changes: &Tensor) -> Tensor {
-        let (n, width) = changes.size2().expect("changes are a row for each image");
-        let moved = resample(images, &changes.narrow(1, 0, width - COLORS).view([n, 2, -1]));
+        let n = images.size()[0];
+        let moves = changes.size()[1] - COLORS - self.middle();
+        let moved = resample(images, &changes.narrow(1, 0, moves).view([n, 2, -1]));
         if images.size()[1] == 1 {
             return moved;
         }
-        let column = |place: i64| changes.select(1, width - COLORS + place).view([-1, 1, 1, 1]);
+        let column = |place: i64| changes.select(1, moves + place).view([-1, 1, 1, 1]);
         let colored = adjust_brightness(moved, &column(0));
         let colored = adjust_contrast(colored, &column(1));
         let colored = adjust_saturation(colored, &column(2));
         let colored = if self.hue > 0.0 { adjust_hue(&colored, &column(3)) } else { colored };
         grey(&colored, &column(4))
+    }
+
+    /// The images `[n, channels, height, width]` as a network takes them, changed in place: 0, which is the mean where they are normalized,
+    /// in the squares of their `changes`.
+    pub fn blot_out(&self, images: Tensor, changes: &Tensor) -> Tensor {
+        match self.middle() {
+            0 => images,
+            middle => cutout::blot_out(images, &changes.narrow(1, changes.size()[1] - middle, middle), self.cutout),
+        }
     }
 }
 
