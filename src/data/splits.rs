@@ -295,6 +295,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_blotted_out_of_a_normalized_image_is_its_mean() -> Result<()> {
+        let mut experiment = experiment("validation = \"last\", validation_examples = 3");
+        experiment.augmentation = Some(Augmentation { shift: 0.1, cutout: 0.5, ..Augmentation::off() });
+        experiment.normalization = Some(Normalization { mean: [0.5, 0.4, 0.3], deviation: [0.2; 3] });
+        // White all over, so that nothing else is 0.
+        let images = Tensor::full([10, 3, 16, 16], 255, (Kind::Uint8, Device::Cpu));
+        let splits = Splits::new(&Examples { images, labels: Tensor::arange(10, (Kind::Int64, Device::Cpu)) }, None, &experiment, 1, Device::Cpu)?;
+        let blotted = |epoch| splits.train.augmented(1, epoch).range(0, 7).images.eq(0.0).to_kind(Kind::Float);
+        let share = blotted(1).mean_dim([1, 2, 3].as_slice(), false, Kind::Float);
+        assert!(share.min().double_value(&[]) >= 1.0 / 16.0 && share.max().double_value(&[]) <= 0.25, "{share}");
+        assert!(blotted(1) != blotted(2) && blotted(1).get(0) != blotted(1).get(1), "each image and each epoch has its own");
+        Ok(())
+    }
+
+    #[test]
     fn colors_of_grey_images_are_not_changed() {
         let off = Augmentation::off();
         let cases = [

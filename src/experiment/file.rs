@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn each_range_of_the_augmentation_is_checked() -> Result<()> {
-        let good = "[augmentation]\nstretch = 0.1\nshear = 15\nshift = 0.1\nelastic = { grid = 5, strength = 0.03 }\nrotation = 10\nflip = 0.5\ncrop_scale = [0.8, 1.0]\ncrop_ratio = [0.75, 1.25]\nbrightness = 0.2\ncontrast = 0.2\nsaturation = 0.2\nhue = 0.05\ngrey = 0.2\n[split]";
+        let good = "[augmentation]\nstretch = 0.1\nshear = 15\nshift = 0.1\nelastic = { grid = 5, strength = 0.03 }\nrotation = 10\nflip = 0.5\ncrop_scale = [0.8, 1.0]\ncrop_ratio = [0.75, 1.25]\nbrightness = 0.2\ncontrast = 0.2\nsaturation = 0.2\nhue = 0.05\ngrey = 0.2\ncutout = 0.5\n[split]";
         let with = |section: &str| parse(&GOOD.replace("[split]", section));
         let experiment = with(good)?.variant("plain")?;
         assert!(experiment.augmentation.as_ref().is_some_and(|augmentation| !augmentation.validation));
@@ -312,6 +312,7 @@ mod tests {
             ("contrast = 0.2", "contrast = 1.1"),
             ("saturation = 0.2", "saturation = inf"),
             ("hue = 0.05", "hue = 0.6"),
+            ("cutout = 0.5", "cutout = 1.5"),
             ("grey = 0.2", "grey = 2"),
         ];
         for (old, new) in bad {

@@ -237,6 +237,11 @@ mod tests {
         assert_eq!(more.narrow(1, 29, 5), own, "a stream of their own");
         // Normal numbers have both signs, and so differ from the others.
         assert!(more.narrow(1, 0, 34).min().double_value(&[]) >= 0.0 && more.narrow(1, 34, 32).min().double_value(&[]) < 0.0);
+        let blotted = numbers(&Augmentation { cutout: 0.5, ..distorted.clone() }, 1);
+        assert_eq!(blotted.narrow(1, 0, 29 + 5 + 32), more, "whether there is a cutout or not");
+        let own = draw(1, Purpose::Cutout, 1, || Tensor::rand([8, 2], (Kind::Float, Device::Cpu)));
+        assert_eq!(blotted.narrow(1, 29 + 5 + 32, 2), own, "a stream of its own");
+        assert_eq!(numbers(&Augmentation { cutout: 0.5, ..settings() }, 1).narrow(1, 29, 2), own);
         let weightless = Augmentation { elastic: Some(Elastic { grid: 4, strength: 0.0 }), ..settings() };
         assert_eq!(numbers(&weightless, 1), plain, "nothing more is drawn for what changes nothing");
     }
