@@ -301,7 +301,8 @@ mod tests {
         experiment.normalization = Some(Normalization { mean: [0.5, 0.4, 0.3], deviation: [0.2; 3] });
         // White all over, so that nothing else is 0.
         let images = Tensor::full([10, 3, 16, 16], 255, (Kind::Uint8, Device::Cpu));
-        let splits = Splits::new(&Examples { images, labels: Tensor::arange(10, (Kind::Int64, Device::Cpu)) }, None, &experiment, 1, Device::Cpu)?;
+        let examples = Examples { images, labels: Tensor::arange(10, (Kind::Int64, Device::Cpu)) };
+        let splits = Splits::new(&examples, None, &experiment, 1, Device::Cpu)?;
         let blotted = |epoch| splits.train.augmented(1, epoch).range(0, 7).images.eq(0.0).to_kind(Kind::Float);
         let share = blotted(1).mean_dim([1, 2, 3].as_slice(), false, Kind::Float);
         assert!(share.min().double_value(&[]) >= 1.0 / 16.0 && share.max().double_value(&[]) <= 0.25, "{share}");

@@ -38,7 +38,7 @@ pub(super) fn samples(run: &Run, photographs: &CatsDogs) -> Result<Samples> {
     let Examples { images, labels } = photographs.train.select(&places);
     let labels: Vec<&'static str> = Vec::<i64>::try_from(labels)?.into_iter().map(|label| CLASSES[label as usize]).collect();
     let floats = images.to_kind(Kind::Float) / 255.0;
-    let changed = augmentation.apply(&floats, &augmentation.changes(&augmentation.numbers(images.size()[0], seed, 1, Device::Cpu)));
+    let changed = changed(augmentation, &floats, &augmentation.numbers(images.size()[0], seed, 1, Device::Cpu));
     let file = |place: i64| photographs.names[place as usize].clone();
     let rows = Vec::<i64>::try_from(places)?.into_iter().zip(&labels).map(|(place, label)| Sample { file: file(place), label });
     Ok(Samples {
@@ -74,21 +74,28 @@ fn alone(augmentation: &Augmentation, images: &Tensor) -> Result<Vec<Tile>> {
         (Augmentation { grey, ..off.clone() }, least, "grey".to_owned()),
     ];
     // The report's photographs have none of these.
-    let Augmentation { stretch, shear, shift, elastic, .. } = *augmentation;
+    let Augmentation { stretch, shear, shift, cutout, elastic, .. } = *augmentation;
     let others = [
         (Augmentation { stretch, ..off.clone() }, most, format!("stretch {}", per_cent(stretch))),
         (Augmentation { shear, ..off.clone() }, most, format!("shear, {shear:.0}°")),
         (Augmentation { shift, ..off.clone() }, most, format!("shift {}", per_cent(shift))),
-        // Normal numbers have no end; some are drawn.
+        // Normal numbers have no end, and a square may be anywhere; some are drawn.
+        (Augmentation { cutout, ..off.clone() }, None, "cutout".to_owned()),
         (Augmentation { elastic, ..off.clone() }, None, "elastic".to_owned()),
     ];
     cases.extend(others.into_iter().filter(|(alone, ..)| *alone != off));
     let tile = |(alone, number, caption): (Augmentation, Option<f64>, String)| {
         let numbers = alone.numbers(1, 0, 0, Device::Cpu);
         let numbers = number.map_or_else(|| numbers.shallow_clone(), |number| numbers.full_like(number));
-        Ok(Tile { image: picture(&alone.apply(&image, &alone.changes(&numbers)).get(0))?, caption })
+        Ok(Tile { image: picture(&changed(&alone, &image, &numbers).get(0))?, caption })
     };
     cases.into_iter().map(tile).collect()
+}
+
+/// The images as `numbers` have it. Not normalized, they are black where they are blotted out.
+fn changed(augmentation: &Augmentation, images: &Tensor, numbers: &Tensor) -> Tensor {
+    let changes = augmentation.changes(numbers);
+    augmentation.blot_out(augmentation.apply(images, &changes), &changes)
 }
 
 fn tiles(images: &Tensor, labels: &[&'static str]) -> Result<Vec<Tile>> {
