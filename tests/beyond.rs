@@ -8,7 +8,7 @@ use std::process::Output;
 fn run(scratch: &Scratch, name: &str, flags: &[&str]) -> Output {
     let mut command = example(name);
     let output = scratch.in_here(command.current_dir(scratch.path(".")).args(["--data", "embedded"]).args(flags)).output().expect("runs");
-    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{name}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     output
 }
 

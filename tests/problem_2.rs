@@ -7,7 +7,7 @@ use std::process::Output;
 
 fn run(scratch: &Scratch, name: &str, flags: &[&str]) -> Output {
     let output = scratch.in_here(example(name).args(["--data", "embedded", "--limit", "300"]).args(flags)).output().expect("runs");
-    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{name}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     output
 }
 

@@ -9,7 +9,7 @@ use std::process::Output;
 
 fn run(scratch: &Scratch, name: &str, flags: &[&str]) -> Output {
     let output = scratch.in_here(example(name).args(["--data", "embedded"]).args(flags)).output().expect("runs");
-    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{name}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     output
 }
 
@@ -141,7 +141,7 @@ fn in_laboratory(scratch: &Scratch, name: &str, flags: &[&str]) -> Output {
     let mut command = example(name);
     command.current_dir(scratch.path("")).args(["--data", "embedded"]).args(flags);
     let output = scratch.in_here(&mut command).output().expect("runs");
-    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{name}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     output
 }
 

@@ -15,7 +15,7 @@ fn card(plots: Option<&Path>) -> (Scratch, String, String) {
         fs::copy(entry.path(), scratch.path("plots").join(entry.file_name())).expect("copied");
     }
     let output = scratch.in_here(&mut example("report_card")).output().expect("runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     let read = |name: &str| fs::read_to_string(scratch.path("plots").join(name)).expect("written");
     let (markdown, html) = (read("report_card.md"), read("report_card.html"));
     (scratch, markdown, html)

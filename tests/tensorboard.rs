@@ -66,7 +66,7 @@ fn read_back(folder: &Path, package: &Path, scratch: &Scratch) -> Vec<Vec<String
     fs::create_dir_all(&pictures).expect("made");
     let mut python = Command::new("python3");
     let output = python.env("PYTHONPATH", package).args(["-c", READER]).arg(folder).arg(&pictures).output().expect("runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).expect("text");
     text.lines().map(|line| line.split(' ').map(str::to_owned).collect()).collect()
 }

@@ -34,8 +34,14 @@ impl Convolution {
 
     /// The convolution in the precision of `input`: parameters of a higher one are rounded to it.
     pub fn forward(&self, input: &Tensor) -> Tensor {
-        let (kind, padding) = (input.kind(), self.weight.size()[2] / 2);
-        input.conv2d(&self.weight.to_kind(kind), Some(self.bias.to_kind(kind)), [self.stride; 2], [padding; 2], [1, 1], 1)
+        let (kind, kernel) = (input.kind(), self.weight.size()[2]);
+        // On processors without AVX-512, oneDNN's weight gradient of a 1x1 convolution with a stride writes out of bounds (channels-last,
+        // fewer than 8 input channels: a crash, a hang or wrong values). Taking the pixels first is the same by definition.
+        let (input, stride) = match (kernel, self.stride) {
+            (1, stride) if stride > 1 => (&input.slice(2, None, None, stride).slice(3, None, None, stride), 1),
+            (_, stride) => (input, stride),
+        };
+        input.conv2d(&self.weight.to_kind(kind), Some(self.bias.to_kind(kind)), [stride; 2], [kernel / 2; 2], [1, 1], 1)
     }
 }
 
@@ -72,6 +78,34 @@ mod tests {
                 a += layer.weight.double_value(&[o, c, i, j]) * pixel(n, c, y + i - 1, x + j - 1);
             }
             assert!((output.double_value(&[n, o, y, x]) - a).abs() < 1e-12, "at {n} {o} {y} {x}");
+        }
+    }
+
+    /// With the weight gradient against its definition: see [`Convolution::forward`].
+    #[test]
+    fn kernels_of_one_and_three_pixels_with_a_stride_compute_their_definition_and_its_gradient() {
+        let options = (Kind::Float, Device::Cpu);
+        for (inputs, kernel, stride) in (1..=12).flat_map(|inputs| [(inputs, 1, 2), (inputs, 3, 2), (inputs, 1, 3), (inputs, 1, 1)]) {
+            let start = Initialization::KaimingUniform.into();
+            let (layer, images) = draw(1, Purpose::Initialization, 0, || {
+                let layer = Convolution::sized(inputs, 6, kernel, stride, start, options.0, options.1);
+                (layer, channels_last(&Tensor::randn([16, inputs, 6, 6], options)))
+            });
+            let weight = layer.weight.set_requires_grad(true);
+            let output = layer.forward(&images);
+            let delta = draw(2, Purpose::Initialization, 0, || Tensor::randn(output.size(), options));
+            let gradient = Tensor::run_backward(&[(&output * &delta).sum(Kind::Float)], &[&weight], false, false).remove(0);
+
+            // A column for each output pixel, of all pixels that its kernel covers.
+            let columns = images.contiguous().im2col([kernel; 2], [1, 1], [kernel / 2; 2], [stride; 2]);
+            let rows = weight.detach().contiguous().view([6, -1]);
+            let expected = (rows.matmul(&columns) + layer.bias.view([6, 1])).view_as(&output);
+            assert!(output.allclose(&expected, 1e-4, 1e-5, false), "{inputs} channels, kernel {kernel}, stride {stride}");
+            let expected = delta.contiguous().flatten(2, 3).matmul(&columns.transpose(1, 2)).sum_dim_intlist(0, false, Kind::Float);
+            assert!(
+                gradient.allclose(&expected.view_as(&gradient), 1e-4, 1e-4, false),
+                "{inputs} channels, kernel {kernel}, stride {stride}"
+            );
         }
     }
 
