@@ -1,45 +1,38 @@
 //! Binaries find libtorch where the build found it: torch-sys hands its library folder on, and it becomes their rpath.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+#[path = "src/source_digest.rs"]
+mod source_digest;
+
 use std::path::{Path, PathBuf};
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=src");
-    println!("cargo:rustc-env=SOURCE_DIGEST={:016x}", source_digest(Path::new("src")));
+    let digest = source_digest::source_digest(Path::new("src")).unwrap_or_else(|error| panic!("cannot read the sources in src/: {error}"));
+    println!("cargo:rustc-env=SOURCE_DIGEST={digest}");
     let Ok(folder) = std::env::var("DEP_TCH_LIBTORCH_LIB") else {
-        println!("cargo:warning=torch-sys did not say where libtorch is; set LD_LIBRARY_PATH to its lib folder to run");
-        return;
+        panic!("torch-sys did not say where libtorch is; run ./setup, or set LIBTORCH to a folder with its include/ and lib/");
     };
     // torch-sys passes LIBTORCH on as the user wrote it; an rpath has to be absolute to hold in every folder.
     let folder = std::fs::canonicalize(&folder).unwrap_or_else(|_| folder.into());
+    compile_shim(&folder);
     println!("cargo:rustc-env=LIBTORCH_LIB={}", folder.display());
     if std::env::var("CARGO_CFG_TARGET_FAMILY").as_deref() == Ok("unix") {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{}", folder.display());
     }
 }
 
-/// What decides the outcome of training, beside the resolved experiment; changes elsewhere (plots, tables, flags) leave kept results valid.
-const DECISIVE: [&str; 8] = ["seed.rs", "architecture.rs", "data", "layers", "loss.rs", "model", "optim", "train"];
-
-/// A digest of the code that decides a result, so that a kept one is not taken for one of changed code. Tests at a file's foot decide
-/// nothing.
-fn source_digest(source: &Path) -> u64 {
-    let mut files = Vec::new();
-    DECISIVE.iter().for_each(|name| collect(source.join(name), &mut files));
-    files.sort();
-    let mut hasher = DefaultHasher::new();
-    for file in files {
-        let text = std::fs::read_to_string(&file).unwrap_or_default();
-        (&file, text.split("#[cfg(test)]").next()).hash(&mut hasher);
-    }
-    hasher.finish()
-}
-
-fn collect(path: PathBuf, files: &mut Vec<PathBuf>) {
-    if path.is_dir() {
-        std::fs::read_dir(path).into_iter().flatten().flatten().for_each(|entry| collect(entry.path(), files));
-    } else {
-        files.push(path);
-    }
+/// What tch does not reach of libtorch, against the headers and with the ABI that torch-sys takes.
+fn compile_shim(libtorch_lib: &Path) {
+    println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
+    let folder = std::env::var_os("LIBTORCH_INCLUDE").map_or_else(|| libtorch_lib.join(".."), PathBuf::from);
+    let abi = std::env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".to_owned());
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .warnings(false)
+        .include(folder.join("include"))
+        .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
+        .file("src/libtorch/shim.cpp")
+        .compile("shim");
 }

@@ -9,9 +9,10 @@
 //! rest of the process. Asking is more than `tch::Cuda::is_available()`: with libtorch 2.11, `tch::manual_seed`, any backward pass and
 //! any convolution ask too, on the CPU as well. Hence: [`select`] comes first in every program, and says so where it came too late.
 
-use anyhow::{Result, anyhow, bail, ensure};
+use crate::libtorch::{self, Arithmetic};
+use anyhow::{Result, bail, ensure};
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW, Symbol};
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -388,26 +389,30 @@ pub fn be_deterministic() -> Result<()> {
         // SAFETY: programs call this before they start threads.
         unsafe { env::set_var("CUBLAS_WORKSPACE_CONFIG", ":4096:8") };
     }
-    // tch does not reach these; libtorch exports them. Names as the Itanium C++ ABI has them, by which a method is a function of its object.
-    let libtorch = Library::this();
-    let missing =
-        |error: libloading::Error| anyhow!("this libtorch cannot be told to be deterministic ({error}); leave --deterministic out");
-    // SAFETY: the types are those of the declarations in libtorch's ATen/Context.h.
-    unsafe {
-        let context: Symbol<extern "C" fn() -> *mut c_void> = libtorch.get(b"_ZN2at13globalContextEv\0").map_err(missing)?;
-        let algorithms: Symbol<extern "C" fn(*mut c_void, bool, bool)> =
-            libtorch.get(b"_ZN2at7Context26setDeterministicAlgorithmsEbb\0").map_err(missing)?;
-        let convolutions: Symbol<extern "C" fn(*mut c_void, bool)> =
-            libtorch.get(b"_ZN2at7Context21setDeterministicCuDNNEb\0").map_err(missing)?;
-        let are: Symbol<extern "C" fn(*const c_void) -> bool> =
-            libtorch.get(b"_ZNK2at7Context23deterministicAlgorithmsEv\0").map_err(missing)?;
-        let context = context();
-        // Not only a warning where there is no deterministic form.
-        algorithms(context, true, false);
-        convolutions(context, true);
-        ensure!(are(context), "libtorch was told to be deterministic, and is not");
+    libtorch::set_deterministic()
+}
+
+/// How libtorch computes in single precision on CUDA, for all that follows: convolutions in TF32 as it has them by default, matrix products
+/// only where `tf32` says so; with cuDNN's fastest algorithms, or with `deterministic` those that it takes untried.
+pub fn set_arithmetic(tf32: bool, deterministic: bool) {
+    Arithmetic { tf32_convolutions: true, tf32_products: tf32, benchmark: !deterministic }.set();
+}
+
+/// The versions of what computes: `libtorch 2.11.0, tch 0.24.0`, and for a GPU NVIDIA's driver and cuDNN.
+pub fn versions(device: Device) -> String {
+    let mut versions = format!("libtorch {}, tch 0.24.0", libtorch::version());
+    if device.is_cuda() {
+        let driver = fs::read_to_string("/proc/driver/nvidia/version").ok().and_then(|text| driver_version(&text));
+        versions += &format!(", NVIDIA driver {}", driver.as_deref().unwrap_or("of an unknown version"));
+        versions += &libtorch::cudnn_version().map_or(String::new(), |version| format!(", cuDNN {version}"));
     }
-    Ok(())
+    versions
+}
+
+/// `NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Sun Jul 27 07:16:06 UTC 2025`: the first word of digits and dots.
+fn driver_version(text: &str) -> Option<String> {
+    let is_version = |word: &&str| word.contains('.') && word.chars().all(|letter| letter.is_ascii_digit() || letter == '.');
+    text.lines().next()?.split_whitespace().find(is_version).map(str::to_owned)
 }
 
 /// The folder of the libtorch that this process runs with, which need not be the one it was built with (LD_LIBRARY_PATH wins).
@@ -490,6 +495,30 @@ mod tests {
         assert!(check("cuInit", 999).unwrap_err().to_string().contains("cuInit: status 999"));
         assert_eq!(major_minor(13020), (13, 2));
         assert_eq!(major_minor(12080), (12, 8));
+    }
+
+    #[test]
+    fn the_version_of_the_driver_is_read_from_its_line() {
+        for (line, version) in [
+            (
+                "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Sun Jul 27 07:16:06 UTC 2025\nGCC version: gcc 12.2.0",
+                Some("580.65.06"),
+            ),
+            ("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.124.06  Release Build  (dvs-builder)", Some("570.124.06")),
+            ("NVRM version", None),
+        ] {
+            assert_eq!(driver_version(line).as_deref(), version);
+        }
+    }
+
+    /// It is for the whole process, and says nothing on the CPU: other tests do not notice.
+    #[test]
+    fn what_is_asked_of_cudas_arithmetic_is_set() {
+        for (tf32, deterministic) in [(true, false), (false, true), (false, false)] {
+            set_arithmetic(tf32, deterministic);
+            let (found, _) = Arithmetic::now();
+            assert_eq!(found, Arithmetic { tf32_convolutions: true, tf32_products: tf32, benchmark: !deterministic });
+        }
     }
 
     #[test]

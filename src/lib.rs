@@ -23,6 +23,8 @@
 
 // 1 plain data, no tensors
 pub mod files;
+#[cfg(test)]
+mod source_digest;
 pub mod seed;
 pub mod experiment;
 pub mod architecture;
@@ -33,6 +35,7 @@ pub mod shard;
 pub mod reported;
 pub mod tensorboard;
 // 2 parts
+pub mod libtorch;
 pub mod device;
 pub mod data;
 pub mod layers;

@@ -1,0 +1,118 @@
+// What tch does not reach of libtorch, as plain functions. One that can fail returns nullptr, or what went wrong as a string of strdup's.
+
+#include <ATen/Context.h>
+#include <ATen/Version.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/_foreach_lerp.h>
+#include <ATen/ops/_fused_sgd.h>
+#include <ATen/record_function.h>
+
+#include <atomic>
+#include <cstring>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+template <typename Function> char *attempt(Function function) {
+  try {
+    function();
+    return nullptr;
+  } catch (const c10::Error &error) {
+    return strdup(error.what_without_backtrace());
+  } catch (const std::exception &error) {
+    return strdup(error.what());
+  }
+}
+
+std::vector<at::Tensor> list(at::Tensor *const *tensors, size_t count) {
+  std::vector<at::Tensor> all;
+  all.reserve(count);
+  for (size_t index = 0; index < count; ++index) all.push_back(*tensors[index]);
+  return all;
+}
+
+std::atomic<int64_t> transfers{0};
+
+// Counts what makes the host wait for the device, or moves values between the two.
+std::unique_ptr<at::ObserverContext> count(const at::RecordFunction &function) {
+  const std::string_view name = function.name();
+  const auto crosses = [&] {
+    const auto inputs = function.inputs();
+    return inputs.size() > 1 && inputs[0].isTensor() && inputs[1].isTensor() && inputs[0].toTensor().device() != inputs[1].toTensor().device();
+  };
+  // A value read by the host; a tensor of values that the host has (tch fills one of zeros); results whose size depends on values.
+  const bool is_transfer = name == "aten::_local_scalar_dense" || name == "aten::zeros" || name == "aten::nonzero" ||
+                           name == "aten::masked_select" || name == "aten::_unique2" || (name == "aten::copy_" && crosses());
+  if (is_transfer) transfers.fetch_add(1);
+  return nullptr;
+}
+
+} // namespace
+
+extern "C" {
+
+// One step of stochastic gradient descent for all tensors at once, in place; without momentum there are no velocities.
+char *shim_fused_sgd(at::Tensor *const *parameters, at::Tensor *const *gradients, at::Tensor *const *velocities, size_t count, double rate,
+                     double momentum, double weight_decay) {
+  return attempt([&] {
+    at::_fused_sgd_(list(parameters, count), list(gradients, count), momentum == 0.0 ? std::vector<at::Tensor>{} : list(velocities, count),
+                    weight_decay, momentum, rate, /*dampening=*/0.0, /*nesterov=*/false, /*maximize=*/false, /*is_first_step=*/false);
+  });
+}
+
+// means += weight * (values - means), for all tensors at once.
+char *shim_lerp(at::Tensor *const *means, at::Tensor *const *values, size_t count, double weight) {
+  return attempt([&] { at::_foreach_lerp_(list(means, count), list(values, count), at::Scalar(weight)); });
+}
+
+char *shim_set_deterministic() {
+  return attempt([&] {
+    at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+    at::globalContext().setDeterministicCuDNN(true);
+    // Else each new tensor is first filled with NaN.
+    at::globalContext().setDeterministicFillUninitializedMemory(false);
+  });
+}
+
+char *shim_set_arithmetic(bool tf32_convolutions, bool tf32_products, bool benchmark) {
+  return attempt([&] {
+    at::globalContext().setAllowTF32CuDNN(tf32_convolutions);
+    at::globalContext().setAllowTF32CuBLAS(tf32_products);
+    at::globalContext().setBenchmarkCuDNN(benchmark);
+  });
+}
+
+void shim_arithmetic(bool *tf32_convolutions, bool *tf32_products, bool *benchmark, bool *deterministic) {
+  *tf32_convolutions = at::globalContext().allowTF32CuDNN(at::Float32Op::CONV);
+  *tf32_products = at::globalContext().allowTF32CuBLAS();
+  *benchmark = at::globalContext().benchmarkCuDNN();
+  *deterministic = at::globalContext().deterministicAlgorithms();
+}
+
+void *shim_no_tf32() { return new at::NoTF32Guard(); }
+void shim_end_no_tf32(void *guard) { delete static_cast<at::NoTF32Guard *>(guard); }
+bool shim_is_without_tf32() { return at::NoTF32Guard::should_disable_tf32(); }
+
+// The build settings of the libtorch that is loaded.
+char *shim_config() { return strdup(at::show_config().c_str()); }
+
+// 91900 for 9.19.0, or 0 where there is none.
+int64_t shim_cudnn_version() {
+  try {
+    return at::Context::versionCuDNN();
+  } catch (const std::exception &) {
+    return 0;
+  }
+}
+
+uint64_t shim_count_transfers() {
+  transfers = 0;
+  return at::addThreadLocalCallback(at::RecordFunctionCallback(count).needsInputs(true).scopes({at::RecordScope::FUNCTION}));
+}
+
+int64_t shim_end_count(uint64_t handle) {
+  at::removeCallback(handle);
+  return transfers;
+}
+}
