@@ -379,8 +379,9 @@ fn whatever_is_left_out_of_a_state_is_noticed() -> anyhow::Result<()> {
     let stop_at = 6 * 13 + 5;
     assert_eq!(interrupted(&all, stop_at, |_| {})?, expected);
     type Change<'a> = (&'a str, &'a dyn Fn(&mut State));
-    let changes: [Change; 8] = [
+    let changes: [Change; 9] = [
         ("momentum", &|state| state.sgd.velocities.clear()),
+        ("the momentum's unit", &|state| state.sgd.velocity_rate *= 2.0),
         ("one layer's momentum", &|state| state.sgd.velocities[1] = state.sgd.velocities[1].zeros_like()),
         ("the place in the epoch, and so in its order, its changes of images and what is dropped", &|state| state.minibatch = 0),
         ("the learning rate", &|state| state.sgd.learning_rate = 0.3),

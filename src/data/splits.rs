@@ -1,7 +1,7 @@
 //! Training, validation and test examples as a network takes them.
 
 use super::Examples;
-use super::augmentation::{channels, normalize};
+use super::augmentation::{Constants, channels, normalize};
 use crate::experiment::{Augmentation, Experiment, Normalization, Validation};
 use crate::seed::{Purpose, draw};
 use anyhow::{Result, ensure};
@@ -16,7 +16,7 @@ pub struct Inputs {
     pub labels: Tensor,
     /// Mean and deviation of each channel, `[channels, 1, 1]`.
     normalization: Option<(Tensor, Tensor)>,
-    augmentation: Option<Augmentation>,
+    augmentation: Option<(Augmentation, Constants)>,
     /// What the augmentation makes of each image, where it is to make anything of it.
     changes: Option<Tensor>,
 }
@@ -60,7 +60,10 @@ impl Inputs {
             bytes: examples.images.to_device(device),
             labels: examples.labels.to_device(device),
             normalization: normalization.map(|Normalization { mean, deviation }| (channels(*mean, device), channels(*deviation, device))),
-            augmentation: augmentation.cloned(),
+            augmentation: augmentation.map(|augmentation| {
+                let [height, width] = [2, 3].map(|dimension| examples.images.size().get(dimension).copied().unwrap_or(0));
+                (augmentation.clone(), Constants::new(augmentation, [height, width], (Kind::Float, device)))
+            }),
             changes: None,
         })
     }
@@ -116,13 +119,13 @@ impl Inputs {
 
     fn ready(&self, bytes: &Tensor, labels: Tensor, changes: Option<Tensor>) -> Minibatch {
         let mut images = bytes.to_kind(Kind::Float).g_div_scalar_(255.0);
-        if let (Some(augmentation), Some(changes)) = (&self.augmentation, &changes) {
-            images = augmentation.apply(&images, changes);
+        if let (Some((augmentation, constants)), Some(changes)) = (&self.augmentation, &changes) {
+            images = augmentation.apply(&images, changes, constants);
         }
         if let Some((mean, deviation)) = &self.normalization {
             images = normalize(images, mean, deviation);
         }
-        if let (Some(augmentation), Some(changes)) = (&self.augmentation, &changes) {
+        if let (Some((augmentation, _)), Some(changes)) = (&self.augmentation, &changes) {
             images = augmentation.blot_out(images, changes);
         }
         Minibatch { images, labels }
@@ -131,7 +134,7 @@ impl Inputs {
     /// The same examples, each changed at random once, as `seed` and `position` decide; unchanged where nothing is to change them.
     pub fn augmented(&self, seed: u64, position: u64) -> Inputs {
         let numbers = |augmentation: &Augmentation| augmentation.numbers(self.len(), seed, position, self.device());
-        let changes = self.augmentation.as_ref().map(|augmentation| augmentation.changes(&numbers(augmentation)));
+        let changes = self.augmentation.as_ref().map(|(augmentation, _)| augmentation.changes(&numbers(augmentation)));
         Inputs { changes, ..self.share() }
     }
 
@@ -142,7 +145,7 @@ impl Inputs {
             bytes: self.bytes.shallow_clone(),
             labels: self.labels.shallow_clone(),
             normalization: self.normalization.as_ref().map(both),
-            augmentation: self.augmentation.clone(),
+            augmentation: self.augmentation.as_ref().map(|(augmentation, constants)| (augmentation.clone(), constants.share())),
             changes: self.changes.as_ref().map(Tensor::shallow_clone),
         }
     }

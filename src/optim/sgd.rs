@@ -2,8 +2,9 @@
 
 use crate::experiment::{MomentumForm, Training};
 use crate::layers::Gradient;
+use crate::libtorch::{SgdStep, fused_sgd};
 use crate::model::Parameter;
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 /// With g = dL/dw + weight_decay * w and v = 0 at the start:
 ///
@@ -13,26 +14,25 @@ use tch::{Device, Tensor};
 /// | [`MomentumForm::RateOutside`] | v = momentum * v + g, w = w - learning_rate * v |
 /// | [`MomentumForm::RateInside`] | v = momentum * v + learning_rate * g, w = w - v |
 ///
-/// The first two are libtorch's own (with neither dampening nor Nesterov's form).
+/// The first two are libtorch's own (with neither dampening nor Nesterov's form). As long as the learning rate stays, the third takes the
+/// same steps as the second, with v in units of the rate; so v is kept in these, and converted when the rate changes.
 #[derive(Debug)]
 pub struct Sgd {
     pub learning_rate: f64,
     momentum: f64,
     weight_decay: f64,
     form: MomentumForm,
-    /// v of each parameter; empty before the first step, and without momentum.
+    /// v of each parameter, for [`MomentumForm::RateInside`] divided by `velocity_rate`; empty before the first step, and without momentum.
     pub velocities: Vec<Tensor>,
+    /// The learning rate of the last step.
+    pub velocity_rate: f64,
 }
-
-/// Elements that are updated at a time on the CPU: parameter, velocity and gradient of so many stay in the cache of a core from one
-/// operation to the next, where a large layer as a whole would pass through memory with each.
-const AT_A_TIME: i64 = 1 << 17;
 
 impl Sgd {
     /// The update rule that `training` describes, before its first step.
     pub fn new(training: &Training) -> Sgd {
         let Training { learning_rate, momentum, weight_decay, momentum_form: form, .. } = *training;
-        Sgd { learning_rate, momentum, weight_decay, form, velocities: Vec::new() }
+        Sgd { learning_rate, momentum, weight_decay, form, velocities: Vec::new(), velocity_rate: learning_rate }
     }
 
     /// Updates every parameter in place; `gradients` are in the order of `parameters`.
@@ -41,22 +41,29 @@ impl Sgd {
         if self.momentum > 0.0 && self.velocities.is_empty() {
             self.velocities = parameters.iter().map(|parameter| parameter.tensor.zeros_like()).collect();
         }
-        for (index, (parameter, gradient)) in parameters.iter_mut().zip(gradients).enumerate() {
-            let (weight, velocity) = (&mut parameter.tensor, self.velocities.get(index).map(Tensor::shallow_clone));
-            let elements = weight.numel() as i64;
-            let (Gradient::Whole(whole), true) = (gradient, elements > AT_A_TIME && weight.device() == Device::Cpu) else {
-                self.update(weight, velocity, gradient);
-                continue;
-            };
-            let rows = (AT_A_TIME * weight.size()[0] / elements).max(1);
-            let velocities = velocity.map(|velocity| velocity.split(rows, 0));
-            for (place, (mut weight, gradient)) in weight.split(rows, 0).into_iter().zip(whole.split(rows, 0)).enumerate() {
-                let velocity = velocities.as_ref().map(|velocities| velocities[place].shallow_clone());
-                self.update(&mut weight, velocity, &Gradient::Whole(gradient));
+        if self.form == MomentumForm::RateInside && self.velocity_rate != self.learning_rate {
+            for velocity in &mut self.velocities {
+                let _ = velocity.g_mul_scalar_(self.velocity_rate / self.learning_rate);
             }
+        }
+        self.velocity_rate = self.learning_rate;
+        let (mut weights, mut whole, mut velocities) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, (parameter, gradient)) in parameters.iter_mut().zip(gradients).enumerate() {
+            if let Gradient::Whole(gradient) = gradient {
+                weights.push(&parameter.tensor);
+                whole.push(gradient);
+                velocities.extend(self.velocities.get(index));
+            } else {
+                self.update(&mut parameter.tensor, self.velocities.get(index).map(Tensor::shallow_clone), gradient);
+            }
+        }
+        let Sgd { learning_rate, momentum, weight_decay, .. } = *self;
+        if !weights.is_empty() {
+            fused_sgd(&weights, &whole, &velocities, SgdStep { learning_rate, momentum, weight_decay });
         }
     }
 
+    /// One parameter's step by a gradient in factors.
     fn update(&self, weight: &mut Tensor, velocity: Option<Tensor>, gradient: &Gradient) {
         let Some(mut velocity) = velocity else {
             if self.weight_decay > 0.0 {
@@ -65,25 +72,17 @@ impl Sgd {
             gradient.add_to(weight, -self.learning_rate);
             return;
         };
-        let (inside, outside) = match self.form {
-            MomentumForm::RateOutside => (1.0, self.learning_rate),
-            MomentumForm::RateInside => (self.learning_rate, 1.0),
-        };
         let _ = velocity.g_mul_scalar_(self.momentum);
         if self.weight_decay > 0.0 {
-            let _ = velocity.g_add_(&(&*weight * (inside * self.weight_decay)));
+            let _ = velocity.g_add_(&(&*weight * self.weight_decay));
         }
-        gradient.add_to(&mut velocity, inside);
-        let _ = if outside == 1.0 { weight.g_sub_(&velocity) } else { weight.g_sub_(&(&velocity * outside)) };
+        gradient.add_to(&mut velocity, 1.0);
+        let _ = weight.g_sub_(&(&velocity * self.learning_rate));
     }
 
     /// The scale of the loss under which factored gradients need no further scaling (see [`Gradient`]).
     pub fn loss_scale(&self) -> f64 {
-        match (self.momentum > 0.0, self.form) {
-            (false, _) => -self.learning_rate,
-            (true, MomentumForm::RateOutside) => 1.0,
-            (true, MomentumForm::RateInside) => self.learning_rate,
-        }
+        if self.momentum > 0.0 { 1.0 } else { -self.learning_rate }
     }
 }
 
@@ -151,32 +150,6 @@ mod tests {
         let inside = path(Sgd::new(&training(0.9, 0.2, MomentumForm::RateInside)));
         assert!(inside[4].allclose(&outside[4], 1e-12, 1e-14, false));
         assert!(!inside[5].allclose(&outside[5], 1e-3, 1e-3, false));
-    }
-
-    /// More elements than are updated at a time, in rows that do not go into it evenly.
-    #[test]
-    fn a_large_weight_takes_the_step_of_its_parts() {
-        let options = (Kind::Float, Device::Cpu);
-        let (weight, gradient) =
-            draw(3, Purpose::Embedded, 0, || (Tensor::randn([700, 3, 130], options), Tensor::randn([700, 3, 130], options)));
-        assert!(weight.numel() as i64 > 2 * AT_A_TIME);
-        // Kept channels-last, as a convolution's weight is.
-        let last = |tensor: &Tensor| tensor.permute([0, 2, 1]).contiguous().permute([0, 2, 1]);
-        for momentum in [0.0, 0.9] {
-            let after_two = |weight: Tensor, gradient: &Tensor| {
-                let mut parameters = [Parameter { name: "w".to_owned(), tensor: weight }];
-                let mut sgd = Sgd::new(&training(momentum, 0.1, MomentumForm::RateInside));
-                for _ in 0..2 {
-                    sgd.step(&mut parameters, &[Gradient::Whole(gradient.shallow_clone())]);
-                }
-                parameters[0].tensor.shallow_clone()
-            };
-            let whole = after_two(last(&weight), &gradient);
-            for row in [0, 335, 336, 337, 699] {
-                let alone = after_two(weight.narrow(0, row, 1).copy(), &gradient.narrow(0, row, 1));
-                assert_eq!(whole.narrow(0, row, 1), alone, "momentum {momentum}, row {row}");
-            }
-        }
     }
 
     #[test]

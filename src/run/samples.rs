@@ -1,8 +1,9 @@
 //! Training images, as they are and as training changes them.
 
 use super::{Run, Variant};
+use crate::data::augmentation::Constants;
 use crate::data::cats_dogs::{CLASSES, CatsDogs};
-use crate::data::photographs::to_picture;
+use crate::data::photographs::{SIDE, to_picture};
 use crate::data::{DataSet, Examples};
 use crate::experiment::Augmentation;
 use crate::plot::{Section, Tile};
@@ -95,7 +96,9 @@ fn alone(augmentation: &Augmentation, images: &Tensor) -> Result<Vec<Tile>> {
 /// The images as `numbers` have it. Not normalized, they are black where they are blotted out.
 fn changed(augmentation: &Augmentation, images: &Tensor, numbers: &Tensor) -> Tensor {
     let changes = augmentation.changes(numbers);
-    augmentation.blot_out(augmentation.apply(images, &changes), &changes)
+    let side = i64::from(SIDE);
+    let constants = Constants::new(augmentation, [side, side], (images.kind(), images.device()));
+    augmentation.blot_out(augmentation.apply(images, &changes, &constants), &changes)
 }
 
 fn tiles(images: &Tensor, labels: &[&'static str]) -> Result<Vec<Tile>> {

@@ -1,5 +1,6 @@
 //! The mean over the parameters of all steps.
 
+use crate::libtorch::lerp;
 use crate::model::Parameter;
 use tch::Tensor;
 
@@ -24,9 +25,8 @@ impl Average {
             self.tensors = values.iter().map(|value| value.tensor.copy()).collect();
         }
         let stays = self.decay.min((1 + step) as f64 / (10 + step) as f64);
-        for (mean, value) in self.tensors.iter_mut().zip(values) {
-            let _ = mean.lerp_(&value.tensor, 1.0 - stays);
-        }
+        let (means, values): (Vec<_>, Vec<_>) = self.tensors.iter().zip(values).map(|(mean, value)| (mean, &value.tensor)).unzip();
+        lerp(&means, &values, 1.0 - stays);
     }
 
     /// Gives the network the mean, and keeps its own values in place of it; a second time, they are as before.

@@ -261,3 +261,49 @@ fn order(order: Order, train: &Inputs, seed: u64, epoch: i64) -> Tensor {
     };
     index.to_device(train.device())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::architecture::Architecture;
+    use crate::data::Examples;
+    use crate::experiment::{ExperimentFile, Layer};
+    use crate::libtorch::tests::transfers;
+    use crate::model::Cnn;
+    use crate::seed::Purpose;
+    use std::path::Path;
+
+    /// The report's VGG, narrow, with all that its training has and an average over its steps: epochs of 4 and of 12 minibatches wait for
+    /// the device as often. What a GPU would wait for shows on the CPU too, as operations.
+    #[test]
+    fn no_step_of_the_vgg_moves_values_between_host_and_device() -> Result<()> {
+        // So small that a second thread would only be waited for.
+        tch::set_num_threads(1);
+        let experiments = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+        let mut experiment = ExperimentFile::read(&experiments.join("kaggle_vgg.toml"))?.variant("vgg")?;
+        let narrow = |layer: &Layer| match layer {
+            Layer::Convolution(_) => Layer::Convolution(4),
+            Layer::FullyConnected(outputs) if *outputs > 2 => Layer::FullyConnected(8),
+            other => *other,
+        };
+        experiment.model.layers = experiment.model.layers.iter().map(narrow).collect();
+        let (images, labels) = draw(1, Purpose::Embedded, 0, || {
+            let integers = |high: i64, size: &[i64], kind| Tensor::randint(high, size, (kind, Device::Cpu));
+            (integers(256, &[60, 3, 32, 32], Kind::Uint8), integers(2, &[60], Kind::Int64))
+        });
+        let splits = Splits::new(&Examples { images, labels }, None, &experiment, 1, Device::Cpu)?;
+        let architecture = Architecture::new([3, 32, 32], &experiment.model.layers)?;
+        let count = |minibatch| -> Result<i64> {
+            let initialization = experiment.model.initialization;
+            let network = draw(1, Purpose::Initialization, 0, || Cnn::new(&architecture, initialization, Kind::Float, Device::Cpu));
+            let training = Training { epochs: 2, minibatch, weight_averaging: 0.9, ..experiment.training()?.clone() };
+            let (history, count) = transfers(|| fit(&network, &splits, &training, 1, State::new(&training), &mut ()));
+            history.map(|_| count)
+        };
+        assert_eq!(splits.train.len(), 48);
+        let (few, many) = (count(12)?, count(4)?);
+        assert!(few > 0, "each epoch is looked at");
+        assert_eq!(few, many, "with three times as many steps");
+        Ok(())
+    }
+}

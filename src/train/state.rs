@@ -66,6 +66,7 @@ struct Numbers {
     minibatch: i64,
     is_stopped: bool,
     learning_rate: f64,
+    velocity_rate: f64,
     /// How many parameters have a velocity: those come before what is no parameter.
     velocities: usize,
     best: Option<(i64, f64)>,
@@ -107,6 +108,7 @@ impl State {
             minibatch: *minibatch,
             is_stopped: *is_stopped,
             learning_rate: sgd.learning_rate,
+            velocity_rate: sgd.velocity_rate,
             velocities: sgd.velocities.len(),
             best: best.as_ref().map(|best| (best.epoch, best.accuracy)),
             plateau: plateau.clone(),
@@ -139,7 +141,7 @@ impl State {
         ensure!(differences.is_empty(), "it is of another training: {}; --fresh trains anew", differences.join(", "));
         let mut state =
             State { epoch: numbers.epoch, minibatch: numbers.minibatch, is_stopped: numbers.is_stopped, ..State::new(training) };
-        state.sgd.learning_rate = numbers.learning_rate;
+        (state.sgd.learning_rate, state.sgd.velocity_rate) = (numbers.learning_rate, numbers.velocity_rate);
         (state.plateau, state.early_stopping) = (numbers.plateau, numbers.early_stopping);
         state.history = History::parse(&saved.bytes(HISTORY)?, saved.path())?;
         let like = |prefix: &str, Parameter { name, tensor }: &Parameter| -> Result<Tensor> {

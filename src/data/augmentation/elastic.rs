@@ -30,8 +30,7 @@ pub fn shares(points: i64, [height, width]: [i64; 2], options: (Kind, Device)) -
 
 #[cfg(test)]
 mod tests {
-    use super::super::resample;
-    use super::super::tests::{normal, random};
+    use super::super::tests::{normal, random, resample};
     use super::*;
 
     const OPTIONS: (Kind, Device) = (Kind::Double, Device::Cpu);

@@ -25,6 +25,7 @@ pub use grey::grey;
 pub use normalize::{channels, normalize};
 
 use crate::experiment::{Augmentation, Elastic};
+use crate::libtorch::without_tf32;
 use crate::seed::{Purpose, draw};
 use tch::{Device, Kind, Tensor};
 
@@ -34,6 +35,30 @@ const NUMBERS: i64 = 1 + 1 + resized_crop::NUMBERS + 4 + 1;
 const DISTORTION: i64 = stretch::NUMBERS + 1 + shift::NUMBERS;
 /// What changes the colors of one image: factors of brightness, contrast and saturation, the shift of hue, whether it keeps its colors.
 const COLORS: i64 = 5;
+
+/// What is the same for every minibatch, made once and on the device: values that came from the host in a step would make it wait.
+#[derive(Debug)]
+pub struct Constants {
+    /// [`grey::LUMA`] and [`color_jitter::HUES`], `[3]`.
+    luma: Tensor,
+    hues: Tensor,
+    /// See [`pixels`].
+    pixels: Tensor,
+}
+
+impl Constants {
+    /// Those of `augmentation` for images of `whole` height and width.
+    pub fn new(augmentation: &Augmentation, whole: [i64; 2], options: (Kind, Device)) -> Constants {
+        let constant = |values: &[f64]| Tensor::from_slice(values).to_kind(options.0).to_device(options.1);
+        let points = augmentation.elastic().map_or(0, |elastic| elastic.grid * elastic.grid);
+        Constants { luma: constant(&grey::LUMA), hues: constant(&color_jitter::HUES), pixels: pixels(points, whole, options) }
+    }
+
+    /// Another handle on the same, for another thread.
+    pub fn share(&self) -> Constants {
+        Constants { luma: self.luma.shallow_clone(), hues: self.hues.shallow_clone(), pixels: self.pixels.shallow_clone() }
+    }
+}
 
 impl Augmentation {
     /// What decides about `images` images, a row for each: NUMBERS, and where the settings want them DISTORTION more, as many normal ones as
@@ -62,7 +87,8 @@ impl Augmentation {
     /// it becomes grey. Where a square is blotted out, its middle follows.
     pub fn changes(&self, numbers: &Tensor) -> Tensor {
         let column = |place: i64| numbers.select(1, place);
-        let moved = self.moved(numbers).flatten(1, 2);
+        // Coordinates of 10 bits would be off by a part of a pixel.
+        let moved = without_tf32(|| self.moved(numbers)).flatten(1, 2);
         let first = 2 + resized_crop::NUMBERS;
         let shift = |place: i64, strength: f64| (column(first + place) * 2.0 - 1.0) * strength;
         let [brightness, contrast, saturation] = [(0, self.brightness), (1, self.contrast), (2, self.saturation)];
@@ -108,19 +134,22 @@ impl Augmentation {
 
     /// The images `[n, 3 or 1, side, side]`, floats in \[0, 1\], as their `changes` have it; in \[0, 1\] again. Of grey ones, which have 1
     /// channel, pixels move and nothing else changes. What is blotted out still is there: see [`Augmentation::blot_out`].
-    pub fn apply(&self, images: &Tensor, changes: &Tensor) -> Tensor {
+    pub fn apply(&self, images: &Tensor, changes: &Tensor, constants: &Constants) -> Tensor {
         let n = images.size()[0];
         let moves = changes.size()[1] - COLORS - self.middle();
-        let moved = resample(images, &changes.narrow(1, 0, moves).view([n, 2, -1]));
-        if images.size()[1] == 1 {
-            return moved;
-        }
-        let column = |place: i64| changes.select(1, moves + place).view([-1, 1, 1, 1]);
-        let colored = adjust_brightness(moved, &column(0));
-        let colored = adjust_contrast(colored, &column(1));
-        let colored = adjust_saturation(colored, &column(2));
-        let colored = if self.hue > 0.0 { adjust_hue(&colored, &column(3)) } else { colored };
-        grey(&colored, &column(4))
+        let Constants { luma, hues, pixels } = constants;
+        without_tf32(|| {
+            let moved = resample(images, &changes.narrow(1, 0, moves).view([n, 2, -1]), pixels);
+            if images.size()[1] == 1 {
+                return moved;
+            }
+            let column = |place: i64| changes.select(1, moves + place).view([-1, 1, 1, 1]);
+            let colored = adjust_brightness(moved, &column(0));
+            let colored = adjust_contrast(colored, &column(1), luma);
+            let colored = adjust_saturation(colored, &column(2), luma);
+            let colored = if self.hue > 0.0 { adjust_hue(&colored, &column(3), hues) } else { colored };
+            grey(&colored, &column(4), luma)
+        })
     }
 
     /// The images `[n, channels, height, width]` as a network takes them, changed in place: 0, which is the mean where they are normalized,
@@ -134,30 +163,31 @@ impl Augmentation {
 }
 
 /// The images `[n, c, h, w]` at the places that `matrices` `[n, 2 or 3, 3 + points]` give, between pixels by bilinear interpolation, and
-/// black outside.
+/// black outside; `pixels` are those of [`pixels`].
 ///
 /// The first three columns of a matrix take the coordinates (x, y, 1) of an output pixel to those in the image; both run from -1 to 1
 /// between the outer edges of the outermost pixels. The others, if any, are displacements at the points of a square grid, row by row, with
 /// bicubic interpolation between them, which are added to them.
-pub fn resample(images: &Tensor, matrices: &Tensor) -> Tensor {
+pub fn resample(images: &Tensor, matrices: &Tensor, pixels: &Tensor) -> Tensor {
     let (n, _, height, width) = images.size4().expect("images are [n, c, h, w]");
-    let points = matrices.size()[2] - 3;
-    let options = (images.kind(), images.device());
-    let middles = |length: i64| (Tensor::arange(length, options) * 2.0 + 1.0) / length as f64 - 1.0;
-    let whole = [height, width];
-    let (x, y) = (middles(width).view([1, -1]).expand(whole, false), middles(height).view([-1, 1]).expand(whole, false));
-    let plain = Tensor::stack(&[x, y, Tensor::ones(whole, options)], 0).view([3, -1]);
     let rows = matrices.narrow(1, 0, 2);
     // Contiguous, the rows of all images take one product, in half the time where there are points. Where there are none they may be parts
     // of longer rows, which take a product for each image: its last digits are others, and committed pictures rest on them.
-    let (rows, pixels) = match points {
-        0 => (rows, plain),
-        _ => (rows.contiguous(), Tensor::cat(&[plain, elastic::shares(points, whole, options)], 0)),
-    };
+    let rows = if matrices.size()[2] > 3 { rows.contiguous() } else { rows };
     // As long as an image has pixels; the rows of libtorch's own affine_grid have 2 numbers, and it takes longer than the sampling.
-    let places = rows.matmul(&pixels).view([n, 2, height, width]).permute([0, 2, 3, 1]);
+    let places = rows.matmul(pixels).view([n, 2, height, width]).permute([0, 2, 3, 1]);
     // 0, 0: bilinear, zeros outside.
     images.grid_sampler(&places, 0, 0, false)
+}
+
+/// For each pixel, row by row, what a row of a matrix is multiplied by: its coordinates x and y, 1, and the shares that as many `points`
+/// have in its displacement (see [`elastic::shares`]): `[3 + points, height * width]`.
+pub fn pixels(points: i64, whole: [i64; 2], options: (Kind, Device)) -> Tensor {
+    let middles = |length: i64| (Tensor::arange(length, options) * 2.0 + 1.0) / length as f64 - 1.0;
+    let [height, width] = whole;
+    let (x, y) = (middles(width).view([1, -1]).expand(whole, false), middles(height).view([-1, 1]).expand(whole, false));
+    let plain = Tensor::stack(&[x, y, Tensor::ones(whole, options)], 0).view([3, -1]);
+    if points == 0 { plain } else { Tensor::cat(&[plain, elastic::shares(points, whole, options)], 0) }
 }
 
 /// `[n, 3, 3]` from nine columns `[n]` each.
@@ -169,6 +199,18 @@ fn matrices(rows: [[&Tensor; 3]; 3]) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// [`super::resample`] with its own pixels.
+    pub fn resample(images: &Tensor, matrices: &Tensor) -> Tensor {
+        let (_, _, height, width) = images.size4().expect("images");
+        super::resample(images, matrices, &pixels(matrices.size()[2] - 3, [height, width], (images.kind(), images.device())))
+    }
+
+    /// [`Augmentation::apply`] with its own constants.
+    fn apply(augmentation: &Augmentation, images: &Tensor, changes: &Tensor) -> Tensor {
+        let (_, _, height, width) = images.size4().expect("images");
+        augmentation.apply(images, changes, &Constants::new(augmentation, [height, width], (images.kind(), images.device())))
+    }
 
     /// Numbers in \[0, 1), drawn so that no test draws between the seeding of another and its drawing.
     pub fn random(size: &[i64], kind: Kind) -> Tensor {
@@ -199,7 +241,7 @@ mod tests {
     fn what_is_switched_off_changes_nothing() {
         let off = Augmentation::off();
         let images = random(&[4, 3, 64, 64], Kind::Float);
-        let changed = off.apply(&images, &off.changes(&off.numbers(4, 1, 1, Device::Cpu)));
+        let changed = apply(&off, &images, &off.changes(&off.numbers(4, 1, 1, Device::Cpu)));
         assert!(changed.allclose(&images, 1e-4, 1e-4, false));
     }
 
@@ -208,12 +250,12 @@ mod tests {
         let images = random(&[1, 3, 64, 64], Kind::Float).repeat([8, 1, 1, 1]);
         let numbers = settings().numbers(8, 1, 1, Device::Cpu);
         let changes = settings().changes(&numbers);
-        let changed = settings().apply(&images, &changes);
+        let changed = apply(&settings(), &images, &changes);
         assert!(changed.min().double_value(&[]) >= 0.0 && changed.max().double_value(&[]) <= 1.0);
         for other in 1..8 {
             assert!(!changed.get(other).allclose(&changed.get(0), 1e-3, 1e-3, false));
         }
-        let alone = settings().apply(&images.narrow(0, 5, 1), &changes.narrow(0, 5, 1));
+        let alone = apply(&settings(), &images.narrow(0, 5, 1), &changes.narrow(0, 5, 1));
         assert!(alone.get(0).allclose(&changed.get(5), 1e-5, 1e-6, false), "whatever its neighbours");
         assert_ne!(numbers, settings().numbers(8, 1, 2, Device::Cpu), "another epoch");
         assert_eq!(numbers, settings().numbers(8, 1, 1, Device::Cpu));
@@ -270,13 +312,13 @@ mod tests {
         let moves = Augmentation { stretch: 0.1, shear: 15.0, rotation: 15.0, shift: 0.1, elastic, ..Augmentation::off() };
         let grey = random(&[8, 1, 28, 28], Kind::Float);
         let changes = moves.changes(&moves.numbers(8, 1, 1, Device::Cpu));
-        let changed = moves.apply(&grey, &changes);
+        let changed = apply(&moves, &grey, &changes);
         assert_eq!(changed.size(), grey.size());
         assert!(!changed.allclose(&grey, 0.1, 0.1, false));
-        let photographs = moves.apply(&grey.repeat([1, 3, 1, 1]), &changes);
+        let photographs = apply(&moves, &grey.repeat([1, 3, 1, 1]), &changes);
         assert!(photographs.narrow(1, 1, 1).allclose(&changed, 1e-3, 1e-3, false));
         assert!(changed.min().double_value(&[]) >= 0.0 && changed.max().double_value(&[]) <= 1.0 + 1e-6);
-        let alone = moves.apply(&grey.narrow(0, 5, 1), &changes.narrow(0, 5, 1));
+        let alone = apply(&moves, &grey.narrow(0, 5, 1), &changes.narrow(0, 5, 1));
         assert!(alone.get(0).allclose(&changed.get(5), 1e-5, 1e-5, false), "whatever its neighbors");
     }
 }

@@ -34,8 +34,7 @@ pub fn matrix(numbers: &Tensor, scale: [f64; 2], ratio: [f64; 2]) -> Tensor {
 
 #[cfg(test)]
 mod tests {
-    use super::super::resample;
-    use super::super::tests::random;
+    use super::super::tests::{random, resample};
     use super::*;
     use tch::Kind;
 

@@ -18,8 +18,7 @@ pub fn matrix(numbers: &Tensor, strength: f64) -> Tensor {
 
 #[cfg(test)]
 mod tests {
-    use super::super::resample;
-    use super::super::tests::random;
+    use super::super::tests::{random, resample};
     use super::*;
     use tch::Kind;
 
