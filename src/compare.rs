@@ -212,6 +212,7 @@ pub fn table(comparisons: &[Comparison]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reported::Kind;
     use std::collections::BTreeMap;
 
     fn comparison(reproduced: f64, deviation: Option<f64>, seeds: u32) -> Comparison {
@@ -222,6 +223,8 @@ mod tests {
     fn a_printed_number_is_compared_only_after_its_epochs_on_its_data() {
         let number = |epochs| Number {
             place: String::new(),
+            kind: Kind::Run,
+            leaderboard: None,
             parameters: None,
             epochs,
             train: None,
@@ -256,7 +259,7 @@ mod tests {
 
     #[test]
     fn the_best_epoch_is_compared_where_the_report_means_it() -> anyhow::Result<()> {
-        let text = "where = \"here\"\nepochs = 3\nbest_validation = 0.93\nresolution = 5e-3";
+        let text = "where = \"here\"\nkind = \"run\"\nepochs = 3\nbest_validation = 0.93\nresolution = 5e-3";
         let number: Number = toml::from_str(text)?;
         let curve = |accuracies: &[f64]| -> Vec<Point> {
             let row = |(epoch, y): (usize, &f64)| {

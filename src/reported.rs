@@ -8,6 +8,7 @@ use std::path::Path;
 
 /// `experiments/reported.toml`: the numbers printed in the report, and how exactly its curves could be read.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Reported {
     pub number: Vec<Number>,
     /// The figures whose first epoch is called 0.
@@ -18,10 +19,11 @@ pub struct Reported {
 
 /// Numbers printed in one place. Accuracies are fractions.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(deny_unknown_fields)]
 pub struct Number {
     #[serde(rename = "where")]
     pub place: String,
+    pub kind: Kind,
     pub parameters: Option<i64>,
     /// After how many epochs, where the report says so.
     pub epochs: Option<i64>,
@@ -30,6 +32,8 @@ pub struct Number {
     /// After the best epoch, where the report means that.
     pub best_validation: Option<f64>,
     pub test: Option<f64>,
+    /// What Kaggle's public leaderboard said of the submission. Only Kaggle has the labels to compare with.
+    pub leaderboard: Option<f64>,
     /// Parameters of each layer.
     #[serde(default)]
     pub layers: BTreeMap<String, i64>,
@@ -37,6 +41,18 @@ pub struct Number {
     pub fully_connected_share: Option<f64>,
     /// Half a unit of the last digit printed, where that is not the fourth.
     pub resolution: Option<f64>,
+}
+
+/// What stands behind a printed number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The architecture or the data.
+    Exact,
+    /// One training run of the authors, no spread given.
+    Run,
+    /// A remark in passing.
+    Text,
 }
 
 /// A point of a published curve, as digitised.
@@ -159,6 +175,25 @@ mod tests {
         let small = reported.number("Section 2.d, small CNN")?;
         assert_eq!((small.parameters, small.test, small.resolution), (Some(2_066), Some(0.971), Some(5e-4)));
         assert!(reported.number("Section 9").is_err());
+        let vgg = reported.number("Section 3, VGG")?;
+        assert_eq!((vgg.kind, vgg.leaderboard), (Kind::Run, Some(0.94397)));
+        Ok(())
+    }
+
+    #[test]
+    fn a_key_that_nobody_reads_is_refused() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let text = std::fs::read_to_string(experiments().join("reported.toml"))?;
+        for (known, unknown) in
+            [("leaderboard =", "leader_board ="), ("epochs_from_zero", "epochs_from_nought"), ("kind = \"text\"", "kind = \"hearsay\"")]
+        {
+            std::fs::write(folder.path().join("reported.toml"), text.replacen(known, unknown, 1))?;
+            let error = format!("{:#}", Reported::read(folder.path()).expect_err(unknown));
+            assert!(
+                error.contains("reported.toml") && error.contains(unknown.trim_start_matches("kind = ").trim_matches(['"', '=', ' '])),
+                "{error}"
+            );
+        }
         Ok(())
     }
 }

@@ -582,4 +582,9 @@ fn what_does_not_go_in_step_is_not_stacked() {
     let members = vec![Member::new(&first, 1, State::new(&first), &mut one), Member::new(&other, 2, State::new(&other), &mut two)];
     let error = fit_together(&[&networks[0], &networks[1]], &splits(), members).expect_err("momentum").to_string();
     assert!(error.contains("do not go in step"), "{error}");
+
+    let (mut one, mut two, (_, augmented)) = ((), (), whole());
+    let members = vec![Member::new(&first, 1, State::new(&first), &mut one), Member::new(&first, 2, State::new(&first), &mut two)];
+    let error = fit_together(&[&networks[0], &networks[1]], &augmented, members).expect_err("two seeds, one augmentation").to_string();
+    assert!(error.contains("random changes of images"), "{error}");
 }

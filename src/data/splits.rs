@@ -131,6 +131,11 @@ impl Inputs {
         Minibatch { images, labels }
     }
 
+    /// Whether [`Inputs::augmented`] changes anything.
+    pub fn is_augmented(&self) -> bool {
+        self.augmentation.is_some()
+    }
+
     /// The same examples, each changed at random once, as `seed` and `position` decide; unchanged where nothing is to change them.
     pub fn augmented(&self, seed: u64, position: u64) -> Inputs {
         let numbers = |augmentation: &Augmentation| augmentation.numbers(self.len(), seed, position, self.device());
