@@ -2,13 +2,16 @@
 //! them. Reads what kaggle_vgg says of them, plots/kaggle_vgg_validation.csv; writes plots/fig16_errors.png and plots/fig16_errors.csv.
 
 use reproduction::plot::draw_grid;
-use reproduction::run::{Result, Run};
+use reproduction::run::{self, ExitCode, Result, Run};
 
 /// As wide as the report's.
 const COLUMNS: u32 = 8;
 
-fn main() -> Result<()> {
-    let run = Run::untrained("fig16_errors")?;
+fn main() -> ExitCode {
+    run::main(Run::untrained("fig16_errors"), make)
+}
+
+fn make(run: &Run) -> Result<()> {
     run.no_redraw()?;
     let photographs = run.cats_dogs()?;
     let errors = run.errors(&photographs, "kaggle_vgg")?;

@@ -2,10 +2,13 @@
 //! Trains. Reads experiments/kaggle_search.toml; writes plots/kaggle_search.png, plots/kaggle_search.csv and plots/kaggle_search.md.
 
 use reproduction::plot::draw_search;
-use reproduction::run::{Result, Run};
+use reproduction::run::{self, ExitCode, Result, Run};
 
-fn main() -> Result<()> {
-    let run = Run::start("kaggle_search")?;
+fn main() -> ExitCode {
+    run::main(Run::start("kaggle_search"), make)
+}
+
+fn make(run: &Run) -> Result<()> {
     run.no_redraw()?;
     let photographs = run.cats_dogs()?;
     let searched = run.search(&photographs)?;

@@ -2,10 +2,13 @@
 //! Reads plots/*.csv, plots/*.png and experiments/report_card.toml; writes plots/report_card.md and plots/report_card.html.
 
 use reproduction::report_card::State;
-use reproduction::run::{Result, Run};
+use reproduction::run::{self, ExitCode, Result, Run};
 
-fn main() -> Result<()> {
-    let run = Run::untrained("report_card")?;
+fn main() -> ExitCode {
+    run::main(Run::untrained("report_card"), make)
+}
+
+fn make(run: &Run) -> Result<()> {
     run.no_redraw()?;
     // With --all it runs first what has no result yet, with --quick everything, small.
     let card = run.report_card()?;

@@ -1,11 +1,12 @@
 //! Every example that makes a part of the report or goes beyond it, one after the other, the cheapest first.
 
 use super::Run;
+use super::ending::Early;
 use super::interrupt::{self, Listening};
 use super::trainer::rounded;
 use crate::files::write_whole;
 use crate::report_card::{Contents, Program};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{BufRead, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -63,8 +64,7 @@ pub(super) fn run_all(run: &Run, folders: &Folders) -> Result<()> {
         let status = run_one(&mut command(path, folders, run.flags.quick), &log, |line| progress.says(program, line))?;
         if let Some(signal) = interrupt::asked() {
             drop(progress);
-            eprintln!("Interrupted. What was finished is kept; the same command goes on.");
-            std::process::exit(128 + signal);
+            bail!(Early::signal(signal, "Interrupted. What was finished is kept; the same command goes on."));
         }
         if !status.success() {
             failed.push(format!("{} ({status}; see {})", program.example, log.display()));

@@ -116,20 +116,23 @@ const ONLY: [(&str, &[&str]); 5] = [
 ];
 
 impl Flags {
-    /// Reads the command line of example `name`. Flags that do not parse, or that it has not, end the program with exit code 2.
-    pub fn read(name: &'static str) -> Flags {
+    /// Reads the command line of example `name`.
+    ///
+    /// # Errors
+    /// If flags do not parse, or it has them not; if it was asked for help.
+    pub fn read(name: &'static str) -> Result<Flags, clap::Error> {
         let others = || ONLY.iter().filter(|(_, examples)| !examples.contains(&name)).map(|(flag, _)| *flag);
         let mut command = Flags::command().name(name).bin_name(name);
         for flag in others() {
             command = command.mut_arg(flag, |argument| argument.hide(true));
         }
-        let matches = command.clone().get_matches();
+        let matches = command.clone().try_get_matches()?;
         let found = others().find(|flag| matches.value_source(flag) == Some(ValueSource::CommandLine));
         if let Some(flag) = found {
             let message = format!("--{} is no flag of {name}", flag.replace('_', "-"));
-            command.error(ErrorKind::UnknownArgument, message).exit();
+            return Err(command.error(ErrorKind::UnknownArgument, message));
         }
-        Flags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+        Flags::from_arg_matches(&matches)
     }
 
     pub fn device(&self) -> device::Choice {

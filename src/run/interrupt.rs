@@ -27,6 +27,7 @@ impl Listening {
             Ok(())
         });
         REGISTERED.as_ref().map_err(|error| anyhow::anyhow!("{error}")).context("cannot listen for Ctrl-C")?;
+        ASKED.store(0, Ordering::SeqCst);
         AT_ONCE.store(false, Ordering::SeqCst);
         Ok(Listening)
     }

@@ -1,5 +1,6 @@
 //! What an example holds: its flags, its inputs, its trials and its outputs.
 
+mod ending;
 mod errors;
 mod everything;
 mod flags;
@@ -16,10 +17,12 @@ mod search;
 mod trainer;
 mod trials;
 
+pub use ending::{Failure, main};
 pub use errors::Errors;
 pub use inside::Inside;
 pub use samples::Samples;
 pub use search::Searched;
+pub use std::process::ExitCode;
 pub use trials::{Outcome, Trained};
 
 use crate::architecture::{Architecture, Shape};
@@ -48,23 +51,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tch::Device;
 
-/// An error of an example, printed as one chain: what, because of what.
-pub struct Failure(anyhow::Error);
-
-/// What an example's `main` returns.
+/// What an example's functions return.
 pub type Result<T> = std::result::Result<T, Failure>;
-
-impl<E: Into<anyhow::Error>> From<E> for Failure {
-    fn from(error: E) -> Failure {
-        Failure(error.into())
-    }
-}
-
-impl std::fmt::Debug for Failure {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(formatter, "{:#}", self.0)
-    }
-}
 
 /// One run of an example.
 pub struct Run {
@@ -90,13 +78,12 @@ struct Variant {
 }
 
 impl Run {
-    /// Reads the flags and finds the project, the device and the output folder. Flags that do not parse end the program with exit
-    /// code 2.
+    /// Reads the flags and finds the project, the device and the output folder.
     ///
     /// # Errors
-    /// If a variant is unknown, the device cannot be used or a folder of outputs not written: before any work.
+    /// If the flags do not parse, a variant is unknown, the device cannot be used or a folder of outputs not written: before any work.
     pub fn start(name: &'static str) -> Result<Run> {
-        let flags = Flags::read(name);
+        let flags = Flags::read(name)?;
         let root = project_root()?;
         let file = ExperimentFile::read(&root.join("experiments").join(format!("{name}.toml")))?;
         let variants = variants(&file, &flags)?;
@@ -105,7 +92,7 @@ impl Run {
 
     /// As [`Run::start`], for an example that has no experiment.
     pub fn untrained(name: &'static str) -> Result<Run> {
-        Run::with(name, Flags::read(name), project_root()?, Vec::new())
+        Run::with(name, Flags::read(name)?, project_root()?, Vec::new())
     }
 
     fn with(name: &'static str, flags: Flags, root: PathBuf, variants: Vec<Variant>) -> Result<Run> {
@@ -175,6 +162,9 @@ impl Run {
 
     /// Trains every variant with every seed, as `experiments/<name>.toml` and the flags say; finished trials of an earlier run with
     /// the same settings, data and code are kept.
+    ///
+    /// # Errors
+    /// If training fails, if a signal stops it, or if only a share of the trials was to be trained: [`Failure::exit_code`] tells which.
     pub fn train(&self, data: &dyn DataSet) -> Result<Trained> {
         Ok(trials::train(self, data)?)
     }

@@ -1,5 +1,6 @@
 //! The trials of an experiment: every variant with every seed, trained side by side, each kept as it finishes.
 
+use super::ending::Early;
 use super::interrupt::{self, Listening};
 use super::progress::Display;
 use super::provenance::Provenance;
@@ -140,14 +141,14 @@ pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
             results::write_tables(run, trained.outcomes.iter())?;
             Ok(trained)
         }
-        (_, shard) => leave(shard, "When all shares are, the same command with --merge puts them together."),
+        (_, shard) => Err(share_done(shard, "When all shares are, the same command with --merge puts them together.").into()),
     }
 }
 
-/// Ends the process after its share of the work.
-pub(super) fn leave(shard: Option<Shard>, next: &str) -> ! {
-    eprintln!("share {} is trained. {next}", shard.map_or(String::new(), |shard| shard.to_string()));
-    std::process::exit(0)
+/// The end of a process that has trained its share.
+pub(super) fn share_done(shard: Option<Shard>, next: &str) -> Early {
+    let shard = shard.map_or(String::new(), |shard| shard.to_string());
+    Early { message: format!("share {shard} is trained. {next}"), code: 0 }
 }
 
 /// Trains every one of `variants` with every seed, or this process's share of them; none where others have not yet trained theirs.
@@ -264,7 +265,11 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     });
     drop(display);
     if let Some(signal) = interrupt::asked() {
-        end(signal, trained.as_ref().err());
+        let message = match trained {
+            Err(error) if !error.is::<Interrupted>() => format!("Error: {error:#}"),
+            _ => "Interrupted. What was finished is kept; the same command with --resume goes on.".to_owned(),
+        };
+        bail!(Early::signal(signal, message));
     }
     drop(listening);
     trained?;
@@ -309,15 +314,6 @@ pub(super) fn newest(folder: &Path) -> Result<Option<(Outcome, Experiment)>> {
     let history = History::read(&folder.join(HISTORY))?;
     let (id, seconds) = (provenance.id(), provenance.seconds);
     Ok(Some((Outcome { id, variant: provenance.variant, seed: provenance.seed, history, seconds, folder }, experiment)))
-}
-
-/// Ends the process as the signal that stopped its training would have, but with everything kept.
-fn end(signal: i32, error: Option<&anyhow::Error>) -> ! {
-    match error {
-        Some(error) if !error.is::<Interrupted>() => eprintln!("Error: {error:#}"),
-        _ => eprintln!("Interrupted. What was finished is kept; the same command with --resume goes on."),
-    }
-    std::process::exit(128 + signal)
 }
 
 /// The network of a finished trial of `experiment`.
