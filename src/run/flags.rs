@@ -53,9 +53,9 @@ pub(super) struct Flags {
     /// Go on with trials that were interrupted
     #[arg(long, conflicts_with = "fresh")]
     pub resume: bool,
-    /// Train only this share of the trials, for example 0/4, and draw nothing; in a Slurm job array each task takes its own
-    #[arg(long, value_name = "INDEX/COUNT", conflicts_with_all = ["merge", "redraw"])]
-    shard: Option<Shard>,
+    /// Train only this share of the trials, for example 0/4, and draw nothing; `slurm` is the share of this task of a job array
+    #[arg(long, value_name = "INDEX/COUNT|slurm", conflicts_with_all = ["merge", "redraw"])]
+    pub shard: Option<Shard>,
     /// Train nothing: put together what workers have trained with --shard
     #[arg(long, conflicts_with_all = ["fresh", "redraw"])]
     pub merge: bool,
@@ -138,15 +138,6 @@ impl Flags {
     pub fn device(&self) -> device::Choice {
         let automatic = if self.cuda { device::Choice::Cuda(0) } else { device::Choice::Auto };
         self.device.unwrap_or(automatic)
-    }
-
-    /// The share of the trials that this process is to train; none where it is to train all.
-    pub fn shard(&self) -> Result<Option<Shard>> {
-        match self.shard {
-            Some(shard) => Ok(Some(shard)),
-            None if self.merge => Ok(None),
-            None => Shard::of_slurm(|name| std::env::var(name).ok()),
-        }
     }
 
     /// The seeds to train with, if the experiment asks for so many.

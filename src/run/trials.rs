@@ -136,19 +136,28 @@ impl Trained {
 /// See [`Run::train`].
 pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
     let trained = train_list(run, &run.variants, data)?;
-    match (trained, run.flags.shard()?) {
+    match (trained, run.flags.shard) {
         (Some(trained), None) => {
             results::write_tables(run, trained.outcomes.iter())?;
             Ok(trained)
         }
-        (_, shard) => Err(share_done(shard, "When all shares are, the same command with --merge puts them together.").into()),
+        (_, shard) => {
+            let trials = run.variants.iter().map(|variant| variant.seeds.clone().count()).sum();
+            bail!(share_done(shard, trials, "When all shares are trained, the same command with --merge puts them together."))
+        }
     }
 }
 
-/// The end of a process that has trained its share.
-pub(super) fn share_done(shard: Option<Shard>, next: &str) -> Early {
-    let shard = shard.map_or(String::new(), |shard| shard.to_string());
-    Early { message: format!("share {shard} is trained. {next}"), code: 0 }
+/// The end of a process that has trained its share of so many trials.
+pub(super) fn share_done(shard: Option<Shard>, trials: usize, next: &str) -> Early {
+    let what = match shard {
+        Some(shard) if shard.is_empty(trials) => {
+            format!("NOTHING WAS TRAINED: share {shard} is empty, there are more shares than the {trials} trial(s) of this command.")
+        }
+        Some(shard) => format!("share {shard} is trained."),
+        None => "others train the rest.".to_owned(),
+    };
+    Early { message: format!("{what} {next}"), code: 0 }
 }
 
 /// Trains every one of `variants` with every seed, or this process's share of them; none where others have not yet trained theirs.
@@ -156,7 +165,7 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     let mut plan: Vec<(&Variant, u64)> =
         variants.iter().flat_map(|variant| variant.seeds.clone().map(move |seed| (variant, seed))).collect();
     plan.sort_by_key(|(_, seed)| *seed);
-    let shard = run.flags.shard()?;
+    let shard = run.flags.shard;
 
     // On the CPU one thread a trial uses the cores better than all threads on one: minibatches are small. The whole list decides, so that
     // a trial gives the same bits whichever share of the list this is.
