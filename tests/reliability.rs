@@ -90,6 +90,14 @@ impl Laboratory {
         command.current_dir(self.path("")).env("OMP_NUM_THREADS", "1").args(["--data", "embedded", "--resume"]);
         command.arg("--out").arg(self.path(folder).join("plots")).arg("--runs").arg(self.path(folder).join("runs"));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        // Whatever this test was started by: nohup, for example, hands down that SIGHUP is ignored.
+        // SAFETY: the call is allowed between fork and exec.
+        unsafe {
+            command.pre_exec(|| {
+                [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1, libc::SIGXCPU].map(|signal| libc::signal(signal, libc::SIG_DFL));
+                Ok(())
+            });
+        }
         command
     }
 
@@ -128,7 +136,11 @@ impl Laboratory {
 
     /// Starts a run and waits until it has kept where it stands.
     fn begun(&self, name: &str, folder: &str) -> Running {
-        let running = Running(self.command(name, folder).spawn().expect("starts"));
+        self.begun_by(self.command(name, folder), name, folder)
+    }
+
+    fn begun_by(&self, mut command: Command, name: &str, folder: &str) -> Running {
+        let running = Running(command.spawn().expect("starts"));
         let started = Instant::now();
         while self.checkpoints(name, folder).is_empty() {
             assert!(started.elapsed() < Duration::from_secs(60), "no checkpoint after a minute");
@@ -264,6 +276,36 @@ fn a_signal_finishes_the_step_keeps_it_and_says_how_to_go_on() {
         assert!(said.contains("going on in epoch") || said.contains("going on after epoch"), "{said}");
         assert_eq!(laboratory.results(name, "stopped"), results);
     }
+}
+
+#[test]
+fn a_lost_terminal_and_a_batch_system_stop_it_as_sigterm_does() {
+    let laboratory = Laboratory::new();
+    let (results, ..) = laboratory.undisturbed(MLP.0);
+    for signal in [libc::SIGHUP, libc::SIGUSR1, libc::SIGXCPU] {
+        let folder = format!("stopped{signal}");
+        let running = laboratory.begun(MLP.0, &folder);
+        running.signal(signal);
+        let output = running.output();
+        assert_eq!(output.status.code(), Some(128 + signal), "{}", stderr(&output));
+        assert!(stderr(&output).contains("kept in") && !laboratory.checkpoints(MLP.0, &folder).is_empty(), "{}", stderr(&output));
+        succeed(&mut laboratory.command(MLP.0, &folder));
+        assert_eq!(laboratory.results(MLP.0, &folder), results);
+    }
+    // As nohup starts it.
+    let mut command = laboratory.command(MLP.0, "nohup");
+    // SAFETY: the call is allowed between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGHUP, libc::SIG_IGN);
+            Ok(())
+        });
+    }
+    let running = laboratory.begun_by(command, MLP.0, "nohup");
+    running.signal(libc::SIGHUP);
+    let output = running.output();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(laboratory.results(MLP.0, "nohup"), results);
 }
 
 #[test]

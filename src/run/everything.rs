@@ -136,7 +136,7 @@ fn run_one(command: &mut Command, log: &Path, says: impl Fn(&str) + Send + Sync)
     status
 }
 
-/// Waits for a program. A terminal's Ctrl-C reaches it by itself; a SIGTERM that reaches this process is handed on.
+/// Waits for a program. A terminal's Ctrl-C reaches it by itself; another signal that asks this process to stop is handed on.
 fn wait(child: &mut std::process::Child) -> Result<ExitStatus> {
     let mut is_told = false;
     loop {
@@ -144,9 +144,9 @@ fn wait(child: &mut std::process::Child) -> Result<ExitStatus> {
             return Ok(status);
         }
         #[cfg(unix)]
-        if interrupt::asked() == Some(libc::SIGTERM) && !is_told {
+        if let Some(signal) = interrupt::asked().filter(|signal| *signal != libc::SIGINT && !is_told) {
             // SAFETY: sends a signal to a child that has not been waited for, and touches no memory.
-            unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) };
+            unsafe { libc::kill(child.id() as libc::pid_t, signal) };
             is_told = true;
         }
         std::thread::sleep(Duration::from_millis(50));
