@@ -330,11 +330,19 @@ fn a_second_signal_ends_at_once() {
 }
 
 #[test]
-fn another_experiment_is_refused_with_the_difference_named() {
+fn where_there_is_nothing_to_resume_it_says_so_and_another_experiment_is_refused() {
     let laboratory = Laboratory::new();
     let running = laboratory.begun(MLP.0, "changed");
     running.signal(libc::SIGINT);
     drop(running.output());
+    let resumed = laboratory.command(MLP.0, "elsewhere").output().expect("runs");
+    let said = stderr(&resumed);
+    assert!(
+        resumed.status.success() && said.contains("nothing to go on from for glorot seed 1 in ") && said.contains("begins anew"),
+        "{said}"
+    );
+    let finished = stderr(&succeed(&mut laboratory.command(MLP.0, "elsewhere")));
+    assert!(finished.contains("finished before") && !finished.contains("begins anew"), "{finished}");
     let without = example(MLP.0)
         .current_dir(laboratory.path(""))
         .args(["--data", "embedded", "--out"])

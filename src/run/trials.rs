@@ -183,6 +183,7 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     let mut appender = Appender::new(&results_folder);
     let (mut outcomes, mut kept_in) = (Vec::new(), BTreeSet::new());
     let (mut trials, mut others) = (Vec::new(), Vec::new());
+    let mut without_checkpoint = Vec::new();
     for (place, (Variant { name, experiment, is_as_in_file, checkpoint_after, .. }, seed)) in plan.into_iter().enumerate() {
         let is_stacked = stack && trainer::shape(experiment).is_some();
         let provenance = Provenance { is_stacked, ..Provenance::new(run, experiment, name, seed, data.source(), &device, threads) };
@@ -222,6 +223,9 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
                 path.display()
             );
         }
+        if run.flags.resume && interrupted.is_none() {
+            without_checkpoint.push(format!("{} in {}", provenance.name(), folder.display()));
+        }
         let scalars = run.scalars_of(name, seed);
         scalars.as_deref().map_or(Ok(()), ensure_writable)?;
         trials.push(Trial {
@@ -250,6 +254,11 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
         let folders: Vec<String> = kept_in.iter().map(|folder| folder.display().to_string()).collect();
         let from = if folders.is_empty() { results_folder.display().to_string() } else { folders.join(", ") };
         eprintln!("{} of {all} trials were finished before and are kept, from {from} (--fresh trains them anew)", outcomes.len());
+    }
+
+    if let [first, others @ ..] = &without_checkpoint[..] {
+        let others = if others.is_empty() { String::new() } else { format!(", and for {} other trials", others.len()) };
+        eprintln!("--resume: there is nothing to go on from for {first}{others}: training begins anew");
     }
 
     let display = Display::new(trials.iter().map(Trial::minibatches).sum(), run.flags.quiet);
