@@ -5,10 +5,10 @@
 
 use super::{Failure, Outcome, Patience, agent, answers, receive, web_page};
 use crate::data::idx;
-use crate::files::sha256_of;
+use crate::files::{lacks_locks, sha256_of};
 use anyhow::{Context, Result, anyhow, bail};
 use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use ureq::{Body, http::Response};
 
@@ -192,7 +192,7 @@ impl Partial {
                 version_file.lock()?;
             }
             // There are network file systems without locks; the checksum finds out where two have written at once.
-            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) if lacks_locks(&error) => {}
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
         let mut version = String::new();
