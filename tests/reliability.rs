@@ -94,7 +94,9 @@ impl Laboratory {
         // SAFETY: the call is allowed between fork and exec.
         unsafe {
             command.pre_exec(|| {
-                [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1, libc::SIGXCPU].map(|signal| libc::signal(signal, libc::SIG_DFL));
+                for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1, libc::SIGXCPU] {
+                    libc::signal(signal, libc::SIG_DFL);
+                }
                 Ok(())
             });
         }
@@ -376,6 +378,22 @@ fn where_there_is_nothing_to_resume_it_says_so_and_another_experiment_is_refused
     }
     assert_eq!(output.status.code(), Some(1));
     assert!(!laboratory.checkpoints(MLP.0, "other").is_empty(), "nothing is lost");
+}
+
+/// A team of threads that sleeps between two operations, because there are more of them than cores, makes training slower by half.
+#[test]
+#[cfg(target_os = "linux")]
+fn libtorch_has_one_team_of_threads_for_a_lone_trial_and_none_for_several() {
+    let laboratory = Laboratory::new();
+    let threads = |(name, text): (&str, &str), epochs: &str, folder: &str| {
+        fs::write(laboratory.path("experiments").join(format!("{name}.toml")), text.replace(epochs, "epochs = 2000")).expect("written");
+        let mut command = laboratory.command(name, folder);
+        command.env("OMP_NUM_THREADS", "2");
+        let running = laboratory.begun_by(command, name, folder);
+        fs::read_dir(format!("/proc/{}/task", running.0.id())).expect("it runs").count()
+    };
+    assert_eq!(threads(MLP, "epochs = 12", "lone"), 2, "the trial's, and one that helps it");
+    assert_eq!(threads(CNN, "epochs = 8", "several"), 4, "the two of before, with which data were read, and one for each of two trials");
 }
 
 #[test]
