@@ -60,8 +60,19 @@ impl std::error::Error for Early {}
 
 /// The whole of an example's `main`: does what `example` says with a run that was started, prints its error, and gives its exit code.
 pub fn main(run: Result<Run>, example: impl FnOnce(&Run) -> Result<()>) -> ExitCode {
-    match run.and_then(|run| example(&run)) {
-        Ok(()) => ExitCode::SUCCESS,
+    let done = run.and_then(|run| example(&run).map(|()| run));
+    match done {
+        Ok(run) => {
+            if run.flags.out.is_none() && !run.is_reproduction() {
+                let (folder, name) = (run.out(), run.name);
+                eprintln!(
+                    "everything is in {}, which git ignores: this was not experiments/{name}.toml as it stands, on the report's data \
+                     (--out DIR writes elsewhere)",
+                    folder.display()
+                );
+            }
+            ExitCode::SUCCESS
+        }
         Err(failure) => {
             failure.tell();
             ExitCode::from(failure.exit_code())

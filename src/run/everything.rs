@@ -32,7 +32,7 @@ impl Folders {
     pub fn new(run: &Run) -> Result<Folders> {
         let here = std::path::absolute(&run.flags.runs)?;
         if !run.flags.quick {
-            return Ok(Folders { root: run.root.clone(), out: std::path::absolute(&run.flags.out)?, runs: here });
+            return Ok(Folders { root: run.root.clone(), out: std::path::absolute(run.out())?, runs: here });
         }
         let root = here.join("quick");
         if root.exists() {
@@ -61,7 +61,7 @@ pub(super) fn run_all(run: &Run, folders: &Folders) -> Result<()> {
     for (program, path) in programs.iter().zip(&built) {
         progress.begin(program);
         let log = folders.runs.join("report_card").join(format!("{}.log", program.example));
-        let status = run_one(&mut command(path, folders, run.flags.quick), &log, |line| progress.says(program, line))?;
+        let status = run_one(&mut command(path, folders, run), &log, |line| progress.says(program, line))?;
         if let Some(signal) = interrupt::asked() {
             drop(progress);
             bail!(Early::signal(signal, "Interrupted. What was finished is kept; the same command goes on."));
@@ -93,7 +93,7 @@ fn built(name: &str) -> Result<PathBuf> {
 }
 
 /// An example with the flags of this command, but for those that only this example has.
-fn command(program: &Path, folders: &Folders, is_quick: bool) -> Command {
+fn command(program: &Path, folders: &Folders, run: &Run) -> Command {
     let mut flags = Vec::new();
     let mut given = std::env::args().skip(1);
     while let Some(flag) = given.next() {
@@ -106,10 +106,13 @@ fn command(program: &Path, folders: &Folders, is_quick: bool) -> Command {
     }
     let is_fresh = flags.iter().any(|flag| flag == "--fresh");
     let mut command = Command::new(program);
-    command.current_dir(&folders.root).args(flags).arg("--out").arg(&folders.out).arg("--runs").arg(&folders.runs);
-    command.args((!is_fresh).then_some("--resume"));
-    if is_quick {
-        command.args(["--data", "embedded"]);
+    command.args(flags).arg("--runs").arg(&folders.runs).args((!is_fresh).then_some("--resume"));
+    if run.flags.quick {
+        command.current_dir(&folders.root).args(["--data", "embedded"]);
+    }
+    // Without, each example sees by itself whether its result is one for plots/.
+    if run.flags.quick || run.flags.out.is_some() {
+        command.arg("--out").arg(&folders.out);
     }
     command
 }

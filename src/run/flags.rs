@@ -38,9 +38,9 @@ pub(super) struct Flags {
     /// Precision of the matrix products; parameters stay in f32
     #[arg(long, value_enum)]
     precision: Option<Precision>,
-    /// Folder for the figure and its CSV
-    #[arg(long, value_name = "DIR", default_value = "plots")]
-    pub out: PathBuf,
+    /// Folder for the figure and its CSV; without it plots, or plots/local for all but the experiment as its file has it on the report's data
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// Folder for histories, settings and provenance of every trial
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub runs: PathBuf,
@@ -143,6 +143,13 @@ impl Flags {
     /// The seeds to train with, if the experiment asks for so many.
     pub fn seeds(&self, default: u32) -> Range<u64> {
         self.seed..self.seed + u64::from(self.seeds.unwrap_or(default))
+    }
+
+    /// Whether a flag changes what the result is, or could: another part of the experiment, other data.
+    pub fn change_result(&self) -> bool {
+        let shortened = self.epochs.is_some() || self.limit.is_some() || self.precision.is_some();
+        let other_trials = self.seed != 1 || self.seeds.is_some() || !self.variant.is_empty();
+        shortened || other_trials || self.predict.is_some() || self.data() == Location::Embedded
     }
 
     pub fn data(&self) -> Location {

@@ -27,15 +27,15 @@ pub use trials::{Outcome, Trained};
 
 use crate::architecture::{Architecture, Shape};
 use crate::compare::{self, Comparison, Verdict};
-use crate::data::DataSet;
 use crate::data::cats_dogs::CatsDogs;
 use crate::data::mnist::{self, Mnist};
+use crate::data::{DataSet, Location};
 use crate::device;
 use crate::experiment::{Experiment, ExperimentFile, Search};
 use crate::files::{ensure_writable, write_whole};
 use crate::model;
 use crate::plot::{self, Figure};
-use crate::points::{self, Point};
+use crate::points::{self, Point, is_report_data};
 use crate::report_card::ReportCard;
 use crate::reported;
 use crate::table;
@@ -48,6 +48,7 @@ use image::RgbImage;
 use serde::Serialize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tch::Device;
 
@@ -64,6 +65,8 @@ pub struct Run {
     variants: Vec<Variant>,
     /// The random search that the file describes, if it does.
     search: Option<Search>,
+    /// Whether this is the experiment as its file has it, on the report's data as far as data were read: a result that may be committed.
+    is_reproduction: AtomicBool,
 }
 
 struct Variant {
@@ -87,16 +90,18 @@ impl Run {
         let root = project_root()?;
         let file = ExperimentFile::read(&root.join("experiments").join(format!("{name}.toml")))?;
         let variants = variants(&file, &flags)?;
-        Ok(Run { search: file.search().cloned(), ..Run::with(name, flags, root, variants)? })
+        let is_reproduction = is_as_in_file(&file, &flags, &variants)?;
+        Ok(Run { search: file.search().cloned(), ..Run::with(name, flags, root, variants, is_reproduction)? })
     }
 
     /// As [`Run::start`], for an example that has no experiment.
     pub fn untrained(name: &'static str) -> Result<Run> {
-        Run::with(name, Flags::read(name)?, project_root()?, Vec::new())
+        let flags = Flags::read(name)?;
+        let is_reproduction = !flags.change_result();
+        Run::with(name, flags, project_root()?, Vec::new(), is_reproduction)
     }
 
-    fn with(name: &'static str, flags: Flags, root: PathBuf, variants: Vec<Variant>) -> Result<Run> {
-        ensure_writable(&flags.out)?;
+    fn with(name: &'static str, flags: Flags, root: PathBuf, variants: Vec<Variant>, is_reproduction: bool) -> Result<Run> {
         if let Some(folder) = &flags.tensorboard {
             ensure_writable(&folder.join(name))?;
         }
@@ -106,7 +111,9 @@ impl Run {
         }
         device::keep_memory();
         device::set_threads();
-        Ok(Run { name, flags, root, device, variants, search: None })
+        let run = Run { name, flags, root, device, variants, search: None, is_reproduction: AtomicBool::new(is_reproduction) };
+        ensure_writable(&run.out())?;
+        Ok(run)
     }
 
     /// For an example whose pictures are images.
@@ -122,12 +129,16 @@ impl Run {
 
     /// MNIST, or what `--data` says.
     pub fn mnist(&self) -> Result<Mnist> {
-        Ok(mnist::load(&self.flags.data(), &self.root)?)
+        let digits = mnist::load(&self.flags.data(), &self.root)?;
+        self.note(&digits);
+        Ok(digits)
     }
 
     /// Photographs of cats and dogs, or what `--data` says.
     pub fn cats_dogs(&self) -> Result<CatsDogs> {
-        Ok(photographs::load(self)?)
+        let photographs = photographs::load(self)?;
+        self.note(&photographs);
+        Ok(photographs)
     }
 
     /// Some training images, the same as training changes them, and one of them under each change alone.
@@ -166,6 +177,7 @@ impl Run {
     /// # Errors
     /// If training fails, if a signal stops it, or if only a share of the trials was to be trained: [`Failure::exit_code`] tells which.
     pub fn train(&self, data: &dyn DataSet) -> Result<Trained> {
+        self.note(data);
         Ok(trials::train(self, data)?)
     }
 
@@ -174,6 +186,7 @@ impl Run {
     /// # Errors
     /// As [`Run::train`]; if the file describes no search.
     pub fn search(&self, data: &dyn DataSet) -> Result<Searched> {
+        self.note(data);
         Ok(search::search(self, data)?)
     }
 
@@ -211,7 +224,7 @@ impl Run {
         Ok(reported::Figure::read(&self.root.join("experiments"), number)?)
     }
 
-    /// With `--redraw`, the points of the figure's CSV.
+    /// With `--redraw`, the points of the figure's CSV, `<out>/<name>.csv`.
     pub fn redraw(&self) -> Result<Option<Vec<Point>>> {
         if !self.flags.redraw {
             return Ok(None);
@@ -328,8 +341,23 @@ impl Run {
         Ok(card)
     }
 
+    /// Results on other data than the report's are not its reproduction.
+    fn note(&self, data: &dyn DataSet) {
+        self.is_reproduction.fetch_and(is_report_data(&data.source().name), Ordering::Relaxed);
+    }
+
+    /// The folder that `--out` names; else `plots`, or `plots/local` for what is not to take the place of a committed result.
+    fn out(&self) -> PathBuf {
+        let folder = if self.is_reproduction() { "plots" } else { "plots/local" };
+        self.flags.out.clone().unwrap_or_else(|| folder.into())
+    }
+
+    fn is_reproduction(&self) -> bool {
+        self.is_reproduction.load(Ordering::Relaxed)
+    }
+
     fn output(&self, extension: &str) -> PathBuf {
-        self.flags.out.join(format!("{}.{extension}", self.name))
+        self.out().join(format!("{}.{extension}", self.name))
     }
 }
 
@@ -343,6 +371,15 @@ fn architecture(run: &Run, image: [i64; 3]) -> anyhow::Result<Architecture> {
     Ok(architecture)
 }
 
+/// Whether these are all the variants that the file runs, with its seeds, and nothing in them is changed.
+fn is_as_in_file(file: &ExperimentFile, flags: &Flags, variants: &[Variant]) -> anyhow::Result<bool> {
+    let mut is_as_in_file = variants.iter().map(|variant| &variant.name).eq(file.default_variants());
+    for Variant { name, seeds, is_as_in_file: is_unchanged, .. } in variants {
+        is_as_in_file &= *is_unchanged && *seeds == (1..1 + u64::from(file.seeds(name)?));
+    }
+    Ok(is_as_in_file && flags.predict.is_none() && flags.data() != Location::Embedded)
+}
+
 fn variants(file: &ExperimentFile, flags: &Flags) -> anyhow::Result<Vec<Variant>> {
     let names = if flags.variant.is_empty() { file.default_variants() } else { &flags.variant };
     let variant = |name: &String| {
@@ -350,7 +387,9 @@ fn variants(file: &ExperimentFile, flags: &Flags) -> anyhow::Result<Vec<Variant>
         let experiment = flags.apply(as_in_file.clone())?;
         let seeds = flags.seeds(file.seeds(name)?);
         let checkpoint_after = Duration::from_secs(file.checkpoint_seconds(name)?);
-        let (is_as_in_file, at_a_time) = (experiment == as_in_file, file.trials_at_a_time(name)?);
+        // The stages of a search have epochs of their own, which the flag changes.
+        let is_as_in_file = experiment == as_in_file && (file.search().is_none() || flags.epochs.is_none());
+        let at_a_time = file.trials_at_a_time(name)?;
         Ok(Variant { name: name.clone(), is_as_in_file, experiment, seeds, checkpoint_after, at_a_time })
     };
     let first = |(index, name): &(usize, &String)| !names[..*index].contains(name);

@@ -107,7 +107,7 @@ fn newest(run: &Run) -> Result<(Outcome, Experiment)> {
 }
 
 fn write(run: &Run, what: &str, contents: &[u8]) -> Result<()> {
-    let path = run.flags.out.join(format!("{}_{what}", run.name));
+    let path = run.out().join(format!("{}_{what}", run.name));
     write_whole(&path, contents)?;
     eprintln!("wrote {}", path.display());
     Ok(())
