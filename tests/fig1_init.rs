@@ -133,6 +133,26 @@ fn only_the_experiment_as_its_file_has_it_is_written_to_plots() {
 }
 
 #[test]
+fn precision_auto_is_what_this_processor_is_fast_in() {
+    let scratch = Scratch::new();
+    let run = |precision: &str| {
+        let mut command = example("fig1_init");
+        command.args(["--device", "cpu", "--limit", "300", "--epochs", "1", "--seeds", "1", "--variant", "zero", "--precision", precision]);
+        let output = scratch.in_here(command.arg("--data").arg(few_digits())).output().expect("runs");
+        assert!(output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let has_bf16 = flags.split_whitespace().any(|flag| ["avx512_bf16", "amx_bf16"].contains(&flag));
+    let resolved = if has_bf16 { "bf16" } else { "f32" };
+    let said = run("auto");
+    assert!(said.lines().next().is_some_and(|line| line.starts_with(&format!("precision auto: {resolved}"))), "{said}");
+    let again = run(resolved);
+    assert!(again.contains("1 of 1 trials were finished before"), "a trial of auto is one of what it has come to: {again}");
+    assert_eq!(run("bf16").contains("bf16 takes many times as long"), !has_bf16);
+}
+
+#[test]
 fn a_killed_run_leaves_whole_files_and_the_next_goes_on() {
     let scratch = Scratch::new();
     let many = |scratch: &Scratch| {

@@ -1,8 +1,9 @@
 //! The flags of every example.
 
+use super::precision;
 use crate::data::Location;
 use crate::device;
-use crate::experiment::{Experiment, LARGEST_COUNT, MOST_SEEDS, Precision};
+use crate::experiment::{Experiment, LARGEST_COUNT, MOST_SEEDS};
 use crate::shard::Shard;
 use anyhow::{Result, bail};
 use clap::error::ErrorKind;
@@ -35,9 +36,9 @@ pub(super) struct Flags {
     /// Train on the first N examples only
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     pub limit: Option<i64>,
-    /// Precision of the matrix products; parameters stay in f32
+    /// Precision of the matrix products, parameters stay in f32; auto is bf16 where the device has instructions for it, else f32
     #[arg(long, value_enum)]
-    precision: Option<Precision>,
+    pub precision: Option<precision::Choice>,
     /// Folder for the figure and its CSV; without it plots, or plots/local for all but the experiment as its file has it on the report's data
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -156,18 +157,18 @@ impl Flags {
         self.data.clone().unwrap_or(Location::Search)
     }
 
-    /// The experiment with what the flags change.
+    /// The experiment with what the flags change, for a device that has instructions for bf16 or not.
     ///
     /// # Errors
     /// If `--epochs` is given and nothing is trained.
-    pub fn apply(&self, mut experiment: Experiment) -> Result<Experiment> {
+    pub fn apply(&self, mut experiment: Experiment, has_bf16: bool) -> Result<Experiment> {
         let Experiment { split, model, training, .. } = &mut experiment;
         match (training, self.epochs) {
             (Some(training), Some(epochs)) => training.epochs = epochs,
             (None, Some(_)) => bail!("--epochs was given, but this example trains nothing; leave it out"),
             (_, None) => {}
         }
-        model.precision = self.precision.unwrap_or(model.precision);
+        model.precision = self.precision.map_or(model.precision, |choice| choice.resolve(model.precision, has_bf16));
         if let Some(split) = split {
             split.limit = self.limit.or(split.limit);
         }

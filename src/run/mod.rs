@@ -8,6 +8,7 @@ mod gradients;
 mod inside;
 mod interrupt;
 mod photographs;
+mod precision;
 mod progress;
 mod provenance;
 mod results;
@@ -31,7 +32,7 @@ use crate::data::cats_dogs::CatsDogs;
 use crate::data::mnist::{self, Mnist};
 use crate::data::{DataSet, Location};
 use crate::device;
-use crate::experiment::{Experiment, ExperimentFile, Search};
+use crate::experiment::{Experiment, ExperimentFile, Precision, Search};
 use crate::files::{ensure_writable, write_whole};
 use crate::model;
 use crate::plot::{self, Figure};
@@ -87,31 +88,29 @@ impl Run {
     /// If the flags do not parse, a variant is unknown, the device cannot be used or a folder of outputs not written: before any work.
     pub fn start(name: &'static str) -> Result<Run> {
         let flags = Flags::read(name)?;
-        let root = project_root()?;
+        let (root, device) = (project_root()?, select_device(&flags)?);
         let file = ExperimentFile::read(&root.join("experiments").join(format!("{name}.toml")))?;
-        let variants = variants(&file, &flags)?;
+        let has_bf16 = precision::has_bf16(device);
+        let variants = variants(&file, &flags, has_bf16)?;
+        tell_precision(&flags, &variants, device, has_bf16);
         let is_reproduction = is_as_in_file(&file, &flags, &variants)?;
-        Ok(Run { search: file.search().cloned(), ..Run::with(name, flags, root, variants, is_reproduction)? })
+        Ok(Run { search: file.search().cloned(), variants, ..Run::with(name, flags, root, device, is_reproduction)? })
     }
 
     /// As [`Run::start`], for an example that has no experiment.
     pub fn untrained(name: &'static str) -> Result<Run> {
         let flags = Flags::read(name)?;
-        let is_reproduction = !flags.change_result();
-        Run::with(name, flags, project_root()?, Vec::new(), is_reproduction)
+        let (root, device, is_reproduction) = (project_root()?, select_device(&flags)?, !flags.change_result());
+        Run::with(name, flags, root, device, is_reproduction)
     }
 
-    fn with(name: &'static str, flags: Flags, root: PathBuf, variants: Vec<Variant>, is_reproduction: bool) -> Result<Run> {
+    fn with(name: &'static str, flags: Flags, root: PathBuf, device: Device, is_reproduction: bool) -> Result<Run> {
         if let Some(folder) = &flags.tensorboard {
             ensure_writable(&folder.join(name))?;
         }
-        let device = if flags.redraw { Device::Cpu } else { device::select(flags.device())? };
-        if flags.deterministic {
-            device::be_deterministic()?;
-        }
         device::keep_memory();
         device::set_threads();
-        let run = Run { name, flags, root, device, variants, search: None, is_reproduction: AtomicBool::new(is_reproduction) };
+        let run = Run { name, flags, root, device, variants: Vec::new(), search: None, is_reproduction: AtomicBool::new(is_reproduction) };
         ensure_writable(&run.out())?;
         Ok(run)
     }
@@ -371,6 +370,35 @@ fn architecture(run: &Run, image: [i64; 3]) -> anyhow::Result<Architecture> {
     Ok(architecture)
 }
 
+fn select_device(flags: &Flags) -> anyhow::Result<Device> {
+    let device = if flags.redraw { Device::Cpu } else { device::select(flags.device())? };
+    if flags.deterministic {
+        device::be_deterministic()?;
+    }
+    Ok(device)
+}
+
+/// Says what `--precision auto` has come to, and that bf16 is slow where it is.
+fn tell_precision(flags: &Flags, variants: &[Variant], device: Device, has_bf16: bool) {
+    if flags.redraw {
+        return;
+    }
+    if flags.precision == Some(precision::Choice::Auto) {
+        let mut resolved: Vec<String> =
+            variants.iter().map(|variant| format!("{:?}", variant.experiment.model.precision).to_lowercase()).collect();
+        resolved.dedup();
+        let has = if has_bf16 { "has" } else { "has no" };
+        eprintln!("precision auto: {}; this device {has} instructions for bf16", resolved.join(", "));
+    }
+    let trains_in_bf16 = |variant: &Variant| variant.experiment.training.is_some() && variant.experiment.model.precision == Precision::Bf16;
+    if device == Device::Cpu && !has_bf16 && variants.iter().any(trains_in_bf16) {
+        eprintln!(
+            "bf16 takes many times as long as f32 on this processor, which has no instructions for it (AVX512-BF16 or AMX); \
+             --precision auto takes what is fast"
+        );
+    }
+}
+
 /// Whether these are all the variants that the file runs, with its seeds, and nothing in them is changed.
 fn is_as_in_file(file: &ExperimentFile, flags: &Flags, variants: &[Variant]) -> anyhow::Result<bool> {
     let mut is_as_in_file = variants.iter().map(|variant| &variant.name).eq(file.default_variants());
@@ -380,11 +408,11 @@ fn is_as_in_file(file: &ExperimentFile, flags: &Flags, variants: &[Variant]) -> 
     Ok(is_as_in_file && flags.predict.is_none() && flags.data() != Location::Embedded)
 }
 
-fn variants(file: &ExperimentFile, flags: &Flags) -> anyhow::Result<Vec<Variant>> {
+fn variants(file: &ExperimentFile, flags: &Flags, has_bf16: bool) -> anyhow::Result<Vec<Variant>> {
     let names = if flags.variant.is_empty() { file.default_variants() } else { &flags.variant };
     let variant = |name: &String| {
         let as_in_file = file.variant(name)?;
-        let experiment = flags.apply(as_in_file.clone())?;
+        let experiment = flags.apply(as_in_file.clone(), has_bf16)?;
         let seeds = flags.seeds(file.seeds(name)?);
         let checkpoint_after = Duration::from_secs(file.checkpoint_seconds(name)?);
         // The stages of a search have epochs of their own, which the flag changes.
