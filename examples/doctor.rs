@@ -4,6 +4,7 @@
 use clap::Parser;
 use reproduction::doctor::{self, Doctor};
 use reproduction::run::{Result, project_root};
+use reproduction::say;
 
 /// Is this machine ready?
 #[derive(Parser)]
@@ -23,5 +24,6 @@ fn main() -> Result<()> {
     report.section("CUDA", flags.cuda, &cuda);
     report.section("data", false, &doctor::data(&project_root()?));
     print!("{}", report.text());
+    say::ensure_written()?;
     Ok(report.verdict()?)
 }

@@ -1,7 +1,7 @@
 //! How an example ends: what it says last, and its exit code.
 
 use super::{Result, Run};
-use std::io::Write;
+use crate::say;
 use std::process::ExitCode;
 
 /// An error of an example, printed as one chain: what, because of what.
@@ -28,11 +28,11 @@ impl Failure {
     }
 
     fn tell(&self) {
-        // Where nobody reads it any more, the exit code still says it.
-        let _ = match (self.0.downcast_ref::<clap::Error>(), self.0.downcast_ref::<Early>()) {
-            (Some(error), _) => error.print(),
-            (None, Some(early)) => writeln!(std::io::stderr(), "{early}"),
-            (None, None) => writeln!(std::io::stderr(), "Error: {self:?}"),
+        match (self.0.downcast_ref::<clap::Error>(), self.0.downcast_ref::<Early>()) {
+            // Where nobody reads it any more, the exit code still says it.
+            (Some(error), _) => drop(error.print()),
+            (None, Some(early)) => tell!("{early}"),
+            (None, None) => tell!("Error: {self:?}"),
         };
     }
 }
@@ -60,7 +60,7 @@ impl std::error::Error for Early {}
 
 /// The whole of an example's `main`: does what `example` says with a run that was started, prints its error, and gives its exit code.
 pub fn main(run: Result<Run>, example: impl FnOnce(&Run) -> Result<()>) -> ExitCode {
-    let done = run.and_then(|run| example(&run).map(|()| run));
+    let done = run.and_then(|run| example(&run).map(|()| run)).and_then(|run| Ok(say::ensure_written().map(|()| run)?));
     match done {
         Ok(run) => {
             if run.flags.out.is_none() && !run.is_reproduction() {
