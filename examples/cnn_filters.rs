@@ -14,7 +14,7 @@ fn make(run: &Run) -> Result<()> {
     let trained = run.train(&digits)?;
     let inside = run.look_inside(&trained, &digits)?;
     for row in inside.rows.iter().take(5) {
-        println!(
+        reproduction::say!(
             "validation digit {}: a {} taken for a {} with {:.2} %",
             row.validation_example,
             row.label,

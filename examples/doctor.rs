@@ -23,7 +23,7 @@ fn main() -> Result<()> {
     report.section("processor", true, &doctor::cpu());
     report.section("CUDA", flags.cuda, &cuda);
     report.section("data", false, &doctor::data(&project_root()?));
-    print!("{}", report.text());
+    reproduction::say!("{}", report.text());
     say::ensure_written()?;
     Ok(report.verdict()?)
 }

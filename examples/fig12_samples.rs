@@ -18,6 +18,6 @@ fn make(run: &Run) -> Result<()> {
     let title = "Figure 12: cats and dogs";
     let picture = draw_grid(title, &samples.subtitle, &samples.sections, COLUMNS)?;
     run.write_picture(title, &picture, &samples.rows)?;
-    println!("{} training images are shown as they are and changed.", samples.rows.len());
+    reproduction::say!("{} training images are shown as they are and changed.", samples.rows.len());
     Ok(())
 }

@@ -16,7 +16,7 @@ fn make(run: &Run) -> Result<()> {
     let photographs = run.cats_dogs()?;
     let errors = run.errors(&photographs, "kaggle_vgg")?;
     for row in errors.rows.iter().take(5) {
-        println!("{}: a {} taken for a {} with {:.2} %", row.file, row.label, row.prediction, 100.0 * row.confidence);
+        reproduction::say!("{}: a {} taken for a {} with {:.2} %", row.file, row.label, row.prediction, 100.0 * row.confidence);
     }
     let title = "Figure 16: what the VGG gets wrong";
     let picture = draw_grid(title, &errors.subtitle, &errors.sections, COLUMNS)?;

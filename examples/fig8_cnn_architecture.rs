@@ -18,6 +18,6 @@ fn make(run: &Run) -> Result<()> {
         ("Table 3: parameters of the CNN", table::parameters(&architecture)),
         ("The same beside the report", compare::table(&comparisons)),
     ])?;
-    println!("\nOne image takes {} multiply-adds, forward.", thousands(architecture.multiply_adds()));
+    reproduction::say!("\nOne image takes {} multiply-adds, forward.", thousands(architecture.multiply_adds()));
     run.summarize(&comparisons)
 }

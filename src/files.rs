@@ -110,9 +110,7 @@ impl Lock {
                 static TELL: Once = Once::new();
                 TELL.call_once(|| {
                     let folder = folder.display();
-                    eprintln!(
-                        "{folder} is on a file system without locks ({error}): see to it that no other process trains the same trials"
-                    );
+                    tell!("{folder} is on a file system without locks ({error}): see to it that no other process trains the same trials");
                 });
             }
             Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("cannot lock {}", path.display())),

@@ -65,7 +65,7 @@ pub fn main(run: Result<Run>, example: impl FnOnce(&Run) -> Result<()>) -> ExitC
         Ok(run) => {
             if run.flags.out.is_none() && !run.is_reproduction() {
                 let (folder, name) = (run.out(), run.name);
-                eprintln!(
+                tell!(
                     "everything is in {}, which git ignores: this was not experiments/{name}.toml as it stands, on the report's data \
                      (--out DIR writes elsewhere)",
                     folder.display()

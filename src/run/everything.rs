@@ -185,7 +185,7 @@ impl Progress {
     fn begin(&self, program: &Program) {
         self.says(program, "");
         if self.is_plain {
-            eprintln!("{} ({}), about {} left", program.example, program.of, self.left());
+            tell!("{} ({}), about {} left", program.example, program.of, self.left());
         }
     }
 

@@ -213,7 +213,7 @@ impl Run {
     /// Prints whether the hand-derived gradients are right, and where the published differences level off beside ours.
     pub fn judge_gradients(&self, points: &[Point]) -> Result<()> {
         if let Some(verdict) = gradients::verdict(points) {
-            println!("\n{verdict}");
+            say!("\n{verdict}");
         }
         self.compare(&compare::plateau(points))
     }
@@ -248,10 +248,10 @@ impl Run {
         let png = plot::to_png(picture, &provenance::text_chunks(self, title)?)?;
         if let Some(csv) = csv {
             write_whole(&self.output("csv"), &csv)?;
-            eprintln!("wrote {}", self.output("csv").display());
+            tell!("wrote {}", self.output("csv").display());
         }
         write_whole(&self.output("png"), &png)?;
-        eprintln!("wrote {}", self.output("png").display());
+        tell!("wrote {}", self.output("png").display());
         Ok(self.show_picture(self.name, picture, &png)?)
     }
 
@@ -278,8 +278,8 @@ impl Run {
         let path = self.output("md");
         let sections = tables.iter().map(|(title, table)| format!("### {title}\n\n{}", table::markdown(table)));
         write_whole(&path, sections.collect::<Vec<_>>().join("\n").as_bytes())?;
-        tables.iter().for_each(|(title, table)| println!("\n{title}\n{table}"));
-        eprintln!("wrote {}", path.display());
+        tables.iter().for_each(|(title, table)| say!("\n{title}\n{table}"));
+        tell!("wrote {}", path.display());
         Ok(())
     }
 
@@ -297,7 +297,7 @@ impl Run {
     /// Prints reported beside reproduced, with verdicts and their rule.
     pub fn compare(&self, comparisons: &[Comparison]) -> Result<()> {
         if !comparisons.is_empty() {
-            println!("\n{}", compare::table(comparisons));
+            say!("\n{}", compare::table(comparisons));
         }
         self.summarize(comparisons)
     }
@@ -305,11 +305,11 @@ impl Run {
     /// Prints how many of the report's numbers were met, and by which rule.
     pub fn summarize(&self, comparisons: &[Comparison]) -> Result<()> {
         if comparisons.is_empty() {
-            println!("\nNothing here can be compared with the report: this was not its data set in full, or not its epochs.");
+            say!("\nNothing here can be compared with the report: this was not its data set in full, or not its epochs.");
             return Ok(());
         }
         let count = |verdict| comparisons.iter().filter(|comparison| comparison.verdict() == verdict).count();
-        println!(
+        say!(
             "\n{} equal, {} reproduced, {} differ, {} without verdict (one seed).",
             count(Verdict::Equal),
             count(Verdict::Reproduced),
@@ -317,7 +317,7 @@ impl Run {
             count(Verdict::OneSeed),
         );
         if count(Verdict::Equal) < comparisons.len() {
-            println!("Rule: {}.", compare::RULE);
+            say!("Rule: {}.", compare::RULE);
         }
         Ok(())
     }
@@ -334,7 +334,7 @@ impl Run {
         let mark = if self.flags.quick { everything::QUICK } else { "" };
         let card = ReportCard::read(&folders.root.join("experiments"), &folders.out, date, commit, mark)?;
         for path in card.write(&folders.out)? {
-            eprintln!("wrote {}", path.display());
+            tell!("wrote {}", path.display());
         }
         made?;
         Ok(card)
@@ -388,11 +388,11 @@ fn tell_precision(flags: &Flags, variants: &[Variant], device: Device, has_bf16:
             variants.iter().map(|variant| format!("{:?}", variant.experiment.model.precision).to_lowercase()).collect();
         resolved.dedup();
         let has = if has_bf16 { "has" } else { "has no" };
-        eprintln!("precision auto: {}; this device {has} instructions for bf16", resolved.join(", "));
+        tell!("precision auto: {}; this device {has} instructions for bf16", resolved.join(", "));
     }
     let trains_in_bf16 = |variant: &Variant| variant.experiment.training.is_some() && variant.experiment.model.precision == Precision::Bf16;
     if device == Device::Cpu && !has_bf16 && variants.iter().any(trains_in_bf16) {
-        eprintln!(
+        tell!(
             "bf16 takes many times as long as f32 on this processor, which has no instructions for it (AVX512-BF16 or AMX); \
              --precision auto takes what is fast"
         );

@@ -127,7 +127,7 @@ pub(super) fn write_tables<'a>(run: &Run, outcomes: impl Iterator<Item = &'a Out
     for (what, writer) in [("trials", trials), ("times", times)] {
         let path = run.out().join(format!("{}_{what}.csv", run.name));
         write_whole(&path, &writer.into_inner()?)?;
-        eprintln!("wrote {}", path.display());
+        tell!("wrote {}", path.display());
     }
     Ok(())
 }

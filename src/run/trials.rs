@@ -253,18 +253,18 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     if !run.flags.quiet && !outcomes.is_empty() {
         let folders: Vec<String> = kept_in.iter().map(|folder| folder.display().to_string()).collect();
         let from = if folders.is_empty() { results_folder.display().to_string() } else { folders.join(", ") };
-        eprintln!("{} of {all} trials were finished before and are kept, from {from} (--fresh trains them anew)", outcomes.len());
+        tell!("{} of {all} trials were finished before and are kept, from {from} (--fresh trains them anew)", outcomes.len());
     }
 
     if let [first, others @ ..] = &without_checkpoint[..] {
         let others = if others.is_empty() { String::new() } else { format!(", and for {} other trials", others.len()) };
-        eprintln!("--resume: there is nothing to go on from for {first}{others}: training begins anew");
+        tell!("--resume: there is nothing to go on from for {first}{others}: training begins anew");
     }
 
     let display = Display::new(trials.iter().map(Trial::minibatches).sum(), run.flags.quiet);
     let stacks = stacks(trials, workers);
     if let (Some(most), false) = (stacks.iter().map(Vec::len).max().filter(|most| *most > 1), run.flags.quiet) {
-        eprintln!("perceptrons of equal shape are trained as one, up to {most} at a time (--stack false trains each alone)");
+        tell!("perceptrons of equal shape are trained as one, up to {most} at a time (--stack false trains each alone)");
     }
     let train_stack = |stack: &Vec<Trial>| {
         ensure!(interrupt::asked().is_none(), Interrupted);
