@@ -311,6 +311,40 @@ fn a_lost_terminal_and_a_batch_system_stop_it_as_sigterm_does() {
 }
 
 #[test]
+fn a_reader_that_goes_away_takes_no_training_with_it() {
+    let laboratory = Laboratory::new();
+    let (results, ..) = laboratory.undisturbed(MLP.0);
+    for (folder, signal, code) in [("unread", None, 0), ("stopped", Some(libc::SIGINT), 130)] {
+        let mut running = laboratory.begun(MLP.0, folder);
+        drop((running.0.stdout.take(), running.0.stderr.take()));
+        signal.into_iter().for_each(|signal| running.signal(signal));
+        assert_eq!(running.0.wait().expect("waited for").code(), Some(code), "{folder}");
+    }
+    assert_eq!(laboratory.results(MLP.0, "unread"), results);
+    let mut doctor = Running(example("doctor").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts"));
+    drop(doctor.0.stdout.take());
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut doctor.0.stderr.take().expect("piped"), &mut said).expect("read");
+    assert!(!said.contains("panicked") && doctor.0.wait().expect("waited for").code() != Some(101), "{said}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_result_that_cannot_be_written_is_an_error_and_progress_is_none() {
+    let laboratory = Laboratory::new();
+    let full = || Stdio::from(File::options().write(true).open("/dev/full").expect("opened"));
+    for name in ["doctor", "fig8_cnn_architecture"] {
+        let mut command = example(name);
+        command.current_dir(laboratory.path(""));
+        let output = command.stdout(full()).output().expect("runs");
+        let error = error_of(&output);
+        assert!(output.status.code() == Some(1) && error.contains("cannot write to the standard output: No space left"), "{error}");
+    }
+    let status = laboratory.command(MLP.0, "full").stderr(full()).status().expect("runs");
+    assert!(status.success(), "{status}");
+}
+
+#[test]
 fn a_second_signal_ends_at_once() {
     let laboratory = Laboratory::new();
     // Steps of several seconds.
