@@ -41,9 +41,9 @@ fn main() -> Result<()> {
         // The first round warms up.
         let medians = seconds.into_iter().map(|seconds| format!("{:.3} s", median(seconds[1..].to_vec())));
         printed.add_row(std::iter::once(format!("{}-{}", hidden[0], hidden[1])).chain(medians));
-        eprintln!("{printed}");
+        reproduction::tell!("{printed}");
     }
-    println!("\n{}\n\n{printed}", device::describe(device));
+    reproduction::say!("\n{}\n\n{printed}", device::describe(device));
     Ok(())
 }
 

@@ -2,16 +2,19 @@
 //! Trains, or takes what fig9_cnn has trained. Reads experiments/cnn_filters.toml; writes plots/cnn_filters.png and plots/cnn_filters.csv.
 
 use reproduction::plot::draw_grid;
-use reproduction::run::{Result, Run};
+use reproduction::run::{self, ExitCode, Result, Run};
 
-fn main() -> Result<()> {
-    let run = Run::start("cnn_filters")?;
+fn main() -> ExitCode {
+    run::main(Run::start("cnn_filters"), make)
+}
+
+fn make(run: &Run) -> Result<()> {
     run.no_redraw()?;
     let digits = run.mnist()?;
     let trained = run.train(&digits)?;
     let inside = run.look_inside(&trained, &digits)?;
     for row in inside.rows.iter().take(5) {
-        println!(
+        reproduction::say!(
             "validation digit {}: a {} taken for a {} with {:.2} %",
             row.validation_example,
             row.label,

@@ -4,11 +4,14 @@
 use reproduction::history::Metric::{Accuracy, Loss};
 use reproduction::plot::{Figure, Panel};
 use reproduction::points::variants;
-use reproduction::run::{Result, Run};
+use reproduction::run::{self, ExitCode, Result, Run};
 use reproduction::table;
 
-fn main() -> Result<()> {
-    let run = Run::start("cnn_tuned")?;
+fn main() -> ExitCode {
+    run::main(Run::start("cnn_tuned"), make)
+}
+
+fn make(run: &Run) -> Result<()> {
     let points = match run.redraw()? {
         Some(points) => points,
         None => {

@@ -4,6 +4,7 @@
 use clap::Parser;
 use reproduction::doctor::{self, Doctor};
 use reproduction::run::{Result, project_root};
+use reproduction::say;
 
 /// Is this machine ready?
 #[derive(Parser)]
@@ -22,6 +23,7 @@ fn main() -> Result<()> {
     report.section("processor", true, &doctor::cpu());
     report.section("CUDA", flags.cuda, &cuda);
     report.section("data", false, &doctor::data(&project_root()?));
-    print!("{}", report.text());
+    reproduction::say!("{}", report.text());
+    say::ensure_written()?;
     Ok(report.verdict()?)
 }

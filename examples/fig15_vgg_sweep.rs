@@ -5,10 +5,13 @@ use reproduction::compare;
 use reproduction::history::Metric::{Accuracy, Loss};
 use reproduction::plot::{Figure, Panel};
 use reproduction::points::{epochs, variants};
-use reproduction::run::{Result, Run};
+use reproduction::run::{self, ExitCode, Result, Run};
 
-fn main() -> Result<()> {
-    let run = Run::start("fig15_vgg_sweep")?;
+fn main() -> ExitCode {
+    run::main(Run::start("fig15_vgg_sweep"), make)
+}
+
+fn make(run: &Run) -> Result<()> {
     let points = match run.redraw()? {
         Some(points) => points,
         None => {

@@ -3,10 +3,13 @@
 
 use reproduction::plot::Scale::{Linear, Logarithmic};
 use reproduction::plot::{Figure, Panel};
-use reproduction::run::{Result, Run};
+use reproduction::run::{self, ExitCode, Result, Run};
 
-fn main() -> Result<()> {
-    let run = Run::start("fig5_7_gradient_check")?;
+fn main() -> ExitCode {
+    run::main(Run::start("fig5_7_gradient_check"), make)
+}
+
+fn make(run: &Run) -> Result<()> {
     let points = match run.redraw()? {
         Some(points) => points,
         None => {

@@ -2,11 +2,14 @@
 //! Reads experiments/fig8_cnn_architecture.toml; writes plots/fig8_cnn_architecture.png, .csv and .md.
 
 use reproduction::plot::{draw_architecture, thousands};
-use reproduction::run::{Result, Run};
+use reproduction::run::{self, ExitCode, Result, Run};
 use reproduction::{compare, table};
 
-fn main() -> Result<()> {
-    let run = Run::start("fig8_cnn_architecture")?;
+fn main() -> ExitCode {
+    run::main(Run::start("fig8_cnn_architecture"), make)
+}
+
+fn make(run: &Run) -> Result<()> {
     let architecture = run.architecture([1, 28, 28])?;
     let title = "Figure 8: the CNN for MNIST";
     run.write_picture(title, &draw_architecture(title, &architecture)?, &table::layers(&architecture))?;
@@ -15,6 +18,6 @@ fn main() -> Result<()> {
         ("Table 3: parameters of the CNN", table::parameters(&architecture)),
         ("The same beside the report", compare::table(&comparisons)),
     ])?;
-    println!("\nOne image takes {} multiply-adds, forward.", thousands(architecture.multiply_adds()));
+    reproduction::say!("\nOne image takes {} multiply-adds, forward.", thousands(architecture.multiply_adds()));
     run.summarize(&comparisons)
 }

@@ -5,10 +5,13 @@ use reproduction::compare;
 use reproduction::history::Metric::Accuracy;
 use reproduction::plot::{Figure, Panel};
 use reproduction::points::variants;
-use reproduction::run::{Result, Run};
+use reproduction::run::{self, ExitCode, Result, Run};
 
-fn main() -> Result<()> {
-    let run = Run::start("fig9_cnn")?;
+fn main() -> ExitCode {
+    run::main(Run::start("fig9_cnn"), make)
+}
+
+fn make(run: &Run) -> Result<()> {
     let points = match run.redraw()? {
         Some(points) => points,
         None => {

@@ -4,11 +4,14 @@
 use reproduction::history::Metric::{Accuracy, Loss};
 use reproduction::plot::{Figure, Panel};
 use reproduction::points::{epochs, variants};
-use reproduction::run::{Result, Run};
+use reproduction::run::{self, ExitCode, Result, Run};
 use reproduction::table;
 
-fn main() -> Result<()> {
-    let run = Run::start("kaggle_ahead")?;
+fn main() -> ExitCode {
+    run::main(Run::start("kaggle_ahead"), make)
+}
+
+fn make(run: &Run) -> Result<()> {
     if let Some(folder) = run.predict() {
         return run.write_predictions(folder);
     }

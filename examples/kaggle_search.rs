@@ -2,10 +2,13 @@
 //! Trains. Reads experiments/kaggle_search.toml; writes plots/kaggle_search.png, plots/kaggle_search.csv and plots/kaggle_search.md.
 
 use reproduction::plot::draw_search;
-use reproduction::run::{Result, Run};
+use reproduction::run::{self, ExitCode, Result, Run};
 
-fn main() -> Result<()> {
-    let run = Run::start("kaggle_search")?;
+fn main() -> ExitCode {
+    run::main(Run::start("kaggle_search"), make)
+}
+
+fn make(run: &Run) -> Result<()> {
     run.no_redraw()?;
     let photographs = run.cats_dogs()?;
     let searched = run.search(&photographs)?;
@@ -17,7 +20,7 @@ fn main() -> Result<()> {
     // The report gives no more of its search than the setting it chose, that of Figure 14.
     if let Some(reported) = run.reported_numbers()?.number("Section 3, VGG")?.best_validation {
         let settings = run.settings("vgg");
-        println!("\nThe report chose {settings}: {:.0} % of its validation images, after up to 100 epochs.", 100.0 * reported);
+        reproduction::say!("\nThe report chose {settings}: {:.0} % of its validation images, after up to 100 epochs.", 100.0 * reported);
     }
     Ok(())
 }

@@ -5,10 +5,13 @@ use reproduction::compare;
 use reproduction::history::Metric::{Accuracy, Loss};
 use reproduction::plot::{Figure, Panel};
 use reproduction::points::{epochs, variants};
-use reproduction::run::{Result, Run};
+use reproduction::run::{self, ExitCode, Result, Run};
 
-fn main() -> Result<()> {
-    let run = Run::start("kaggle_vgg")?;
+fn main() -> ExitCode {
+    run::main(Run::start("kaggle_vgg"), make)
+}
+
+fn make(run: &Run) -> Result<()> {
     if let Some(folder) = run.predict() {
         return run.write_predictions(folder);
     }

@@ -2,23 +2,26 @@
 //! Reads plots/*.csv, plots/*.png and experiments/report_card.toml; writes plots/report_card.md and plots/report_card.html.
 
 use reproduction::report_card::State;
-use reproduction::run::{Result, Run};
+use reproduction::run::{self, ExitCode, Result, Run};
 
-fn main() -> Result<()> {
-    let run = Run::untrained("report_card")?;
+fn main() -> ExitCode {
+    run::main(Run::untrained("report_card"), make)
+}
+
+fn make(run: &Run) -> Result<()> {
     run.no_redraw()?;
     // With --all it runs first what has no result yet, with --quick everything, small.
     let card = run.report_card()?;
     for result in &card.items {
-        println!("{:28} {:12} {}", result.item.report, result.state.name(), result.item.what);
+        reproduction::say!("{:28} {:12} {}", result.item.report, result.state.name(), result.item.what);
     }
-    println!("\n{}", card.summary());
+    reproduction::say!("\n{}", card.summary());
     for aim in &card.beyond {
-        println!("beyond the report: {:12} {:20} {}", aim.state.name(), aim.reason, aim.what);
+        reproduction::say!("beyond the report: {:12} {:20} {}", aim.state.name(), aim.reason, aim.what);
     }
     let missing = card.items.iter().filter(|result| result.state == State::NotRun).count();
     if missing > 0 {
-        println!("\nWhat is not run yet: cargo run --example report_card -- --all");
+        reproduction::say!("\nWhat is not run yet: cargo run --example report_card -- --all");
     }
     Ok(())
 }

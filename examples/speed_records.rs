@@ -4,11 +4,14 @@
 use reproduction::history::Metric::Accuracy;
 use reproduction::plot::{Figure, Panel, Scale};
 use reproduction::points::variants;
-use reproduction::run::{Result, Run};
+use reproduction::run::{self, ExitCode, Result, Run};
 use reproduction::table;
 
-fn main() -> Result<()> {
-    let run = Run::start("speed_records")?;
+fn main() -> ExitCode {
+    run::main(Run::start("speed_records"), make)
+}
+
+fn make(run: &Run) -> Result<()> {
     let points = match run.redraw()? {
         Some(points) => points,
         None => {

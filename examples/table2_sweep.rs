@@ -4,11 +4,14 @@
 use reproduction::history::Metric::{Accuracy, Loss};
 use reproduction::plot::{Figure, Panel};
 use reproduction::points::variants;
-use reproduction::run::{Result, Run};
+use reproduction::run::{self, ExitCode, Result, Run};
 use reproduction::{compare, table};
 
-fn main() -> Result<()> {
-    let run = Run::start("table2_sweep")?;
+fn main() -> ExitCode {
+    run::main(Run::start("table2_sweep"), make)
+}
+
+fn make(run: &Run) -> Result<()> {
     let points = match run.redraw()? {
         Some(points) => points,
         None => {

@@ -276,7 +276,7 @@ fn major_minor(number: c_int) -> (i32, i32) {
 }
 
 /// A function of CUDA's runtime library, which libtorch's CUDA builds bring along.
-fn runtime_function<T>(name: &[u8]) -> Option<Symbol<T>> {
+pub(crate) fn runtime_function<T>(name: &[u8]) -> Option<Symbol<T>> {
     // SAFETY: the callers name the types of NVIDIA's cuda_runtime_api.h.
     unsafe { Library::this().get(name).ok() }
 }

@@ -3,8 +3,9 @@
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::Once;
 use tempfile::NamedTempFile;
 
 /// Files of this name were being written when a program was killed.
@@ -83,22 +84,34 @@ pub fn sha256_of(mut file: impl Read) -> std::io::Result<String> {
 pub struct Lock(#[expect(dead_code, reason = "held, not read")] File);
 
 impl Lock {
-    /// Takes the lock of `folder`, the file `lock` in it. Missing folders are made.
+    /// Takes the lock of `folder`, the file `lock` in it. Missing folders are made. On a file system without locks it says so, once, and
+    /// goes on without.
     ///
     /// # Errors
     /// If another process has it, with what that process said of itself.
     pub fn take(folder: &Path) -> Result<Lock> {
+        Lock::take_by(File::try_lock, folder)
+    }
+
+    fn take_by(try_lock: impl Fn(&File) -> Result<(), TryLockError>, folder: &Path) -> Result<Lock> {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let path = folder.join("lock");
         let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = open.with_context(|| format!("cannot write {}", path.display()))?;
-        match file.try_lock() {
+        match try_lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 let _ = file.read_to_string(&mut holder);
                 let who = if holder.is_empty() { "another process" } else { holder.trim() };
                 bail!("{} is in use by {who}; wait for it or end it, or choose another folder with --runs", folder.display());
+            }
+            Err(TryLockError::Error(error)) if lacks_locks(&error) => {
+                static TELL: Once = Once::new();
+                TELL.call_once(|| {
+                    let folder = folder.display();
+                    tell!("{folder} is on a file system without locks ({error}): see to it that no other process trains the same trials");
+                });
             }
             Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("cannot lock {}", path.display())),
         }
@@ -108,6 +121,12 @@ impl Lock {
         writeln!(file, "process {} on {}", std::process::id(), host.to_string_lossy())?;
         Ok(Lock(file))
     }
+}
+
+/// Whether a file cannot be locked because its file system does not know locks, as some network file systems do not.
+pub(crate) fn lacks_locks(error: &io::Error) -> bool {
+    let is_missing = |code| [libc::ENOLCK, libc::ENOTSUP, libc::EOPNOTSUPP, libc::ENOSYS].contains(&code);
+    error.kind() == io::ErrorKind::Unsupported || error.raw_os_error().is_some_and(is_missing)
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -168,5 +187,15 @@ mod tests {
         assert!(error.contains(&format!("is in use by process {} on ", std::process::id())), "{error}");
         drop(lock);
         Lock::take(&path).map(drop)
+    }
+
+    #[test]
+    fn a_file_system_without_locks_is_no_error() {
+        let folder = tempfile::tempdir().expect("made");
+        let take = |code| Lock::take_by(|_| Err(TryLockError::Error(io::Error::from_raw_os_error(code))), folder.path());
+        for code in [libc::ENOLCK, libc::ENOTSUP, libc::EOPNOTSUPP, libc::ENOSYS] {
+            assert!(take(code).is_ok(), "{}", io::Error::from_raw_os_error(code));
+        }
+        assert!(take(libc::EIO).expect_err("a broken disk").to_string().contains("cannot lock"));
     }
 }

@@ -22,6 +22,8 @@
 //! In layer order: a module imports those above it, never one below.
 
 // 1 plain data, no tensors
+#[macro_use]
+pub mod say;
 pub mod files;
 #[cfg(test)]
 mod source_digest;

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Scratch, error_of, example};
+use common::{Scratch, error_of, example, few_digits};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -92,6 +92,64 @@ fn finished_trials_are_kept_and_redraw_needs_nothing_but_the_csv() {
     // The title's text, drawn without any font of the system: dark pixels in the top left.
     let dark = pixels[..1400 * 3 * 30].iter().filter(|value| **value < 64).count();
     assert!(dark > 1000, "{dark} dark values in the title's rows");
+}
+
+/// Nothing that somebody tries out takes the place of a committed result.
+#[test]
+fn only_the_experiment_as_its_file_has_it_is_written_to_plots() {
+    let small = "run = ['glorot']\nseeds = 1\nsplit = { validation = 'last', validation_examples = 300, limit = 300 }\n\
+                 model = { hidden = [8], initialization = 'glorot' }\n\
+                 training = { epochs = 1, minibatch = 50, learning_rate = 0.1, order = 'shuffled' }\nvariants.glorot = {}";
+    let scratch = Scratch::new();
+    scratch.experiments(&[("fig1_init", small)]);
+    let few = few_digits().display().to_string();
+    let run = |name: &str, flags: &[&str]| {
+        let output = example(name).current_dir(scratch.path("")).args(flags).output().expect("runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{name} {flags:?}: {said}");
+        said.lines().last().is_some_and(|line| line.contains("everything is in plots/local"))
+    };
+    let written = |path: &str| std::fs::remove_file(scratch.path(path)).is_ok();
+    assert!(!run("fig8_cnn_architecture", &[]));
+    assert!(["csv", "md", "png"].iter().all(|what| written(&format!("plots/fig8_cnn_architecture.{what}"))));
+    assert!(!scratch.path("plots/local").exists());
+    for flags in [&["--seed", "2"][..], &["--seeds", "1"], &["--precision", "f64"], &["--data", "embedded"]] {
+        assert!(run("fig8_cnn_architecture", flags), "{flags:?}");
+        assert!(written("plots/local/fig8_cnn_architecture.csv") && !written("plots/fig8_cnn_architecture.csv"), "{flags:?}");
+    }
+    assert!(!run("fig8_cnn_architecture", &["--seeds", "3"]), "as many as it has anyway");
+    // Digits that are not MNIST.
+    assert!(run("fig1_init", &["--data", &few]));
+    assert!(written("plots/local/fig1_init.png") && !written("plots/fig1_init.png") && !written("plots/fig1_init.csv"));
+    // Drawn again is what is in plots/, unless something else is said.
+    let points = std::fs::read(scratch.path("plots/local/fig1_init.csv")).expect("written");
+    std::fs::write(scratch.path("plots/fig1_init.csv"), points).expect("written");
+    assert!(!run("fig1_init", &["--redraw"]) && written("plots/fig1_init.png") && !written("plots/local/fig1_init.png"));
+    assert!(!run("fig1_init", &["--redraw", "--out", "plots/local"]) && written("plots/local/fig1_init.png"));
+    assert!(!run("fig1_init", &["--data", &few, "--out", "plots"]) && written("plots/fig1_init.png"));
+    // The card is of what lies beside it.
+    assert!(!run("report_card", &[]) && written("plots/report_card.md"));
+    assert!(run("report_card", &["--data", "embedded"]) && written("plots/local/report_card.md") && !written("plots/report_card.md"));
+}
+
+#[test]
+fn precision_auto_is_what_this_processor_is_fast_in() {
+    let scratch = Scratch::new();
+    let run = |precision: &str| {
+        let mut command = example("fig1_init");
+        command.args(["--device", "cpu", "--limit", "300", "--epochs", "1", "--seeds", "1", "--variant", "zero", "--precision", precision]);
+        let output = scratch.in_here(command.arg("--data").arg(few_digits())).output().expect("runs");
+        assert!(output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let has_bf16 = flags.split_whitespace().any(|flag| ["avx512_bf16", "amx_bf16"].contains(&flag));
+    let resolved = if has_bf16 { "bf16" } else { "f32" };
+    let said = run("auto");
+    assert!(said.lines().next().is_some_and(|line| line.starts_with(&format!("precision auto: {resolved}"))), "{said}");
+    let again = run(resolved);
+    assert!(again.contains("1 of 1 trials were finished before"), "a trial of auto is one of what it has come to: {again}");
+    assert_eq!(run("bf16").contains("bf16 takes many times as long"), !has_bf16);
 }
 
 #[test]

@@ -119,6 +119,7 @@ fn damaged(good: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Gives `read` damaged copies of `good` for as long as is asked for. No case may take longer than two seconds.
+#[expect(clippy::print_stdout, reason = "the output of a test")]
 fn fuzz(name: &str, good: Vec<Vec<u8>>, read: impl Fn(&[u8])) {
     let asked = std::env::var("FUZZ_SECONDS").ok().map(|text| text.parse().expect("FUZZ_SECONDS is a number of seconds"));
     let (duration, started, mut cases) = (Duration::from_secs_f64(asked.unwrap_or(1.0)), Instant::now(), 0_u64);

@@ -56,6 +56,17 @@ fn modules_import_lower_layers_only() {
     assert!(imports > 30, "{imports} imports were found");
 }
 
+/// A function of the library returns; only an example's `main` ends the process.
+#[test]
+fn no_function_of_the_library_ends_the_process() {
+    for file in files(&root().join("src"), "rs") {
+        let text = read(&file);
+        for call in ["process::exit", "process::abort", ".exit()"] {
+            assert!(!text.contains(call), "{} calls {call}", file.display());
+        }
+    }
+}
+
 #[test]
 fn every_experiment_is_valid_and_has_its_example() {
     for file in files(&root().join("experiments"), "toml") {

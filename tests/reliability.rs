@@ -90,6 +90,16 @@ impl Laboratory {
         command.current_dir(self.path("")).env("OMP_NUM_THREADS", "1").args(["--data", "embedded", "--resume"]);
         command.arg("--out").arg(self.path(folder).join("plots")).arg("--runs").arg(self.path(folder).join("runs"));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        // Whatever this test was started by: nohup, for example, hands down that SIGHUP is ignored.
+        // SAFETY: the call is allowed between fork and exec.
+        unsafe {
+            command.pre_exec(|| {
+                for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1, libc::SIGXCPU] {
+                    libc::signal(signal, libc::SIG_DFL);
+                }
+                Ok(())
+            });
+        }
         command
     }
 
@@ -128,7 +138,11 @@ impl Laboratory {
 
     /// Starts a run and waits until it has kept where it stands.
     fn begun(&self, name: &str, folder: &str) -> Running {
-        let running = Running(self.command(name, folder).spawn().expect("starts"));
+        self.begun_by(self.command(name, folder), name, folder)
+    }
+
+    fn begun_by(&self, mut command: Command, name: &str, folder: &str) -> Running {
+        let running = Running(command.spawn().expect("starts"));
         let started = Instant::now();
         while self.checkpoints(name, folder).is_empty() {
             assert!(started.elapsed() < Duration::from_secs(60), "no checkpoint after a minute");
@@ -267,6 +281,70 @@ fn a_signal_finishes_the_step_keeps_it_and_says_how_to_go_on() {
 }
 
 #[test]
+fn a_lost_terminal_and_a_batch_system_stop_it_as_sigterm_does() {
+    let laboratory = Laboratory::new();
+    let (results, ..) = laboratory.undisturbed(MLP.0);
+    for signal in [libc::SIGHUP, libc::SIGUSR1, libc::SIGXCPU] {
+        let folder = format!("stopped{signal}");
+        let running = laboratory.begun(MLP.0, &folder);
+        running.signal(signal);
+        let output = running.output();
+        assert_eq!(output.status.code(), Some(128 + signal), "{}", stderr(&output));
+        assert!(stderr(&output).contains("kept in") && !laboratory.checkpoints(MLP.0, &folder).is_empty(), "{}", stderr(&output));
+        succeed(&mut laboratory.command(MLP.0, &folder));
+        assert_eq!(laboratory.results(MLP.0, &folder), results);
+    }
+    // As nohup starts it.
+    let mut command = laboratory.command(MLP.0, "nohup");
+    // SAFETY: the call is allowed between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGHUP, libc::SIG_IGN);
+            Ok(())
+        });
+    }
+    let running = laboratory.begun_by(command, MLP.0, "nohup");
+    running.signal(libc::SIGHUP);
+    let output = running.output();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(laboratory.results(MLP.0, "nohup"), results);
+}
+
+#[test]
+fn a_reader_that_goes_away_takes_no_training_with_it() {
+    let laboratory = Laboratory::new();
+    let (results, ..) = laboratory.undisturbed(MLP.0);
+    for (folder, signal, code) in [("unread", None, 0), ("stopped", Some(libc::SIGINT), 130)] {
+        let mut running = laboratory.begun(MLP.0, folder);
+        drop((running.0.stdout.take(), running.0.stderr.take()));
+        signal.into_iter().for_each(|signal| running.signal(signal));
+        assert_eq!(running.0.wait().expect("waited for").code(), Some(code), "{folder}");
+    }
+    assert_eq!(laboratory.results(MLP.0, "unread"), results);
+    let mut doctor = Running(example("doctor").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts"));
+    drop(doctor.0.stdout.take());
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut doctor.0.stderr.take().expect("piped"), &mut said).expect("read");
+    assert!(!said.contains("panicked") && doctor.0.wait().expect("waited for").code() != Some(101), "{said}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_result_that_cannot_be_written_is_an_error_and_progress_is_none() {
+    let laboratory = Laboratory::new();
+    let full = || Stdio::from(File::options().write(true).open("/dev/full").expect("opened"));
+    for name in ["doctor", "fig8_cnn_architecture"] {
+        let mut command = example(name);
+        command.current_dir(laboratory.path(""));
+        let output = command.stdout(full()).output().expect("runs");
+        let error = error_of(&output);
+        assert!(output.status.code() == Some(1) && error.contains("cannot write to the standard output: No space left"), "{error}");
+    }
+    let status = laboratory.command(MLP.0, "full").stderr(full()).status().expect("runs");
+    assert!(status.success(), "{status}");
+}
+
+#[test]
 fn a_second_signal_ends_at_once() {
     let laboratory = Laboratory::new();
     // Steps of several seconds.
@@ -288,11 +366,19 @@ fn a_second_signal_ends_at_once() {
 }
 
 #[test]
-fn another_experiment_is_refused_with_the_difference_named() {
+fn where_there_is_nothing_to_resume_it_says_so_and_another_experiment_is_refused() {
     let laboratory = Laboratory::new();
     let running = laboratory.begun(MLP.0, "changed");
     running.signal(libc::SIGINT);
     drop(running.output());
+    let resumed = laboratory.command(MLP.0, "elsewhere").output().expect("runs");
+    let said = stderr(&resumed);
+    assert!(
+        resumed.status.success() && said.contains("nothing to go on from for glorot seed 1 in ") && said.contains("begins anew"),
+        "{said}"
+    );
+    let finished = stderr(&succeed(&mut laboratory.command(MLP.0, "elsewhere")));
+    assert!(finished.contains("finished before") && !finished.contains("begins anew"), "{finished}");
     let without = example(MLP.0)
         .current_dir(laboratory.path(""))
         .args(["--data", "embedded", "--out"])
@@ -326,6 +412,22 @@ fn another_experiment_is_refused_with_the_difference_named() {
     }
     assert_eq!(output.status.code(), Some(1));
     assert!(!laboratory.checkpoints(MLP.0, "other").is_empty(), "nothing is lost");
+}
+
+/// A team of threads that sleeps between two operations, because there are more of them than cores, makes training slower by half.
+#[test]
+#[cfg(target_os = "linux")]
+fn libtorch_has_one_team_of_threads_for_a_lone_trial_and_none_for_several() {
+    let laboratory = Laboratory::new();
+    let threads = |(name, text): (&str, &str), epochs: &str, folder: &str| {
+        fs::write(laboratory.path("experiments").join(format!("{name}.toml")), text.replace(epochs, "epochs = 2000")).expect("written");
+        let mut command = laboratory.command(name, folder);
+        command.env("OMP_NUM_THREADS", "2");
+        let running = laboratory.begun_by(command, name, folder);
+        fs::read_dir(format!("/proc/{}/task", running.0.id())).expect("it runs").count()
+    };
+    assert_eq!(threads(MLP, "epochs = 12", "lone"), 2, "the trial's, and one that helps it");
+    assert_eq!(threads(CNN, "epochs = 8", "several"), 4, "the two of before, with which data were read, and one for each of two trials");
 }
 
 #[test]

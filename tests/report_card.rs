@@ -11,7 +11,9 @@ use std::process::Command;
 fn card(plots: Option<&Path>) -> (Scratch, String, String) {
     let scratch = Scratch::new();
     fs::create_dir_all(scratch.path("plots")).expect("made");
-    for entry in plots.into_iter().flat_map(|plots| fs::read_dir(plots).expect("listed")).flatten() {
+    let entries = plots.into_iter().flat_map(|plots| fs::read_dir(plots).expect("listed")).flatten();
+    // Beside the committed files there may be a folder of one's own trials.
+    for entry in entries.filter(|entry| entry.path().is_file()) {
         fs::copy(entry.path(), scratch.path("plots").join(entry.file_name())).expect("copied");
     }
     let output = scratch.in_here(&mut example("report_card")).output().expect("runs");

@@ -33,6 +33,7 @@ for run, found in sorted(multiplexer.Runs().items()):
 "#;
 
 /// python3 with the package tensorboard, as the folder that holds it where it is not python3's own; none where there is no such thing.
+#[expect(clippy::print_stderr, reason = "the output of a test")]
 fn package() -> Option<&'static Path> {
     static PACKAGE: OnceLock<Option<PathBuf>> = OnceLock::new();
     let imports = |folder: &Path| {

@@ -123,7 +123,7 @@ fn fig1(scratch: &Scratch, flags: &[&str]) -> Output {
     let short = ["--limit", "300", "--epochs", "2", "--seeds", "2", "--variant", "glorot", "--variant", "zero"];
     // As many threads whatever the machine. A share of one trial would be given more of them, if the whole list did not decide.
     let mut command = example("fig1_init");
-    command.env("OMP_NUM_THREADS", "2").env_remove("SLURM_ARRAY_TASK_ID");
+    command.env("OMP_NUM_THREADS", "2");
     scratch.in_here(command.args(short).args(flags).arg("--data").arg(few_digits())).output().expect("runs")
 }
 
@@ -202,17 +202,25 @@ fn perceptrons_trained_as_one_come_to_what_each_comes_to_alone() {
 }
 
 #[test]
-fn a_task_of_a_slurm_array_takes_its_share_by_itself() {
+fn a_task_of_a_slurm_array_takes_its_share_where_it_is_told_to() {
     let scratch = Scratch::new();
-    let task = |id: &str| {
+    let task = |id: &str, flags: &[&str]| {
         let mut command = example("fig1_init");
         command.env("SLURM_ARRAY_TASK_ID", id).env("SLURM_ARRAY_TASK_COUNT", "4").env("SLURM_ARRAY_TASK_MIN", "1");
-        command.args(["--limit", "300", "--epochs", "1", "--seeds", "1"]).arg("--data").arg(few_digits());
-        scratch.in_here(&mut command).output().expect("runs")
+        command.args(["--limit", "300", "--epochs", "1", "--seeds", "1", "--variant", "glorot", "--variant", "zero"]);
+        scratch.in_here(command.args(flags).arg("--data").arg(few_digits())).output().expect("runs")
     };
-    let said = succeed(task("2"));
+    let said = succeed(task("2", &["--shard", "slurm"]));
     assert!(said.contains("share 1/4 is trained"), "{said}");
-    assert!(error_of(&task("7")).contains("its tasks are not numbered evenly; use --array=0-3, or say --shard"));
+    let said = succeed(task("3", &["--shard", "slurm"]));
+    assert!(said.contains("NOTHING WAS TRAINED") && said.contains("share 2/4 is empty"), "{said}");
+    assert!(error_of(&task("7", &["--shard", "slurm"])).contains("its tasks are not numbered evenly; use --array=0-3"));
+    // A task with a seed of its own is a whole run.
+    let said = succeed(task("2", &["--seed", "2"]));
+    assert!(scratch.path("plots/fig1_init.csv").exists() && !said.contains("share"), "{said}");
+    let outside = scratch.in_here(example("fig1_init").env_remove("SLURM_ARRAY_TASK_ID").args(["--shard", "slurm"])).output();
+    let outside = outside.expect("runs");
+    assert!(error_of(&outside).contains("no task of a Slurm job array") && outside.status.code() == Some(2));
     let refused = scratch.in_here(example("fig1_init").args(["--shard", "4/4"])).output().expect("runs");
     assert!(error_of(&refused).contains("there is no share 4 of 4, expected 0 to 3") && refused.status.code() == Some(2));
 }

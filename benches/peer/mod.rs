@@ -68,7 +68,7 @@ impl Bench {
 
     /// Prints what ran where, and what came out.
     pub fn finish(&self, table: &Table) -> Result<()> {
-        println!("\n{}, {}, {}\n\n{table}", device::describe(Device::Cpu), self.digits.source.name, self.version()?);
+        reproduction::say!("\n{}, {}, {}\n\n{table}", device::describe(Device::Cpu), self.digits.source.name, self.version()?);
         Ok(())
     }
 
@@ -139,7 +139,7 @@ fn python_packages(root: &Path) -> Result<PathBuf> {
     if folder.join("torchvision").is_dir() {
         return Ok(folder);
     }
-    println!("Installing PyTorch 2.11.0 and torchvision into {} (4.7 GB on x86-64 Linux)", folder.display());
+    reproduction::say!("Installing PyTorch 2.11.0 and torchvision into {} (4.7 GB on x86-64 Linux)", folder.display());
     let partial = root.join("benches/python.partial");
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "install", "--quiet", "--upgrade", "--target"]).arg(&partial);
@@ -230,7 +230,7 @@ impl Table {
         let ratio = |theirs: &f64| format!("{} {unit}, {:.2}x", three_digits(*theirs), theirs / medians[0]);
         row.extend(medians[1..].iter().map(ratio));
         row.resize(4, String::new());
-        eprintln!("{}", row.join(" | "));
+        reproduction::tell!("{}", row.join(" | "));
         self.rows.push(row);
     }
 

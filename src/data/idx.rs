@@ -309,7 +309,7 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             fs::set_permissions(&faulty, fs::Permissions::from_mode(0o000)).expect("one's own file");
             if File::open(&faulty).is_ok() {
-                println!("skipped: this user may read everything, so no file is unreadable");
+                say!("skipped: this user may read everything, so no file is unreadable");
             } else {
                 assert!(message(&faulty).contains("check the right to read it"), "{}", message(&faulty));
             }

@@ -102,7 +102,7 @@ impl Search<'_> {
     fn named(&self, folder: &Path) -> Result<Mnist> {
         let mnist = self.named_quietly(folder)?;
         if let Some(remark) = &mnist.1 {
-            eprintln!("{remark}");
+            tell!("{remark}");
         }
         Ok(mnist.0)
     }
@@ -155,7 +155,7 @@ impl Search<'_> {
             let outcome = download::fetch(&names, &folder, self.mirrors, self.patience, |name, contents| self.verify(name, contents))
                 .with_context(|| format!("cannot get MNIST; {}", self.by_hand()))?;
             if let Outcome::Unreachable(reasons) = outcome {
-                eprint!("{}", self.notice(&names, &reasons));
+                tell!("{}", self.notice(&names, &reasons));
                 return embedded_digits();
             }
             // What was there before need not be read again.
@@ -590,7 +590,7 @@ mod tests {
     #[test]
     fn the_real_files_are_mnist() {
         let Some(folder) = variable() else {
-            println!("skipped: {VARIABLE} does not name a folder with MNIST");
+            say!("skipped: {VARIABLE} does not name a folder with MNIST");
             return;
         };
         let mnist = load(&Location::Path(folder), Path::new("nowhere")).expect("MNIST");

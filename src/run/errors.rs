@@ -35,7 +35,7 @@ const SHOWN_OF_GROUP: usize = 8;
 /// See [`Run::errors`].
 pub(super) fn errors(run: &Run, photographs: &CatsDogs, of: &str) -> Result<Errors> {
     let groups = Group::read_all(&run.root.join("experiments").join(format!("{}.toml", run.name)))?;
-    let path = run.flags.out.join(format!("{of}_validation.csv"));
+    let path = run.out().join(format!("{of}_validation.csv"));
     let how = || format!("cannot read the predictions {}; {of} writes them", path.display());
     let mut reader = csv::Reader::from_path(&path).with_context(how)?;
     let all = reader.deserialize().collect::<Result<Vec<Prediction>, _>>().with_context(|| format!("in {}", path.display()))?;

@@ -1,11 +1,12 @@
 //! Every example that makes a part of the report or goes beyond it, one after the other, the cheapest first.
 
 use super::Run;
+use super::ending::Early;
 use super::interrupt::{self, Listening};
 use super::trainer::rounded;
 use crate::files::write_whole;
 use crate::report_card::{Contents, Program};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{BufRead, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -31,7 +32,7 @@ impl Folders {
     pub fn new(run: &Run) -> Result<Folders> {
         let here = std::path::absolute(&run.flags.runs)?;
         if !run.flags.quick {
-            return Ok(Folders { root: run.root.clone(), out: std::path::absolute(&run.flags.out)?, runs: here });
+            return Ok(Folders { root: run.root.clone(), out: std::path::absolute(run.out())?, runs: here });
         }
         let root = here.join("quick");
         if root.exists() {
@@ -60,11 +61,10 @@ pub(super) fn run_all(run: &Run, folders: &Folders) -> Result<()> {
     for (program, path) in programs.iter().zip(&built) {
         progress.begin(program);
         let log = folders.runs.join("report_card").join(format!("{}.log", program.example));
-        let status = run_one(&mut command(path, folders, run.flags.quick), &log, |line| progress.says(program, line))?;
+        let status = run_one(&mut command(path, folders, run), &log, |line| progress.says(program, line))?;
         if let Some(signal) = interrupt::asked() {
             drop(progress);
-            eprintln!("Interrupted. What was finished is kept; the same command goes on.");
-            std::process::exit(128 + signal);
+            bail!(Early::signal(signal, "Interrupted. What was finished is kept; the same command goes on."));
         }
         if !status.success() {
             failed.push(format!("{} ({status}; see {})", program.example, log.display()));
@@ -93,7 +93,7 @@ fn built(name: &str) -> Result<PathBuf> {
 }
 
 /// An example with the flags of this command, but for those that only this example has.
-fn command(program: &Path, folders: &Folders, is_quick: bool) -> Command {
+fn command(program: &Path, folders: &Folders, run: &Run) -> Command {
     let mut flags = Vec::new();
     let mut given = std::env::args().skip(1);
     while let Some(flag) = given.next() {
@@ -106,10 +106,13 @@ fn command(program: &Path, folders: &Folders, is_quick: bool) -> Command {
     }
     let is_fresh = flags.iter().any(|flag| flag == "--fresh");
     let mut command = Command::new(program);
-    command.current_dir(&folders.root).args(flags).arg("--out").arg(&folders.out).arg("--runs").arg(&folders.runs);
-    command.args((!is_fresh).then_some("--resume"));
-    if is_quick {
-        command.args(["--data", "embedded"]);
+    command.args(flags).arg("--runs").arg(&folders.runs).args((!is_fresh).then_some("--resume"));
+    if run.flags.quick {
+        command.current_dir(&folders.root).args(["--data", "embedded"]);
+    }
+    // Without, each example sees by itself whether its result is one for plots/.
+    if run.flags.quick || run.flags.out.is_some() {
+        command.arg("--out").arg(&folders.out);
     }
     command
 }
@@ -136,7 +139,7 @@ fn run_one(command: &mut Command, log: &Path, says: impl Fn(&str) + Send + Sync)
     status
 }
 
-/// Waits for a program. A terminal's Ctrl-C reaches it by itself; a SIGTERM that reaches this process is handed on.
+/// Waits for a program. A terminal's Ctrl-C reaches it by itself; another signal that asks this process to stop is handed on.
 fn wait(child: &mut std::process::Child) -> Result<ExitStatus> {
     let mut is_told = false;
     loop {
@@ -144,9 +147,9 @@ fn wait(child: &mut std::process::Child) -> Result<ExitStatus> {
             return Ok(status);
         }
         #[cfg(unix)]
-        if interrupt::asked() == Some(libc::SIGTERM) && !is_told {
+        if let Some(signal) = interrupt::asked().filter(|signal| *signal != libc::SIGINT && !is_told) {
             // SAFETY: sends a signal to a child that has not been waited for, and touches no memory.
-            unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) };
+            unsafe { libc::kill(child.id() as libc::pid_t, signal) };
             is_told = true;
         }
         std::thread::sleep(Duration::from_millis(50));
@@ -182,7 +185,7 @@ impl Progress {
     fn begin(&self, program: &Program) {
         self.says(program, "");
         if self.is_plain {
-            eprintln!("{} ({}), about {} left", program.example, program.of, self.left());
+            tell!("{} ({}), about {} left", program.example, program.of, self.left());
         }
     }
 

@@ -1,8 +1,9 @@
 //! The flags of every example.
 
+use super::precision;
 use crate::data::Location;
 use crate::device;
-use crate::experiment::{Experiment, LARGEST_COUNT, MOST_SEEDS, Precision};
+use crate::experiment::{Experiment, LARGEST_COUNT, MOST_SEEDS};
 use crate::shard::Shard;
 use anyhow::{Result, bail};
 use clap::error::ErrorKind;
@@ -35,12 +36,12 @@ pub(super) struct Flags {
     /// Train on the first N examples only
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     pub limit: Option<i64>,
-    /// Precision of the matrix products; parameters stay in f32
+    /// Precision of the matrix products, parameters stay in f32; auto is bf16 where the device has instructions for it, else f32
     #[arg(long, value_enum)]
-    precision: Option<Precision>,
-    /// Folder for the figure and its CSV
-    #[arg(long, value_name = "DIR", default_value = "plots")]
-    pub out: PathBuf,
+    pub precision: Option<precision::Choice>,
+    /// Folder for the figure and its CSV; without it plots, or plots/local for all but the experiment as its file has it on the report's data
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// Folder for histories, settings and provenance of every trial
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub runs: PathBuf,
@@ -53,9 +54,9 @@ pub(super) struct Flags {
     /// Go on with trials that were interrupted
     #[arg(long, conflicts_with = "fresh")]
     pub resume: bool,
-    /// Train only this share of the trials, for example 0/4, and draw nothing; in a Slurm job array each task takes its own
-    #[arg(long, value_name = "INDEX/COUNT", conflicts_with_all = ["merge", "redraw"])]
-    shard: Option<Shard>,
+    /// Train only this share of the trials, for example 0/4, and draw nothing; `slurm` is the share of this task of a job array
+    #[arg(long, value_name = "INDEX/COUNT|slurm", conflicts_with_all = ["merge", "redraw"])]
+    pub shard: Option<Shard>,
     /// Train nothing: put together what workers have trained with --shard
     #[arg(long, conflicts_with_all = ["fresh", "redraw"])]
     pub merge: bool,
@@ -116,20 +117,23 @@ const ONLY: [(&str, &[&str]); 5] = [
 ];
 
 impl Flags {
-    /// Reads the command line of example `name`. Flags that do not parse, or that it has not, end the program with exit code 2.
-    pub fn read(name: &'static str) -> Flags {
+    /// Reads the command line of example `name`.
+    ///
+    /// # Errors
+    /// If flags do not parse, or it has them not; if it was asked for help.
+    pub fn read(name: &'static str) -> Result<Flags, clap::Error> {
         let others = || ONLY.iter().filter(|(_, examples)| !examples.contains(&name)).map(|(flag, _)| *flag);
         let mut command = Flags::command().name(name).bin_name(name);
         for flag in others() {
             command = command.mut_arg(flag, |argument| argument.hide(true));
         }
-        let matches = command.clone().get_matches();
+        let matches = command.clone().try_get_matches()?;
         let found = others().find(|flag| matches.value_source(flag) == Some(ValueSource::CommandLine));
         if let Some(flag) = found {
             let message = format!("--{} is no flag of {name}", flag.replace('_', "-"));
-            command.error(ErrorKind::UnknownArgument, message).exit();
+            return Err(command.error(ErrorKind::UnknownArgument, message));
         }
-        Flags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+        Flags::from_arg_matches(&matches)
     }
 
     pub fn device(&self) -> device::Choice {
@@ -137,36 +141,34 @@ impl Flags {
         self.device.unwrap_or(automatic)
     }
 
-    /// The share of the trials that this process is to train; none where it is to train all.
-    pub fn shard(&self) -> Result<Option<Shard>> {
-        match self.shard {
-            Some(shard) => Ok(Some(shard)),
-            None if self.merge => Ok(None),
-            None => Shard::of_slurm(|name| std::env::var(name).ok()),
-        }
-    }
-
     /// The seeds to train with, if the experiment asks for so many.
     pub fn seeds(&self, default: u32) -> Range<u64> {
         self.seed..self.seed + u64::from(self.seeds.unwrap_or(default))
+    }
+
+    /// Whether a flag changes what the result is, or could: another part of the experiment, other data.
+    pub fn change_result(&self) -> bool {
+        let shortened = self.epochs.is_some() || self.limit.is_some() || self.precision.is_some();
+        let other_trials = self.seed != 1 || self.seeds.is_some() || !self.variant.is_empty();
+        shortened || other_trials || self.predict.is_some() || self.data() == Location::Embedded
     }
 
     pub fn data(&self) -> Location {
         self.data.clone().unwrap_or(Location::Search)
     }
 
-    /// The experiment with what the flags change.
+    /// The experiment with what the flags change, for a device that has instructions for bf16 or not.
     ///
     /// # Errors
     /// If `--epochs` is given and nothing is trained.
-    pub fn apply(&self, mut experiment: Experiment) -> Result<Experiment> {
+    pub fn apply(&self, mut experiment: Experiment, has_bf16: bool) -> Result<Experiment> {
         let Experiment { split, model, training, .. } = &mut experiment;
         match (training, self.epochs) {
             (Some(training), Some(epochs)) => training.epochs = epochs,
             (None, Some(_)) => bail!("--epochs was given, but this example trains nothing; leave it out"),
             (_, None) => {}
         }
-        model.precision = self.precision.unwrap_or(model.precision);
+        model.precision = self.precision.map_or(model.precision, |choice| choice.resolve(model.precision, has_bf16));
         if let Some(split) = split {
             split.limit = self.limit.or(split.limit);
         }

@@ -1,24 +1,27 @@
-//! Ctrl-C and SIGTERM, while networks are trained.
+//! Signals that ask to stop, while networks are trained.
 
 use anyhow::{Context, Result};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXCPU};
 use signal_hook::flag;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
+
+/// Ctrl-C; the end that programs ask for; the terminal or the connection is gone; what batch systems send before the time is up.
+const SIGNALS: [i32; 5] = [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGXCPU];
 
 /// While this is true, a signal ends the process at once, as it does to any other.
 static AT_ONCE: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(AtomicBool::new(true)));
 /// The signal that has come, or 0.
 static ASKED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
-/// While it lives, the first Ctrl-C or SIGTERM only asks to stop ([`asked`]); a second Ctrl-C ends the process at once. A second
-/// SIGTERM does not: what sends that is a program, and some send it twice (`timeout` does, to the process and to its group).
+/// While it lives, the first of [`SIGNALS`] only asks to stop ([`asked`]); a second Ctrl-C ends the process at once. A second one of the
+/// others does not: what sends them is a program, and some send them twice (`timeout` does, to the process and to its group).
 pub(super) struct Listening;
 
 impl Listening {
     pub fn start() -> Result<Listening> {
         static REGISTERED: LazyLock<std::io::Result<()>> = LazyLock::new(|| {
-            for signal in [SIGINT, SIGTERM] {
+            for signal in SIGNALS.into_iter().filter(|signal| *signal != SIGHUP || !is_ignored(SIGHUP)) {
                 flag::register_conditional_default(signal, AT_ONCE.clone())?;
                 flag::register_usize(signal, ASKED.clone(), signal as usize)?;
             }
@@ -26,7 +29,8 @@ impl Listening {
             flag::register(SIGINT, AT_ONCE.clone())?;
             Ok(())
         });
-        REGISTERED.as_ref().map_err(|error| anyhow::anyhow!("{error}")).context("cannot listen for Ctrl-C")?;
+        REGISTERED.as_ref().map_err(|error| anyhow::anyhow!("{error}")).context("cannot listen for signals")?;
+        ASKED.store(0, Ordering::SeqCst);
         AT_ONCE.store(false, Ordering::SeqCst);
         Ok(Listening)
     }
@@ -35,6 +39,15 @@ impl Listening {
 impl Drop for Listening {
     fn drop(&mut self) {
         AT_ONCE.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Whether this program was started so that it does not get `signal`, as `nohup` starts it for SIGHUP.
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: all zeros are a valid sigaction; where no new one is given, the present one is only read.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
     }
 }
 

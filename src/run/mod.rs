@@ -1,5 +1,6 @@
 //! What an example holds: its flags, its inputs, its trials and its outputs.
 
+mod ending;
 mod errors;
 mod everything;
 mod flags;
@@ -7,6 +8,7 @@ mod gradients;
 mod inside;
 mod interrupt;
 mod photographs;
+mod precision;
 mod progress;
 mod provenance;
 mod results;
@@ -16,23 +18,25 @@ mod search;
 mod trainer;
 mod trials;
 
+pub use ending::{Failure, main};
 pub use errors::Errors;
 pub use inside::Inside;
 pub use samples::Samples;
 pub use search::Searched;
+pub use std::process::ExitCode;
 pub use trials::{Outcome, Trained};
 
 use crate::architecture::{Architecture, Shape};
 use crate::compare::{self, Comparison, Verdict};
-use crate::data::DataSet;
 use crate::data::cats_dogs::CatsDogs;
 use crate::data::mnist::{self, Mnist};
+use crate::data::{DataSet, Location};
 use crate::device;
-use crate::experiment::{Experiment, ExperimentFile, Search};
+use crate::experiment::{Experiment, ExperimentFile, Precision, Search};
 use crate::files::{ensure_writable, write_whole};
 use crate::model;
 use crate::plot::{self, Figure};
-use crate::points::{self, Point};
+use crate::points::{self, Point, is_report_data};
 use crate::report_card::ReportCard;
 use crate::reported;
 use crate::table;
@@ -45,26 +49,12 @@ use image::RgbImage;
 use serde::Serialize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tch::Device;
 
-/// An error of an example, printed as one chain: what, because of what.
-pub struct Failure(anyhow::Error);
-
-/// What an example's `main` returns.
+/// What an example's functions return.
 pub type Result<T> = std::result::Result<T, Failure>;
-
-impl<E: Into<anyhow::Error>> From<E> for Failure {
-    fn from(error: E) -> Failure {
-        Failure(error.into())
-    }
-}
-
-impl std::fmt::Debug for Failure {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(formatter, "{:#}", self.0)
-    }
-}
 
 /// One run of an example.
 pub struct Run {
@@ -76,6 +66,8 @@ pub struct Run {
     variants: Vec<Variant>,
     /// The random search that the file describes, if it does.
     search: Option<Search>,
+    /// Whether this is the experiment as its file has it, on the report's data as far as data were read: a result that may be committed.
+    is_reproduction: AtomicBool,
 }
 
 struct Variant {
@@ -90,36 +82,37 @@ struct Variant {
 }
 
 impl Run {
-    /// Reads the flags and finds the project, the device and the output folder. Flags that do not parse end the program with exit
-    /// code 2.
+    /// Reads the flags and finds the project, the device and the output folder.
     ///
     /// # Errors
-    /// If a variant is unknown, the device cannot be used or a folder of outputs not written: before any work.
+    /// If the flags do not parse, a variant is unknown, the device cannot be used or a folder of outputs not written: before any work.
     pub fn start(name: &'static str) -> Result<Run> {
-        let flags = Flags::read(name);
-        let root = project_root()?;
+        let flags = Flags::read(name)?;
+        let (root, device) = (project_root()?, select_device(&flags)?);
         let file = ExperimentFile::read(&root.join("experiments").join(format!("{name}.toml")))?;
-        let variants = variants(&file, &flags)?;
-        Ok(Run { search: file.search().cloned(), ..Run::with(name, flags, root, variants)? })
+        let has_bf16 = precision::has_bf16(device);
+        let variants = variants(&file, &flags, has_bf16)?;
+        tell_precision(&flags, &variants, device, has_bf16);
+        let is_reproduction = is_as_in_file(&file, &flags, &variants)?;
+        Ok(Run { search: file.search().cloned(), variants, ..Run::with(name, flags, root, device, is_reproduction)? })
     }
 
     /// As [`Run::start`], for an example that has no experiment.
     pub fn untrained(name: &'static str) -> Result<Run> {
-        Run::with(name, Flags::read(name), project_root()?, Vec::new())
+        let flags = Flags::read(name)?;
+        let (root, device, is_reproduction) = (project_root()?, select_device(&flags)?, !flags.change_result());
+        Run::with(name, flags, root, device, is_reproduction)
     }
 
-    fn with(name: &'static str, flags: Flags, root: PathBuf, variants: Vec<Variant>) -> Result<Run> {
-        ensure_writable(&flags.out)?;
+    fn with(name: &'static str, flags: Flags, root: PathBuf, device: Device, is_reproduction: bool) -> Result<Run> {
         if let Some(folder) = &flags.tensorboard {
             ensure_writable(&folder.join(name))?;
         }
-        let device = if flags.redraw { Device::Cpu } else { device::select(flags.device())? };
-        if flags.deterministic {
-            device::be_deterministic()?;
-        }
         device::keep_memory();
         device::set_threads();
-        Ok(Run { name, flags, root, device, variants, search: None })
+        let run = Run { name, flags, root, device, variants: Vec::new(), search: None, is_reproduction: AtomicBool::new(is_reproduction) };
+        ensure_writable(&run.out())?;
+        Ok(run)
     }
 
     /// For an example whose pictures are images.
@@ -135,12 +128,16 @@ impl Run {
 
     /// MNIST, or what `--data` says.
     pub fn mnist(&self) -> Result<Mnist> {
-        Ok(mnist::load(&self.flags.data(), &self.root)?)
+        let digits = mnist::load(&self.flags.data(), &self.root)?;
+        self.note(&digits);
+        Ok(digits)
     }
 
     /// Photographs of cats and dogs, or what `--data` says.
     pub fn cats_dogs(&self) -> Result<CatsDogs> {
-        Ok(photographs::load(self)?)
+        let photographs = photographs::load(self)?;
+        self.note(&photographs);
+        Ok(photographs)
     }
 
     /// Some training images, the same as training changes them, and one of them under each change alone.
@@ -175,7 +172,11 @@ impl Run {
 
     /// Trains every variant with every seed, as `experiments/<name>.toml` and the flags say; finished trials of an earlier run with
     /// the same settings, data and code are kept.
+    ///
+    /// # Errors
+    /// If training fails, if a signal stops it, or if only a share of the trials was to be trained: [`Failure::exit_code`] tells which.
     pub fn train(&self, data: &dyn DataSet) -> Result<Trained> {
+        self.note(data);
         Ok(trials::train(self, data)?)
     }
 
@@ -184,6 +185,7 @@ impl Run {
     /// # Errors
     /// As [`Run::train`]; if the file describes no search.
     pub fn search(&self, data: &dyn DataSet) -> Result<Searched> {
+        self.note(data);
         Ok(search::search(self, data)?)
     }
 
@@ -211,7 +213,7 @@ impl Run {
     /// Prints whether the hand-derived gradients are right, and where the published differences level off beside ours.
     pub fn judge_gradients(&self, points: &[Point]) -> Result<()> {
         if let Some(verdict) = gradients::verdict(points) {
-            println!("\n{verdict}");
+            say!("\n{verdict}");
         }
         self.compare(&compare::plateau(points))
     }
@@ -221,7 +223,7 @@ impl Run {
         Ok(reported::Figure::read(&self.root.join("experiments"), number)?)
     }
 
-    /// With `--redraw`, the points of the figure's CSV.
+    /// With `--redraw`, the points of the figure's CSV, `<out>/<name>.csv`.
     pub fn redraw(&self) -> Result<Option<Vec<Point>>> {
         if !self.flags.redraw {
             return Ok(None);
@@ -246,10 +248,10 @@ impl Run {
         let png = plot::to_png(picture, &provenance::text_chunks(self, title)?)?;
         if let Some(csv) = csv {
             write_whole(&self.output("csv"), &csv)?;
-            eprintln!("wrote {}", self.output("csv").display());
+            tell!("wrote {}", self.output("csv").display());
         }
         write_whole(&self.output("png"), &png)?;
-        eprintln!("wrote {}", self.output("png").display());
+        tell!("wrote {}", self.output("png").display());
         Ok(self.show_picture(self.name, picture, &png)?)
     }
 
@@ -276,8 +278,8 @@ impl Run {
         let path = self.output("md");
         let sections = tables.iter().map(|(title, table)| format!("### {title}\n\n{}", table::markdown(table)));
         write_whole(&path, sections.collect::<Vec<_>>().join("\n").as_bytes())?;
-        tables.iter().for_each(|(title, table)| println!("\n{title}\n{table}"));
-        eprintln!("wrote {}", path.display());
+        tables.iter().for_each(|(title, table)| say!("\n{title}\n{table}"));
+        tell!("wrote {}", path.display());
         Ok(())
     }
 
@@ -295,7 +297,7 @@ impl Run {
     /// Prints reported beside reproduced, with verdicts and their rule.
     pub fn compare(&self, comparisons: &[Comparison]) -> Result<()> {
         if !comparisons.is_empty() {
-            println!("\n{}", compare::table(comparisons));
+            say!("\n{}", compare::table(comparisons));
         }
         self.summarize(comparisons)
     }
@@ -303,11 +305,11 @@ impl Run {
     /// Prints how many of the report's numbers were met, and by which rule.
     pub fn summarize(&self, comparisons: &[Comparison]) -> Result<()> {
         if comparisons.is_empty() {
-            println!("\nNothing here can be compared with the report: this was not its data set in full, or not its epochs.");
+            say!("\nNothing here can be compared with the report: this was not its data set in full, or not its epochs.");
             return Ok(());
         }
         let count = |verdict| comparisons.iter().filter(|comparison| comparison.verdict() == verdict).count();
-        println!(
+        say!(
             "\n{} equal, {} reproduced, {} differ, {} without verdict (one seed).",
             count(Verdict::Equal),
             count(Verdict::Reproduced),
@@ -315,7 +317,7 @@ impl Run {
             count(Verdict::OneSeed),
         );
         if count(Verdict::Equal) < comparisons.len() {
-            println!("Rule: {}.", compare::RULE);
+            say!("Rule: {}.", compare::RULE);
         }
         Ok(())
     }
@@ -332,14 +334,29 @@ impl Run {
         let mark = if self.flags.quick { everything::QUICK } else { "" };
         let card = ReportCard::read(&folders.root.join("experiments"), &folders.out, date, commit, mark)?;
         for path in card.write(&folders.out)? {
-            eprintln!("wrote {}", path.display());
+            tell!("wrote {}", path.display());
         }
         made?;
         Ok(card)
     }
 
+    /// Results on other data than the report's are not its reproduction.
+    fn note(&self, data: &dyn DataSet) {
+        self.is_reproduction.fetch_and(is_report_data(&data.source().name), Ordering::Relaxed);
+    }
+
+    /// The folder that `--out` names; else `plots`, or `plots/local` for what is not to take the place of a committed result.
+    fn out(&self) -> PathBuf {
+        let folder = if self.is_reproduction() { "plots" } else { "plots/local" };
+        self.flags.out.clone().unwrap_or_else(|| folder.into())
+    }
+
+    fn is_reproduction(&self) -> bool {
+        self.is_reproduction.load(Ordering::Relaxed)
+    }
+
     fn output(&self, extension: &str) -> PathBuf {
-        self.flags.out.join(format!("{}.{extension}", self.name))
+        self.out().join(format!("{}.{extension}", self.name))
     }
 }
 
@@ -353,14 +370,54 @@ fn architecture(run: &Run, image: [i64; 3]) -> anyhow::Result<Architecture> {
     Ok(architecture)
 }
 
-fn variants(file: &ExperimentFile, flags: &Flags) -> anyhow::Result<Vec<Variant>> {
+fn select_device(flags: &Flags) -> anyhow::Result<Device> {
+    let device = if flags.redraw { Device::Cpu } else { device::select(flags.device())? };
+    if flags.deterministic {
+        device::be_deterministic()?;
+    }
+    Ok(device)
+}
+
+/// Says what `--precision auto` has come to, and that bf16 is slow where it is.
+fn tell_precision(flags: &Flags, variants: &[Variant], device: Device, has_bf16: bool) {
+    if flags.redraw {
+        return;
+    }
+    if flags.precision == Some(precision::Choice::Auto) {
+        let mut resolved: Vec<String> =
+            variants.iter().map(|variant| format!("{:?}", variant.experiment.model.precision).to_lowercase()).collect();
+        resolved.dedup();
+        let has = if has_bf16 { "has" } else { "has no" };
+        tell!("precision auto: {}; this device {has} instructions for bf16", resolved.join(", "));
+    }
+    let trains_in_bf16 = |variant: &Variant| variant.experiment.training.is_some() && variant.experiment.model.precision == Precision::Bf16;
+    if device == Device::Cpu && !has_bf16 && variants.iter().any(trains_in_bf16) {
+        tell!(
+            "bf16 takes many times as long as f32 on this processor, which has no instructions for it (AVX512-BF16 or AMX); \
+             --precision auto takes what is fast"
+        );
+    }
+}
+
+/// Whether these are all the variants that the file runs, with its seeds, and nothing in them is changed.
+fn is_as_in_file(file: &ExperimentFile, flags: &Flags, variants: &[Variant]) -> anyhow::Result<bool> {
+    let mut is_as_in_file = variants.iter().map(|variant| &variant.name).eq(file.default_variants());
+    for Variant { name, seeds, is_as_in_file: is_unchanged, .. } in variants {
+        is_as_in_file &= *is_unchanged && *seeds == (1..1 + u64::from(file.seeds(name)?));
+    }
+    Ok(is_as_in_file && flags.predict.is_none() && flags.data() != Location::Embedded)
+}
+
+fn variants(file: &ExperimentFile, flags: &Flags, has_bf16: bool) -> anyhow::Result<Vec<Variant>> {
     let names = if flags.variant.is_empty() { file.default_variants() } else { &flags.variant };
     let variant = |name: &String| {
         let as_in_file = file.variant(name)?;
-        let experiment = flags.apply(as_in_file.clone())?;
+        let experiment = flags.apply(as_in_file.clone(), has_bf16)?;
         let seeds = flags.seeds(file.seeds(name)?);
         let checkpoint_after = Duration::from_secs(file.checkpoint_seconds(name)?);
-        let (is_as_in_file, at_a_time) = (experiment == as_in_file, file.trials_at_a_time(name)?);
+        // The stages of a search have epochs of their own, which the flag changes.
+        let is_as_in_file = experiment == as_in_file && (file.search().is_none() || flags.epochs.is_none());
+        let at_a_time = file.trials_at_a_time(name)?;
         Ok(Variant { name: name.clone(), is_as_in_file, experiment, seeds, checkpoint_after, at_a_time })
     };
     let first = |(index, name): &(usize, &String)| !names[..*index].contains(name);

@@ -95,7 +95,7 @@ pub(super) fn write_predictions(run: &Run, path: &Path) -> Result<()> {
     let png = crate::plot::to_png(&picture, &super::provenance::text_chunks(run, &title)?)?;
     write(run, "predictions.png", &png)?;
     run.show_picture(&format!("{}_predictions", run.name), &picture, &png)?;
-    println!("{table}");
+    say!("{table}");
     Ok(())
 }
 
@@ -107,8 +107,8 @@ fn newest(run: &Run) -> Result<(Outcome, Experiment)> {
 }
 
 fn write(run: &Run, what: &str, contents: &[u8]) -> Result<()> {
-    let path = run.flags.out.join(format!("{}_{what}", run.name));
+    let path = run.out().join(format!("{}_{what}", run.name));
     write_whole(&path, contents)?;
-    eprintln!("wrote {}", path.display());
+    tell!("wrote {}", path.display());
     Ok(())
 }

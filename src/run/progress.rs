@@ -60,7 +60,7 @@ impl Display {
             let mut last = last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             if epoch == epochs || last.is_none_or(|printed| printed.elapsed() >= PAUSE) {
                 let percent = 100 * self.bar.position() / self.bar.length().unwrap_or(1).max(1);
-                eprintln!("{percent:>3} %, {:.0} s left: {line}", self.left());
+                tell!("{percent:>3} %, {:.0} s left: {line}", self.left());
                 *last = Some(Instant::now());
             }
         }

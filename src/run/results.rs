@@ -125,9 +125,9 @@ pub(super) fn write_tables<'a>(run: &Run, outcomes: impl Iterator<Item = &'a Out
         times.write_record([&short, &format!("{seconds:.1}"), device, &threads.to_string(), date, commit])?;
     }
     for (what, writer) in [("trials", trials), ("times", times)] {
-        let path = run.flags.out.join(format!("{}_{what}.csv", run.name));
+        let path = run.out().join(format!("{}_{what}.csv", run.name));
         write_whole(&path, &writer.into_inner()?)?;
-        eprintln!("wrote {}", path.display());
+        tell!("wrote {}", path.display());
     }
     Ok(())
 }

@@ -1,13 +1,13 @@
 //! The random search of an experiment, from coarse to fine.
 
 use super::results::{self, best_epoch};
-use super::trials::{Outcome, leave, train_list};
+use super::trials::{Outcome, share_done, train_list};
 use super::{Run, Variant};
 use crate::data::DataSet;
 use crate::plot::{Axis, Tried};
 use crate::search::{Settings, around_best, settings};
 use crate::table;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use comfy_table::Table;
 
 /// Every trial of a search, the coarse stage's before the fine one's.
@@ -45,7 +45,11 @@ pub(super) fn search(run: &Run, data: &dyn DataSet) -> Result<Searched> {
         };
         let variants: Vec<Variant> = drawn.iter().enumerate().map(variant).collect::<Result<_>>()?;
         let Some(trained) = train_list(run, &variants, data)? else {
-            leave(run.flags.shard()?, "When all shares of this stage are, the same command goes on with the next one.");
+            bail!(share_done(
+                run.flags.shard,
+                stage.trials,
+                "When all shares of this stage are trained, the same command goes on with the next one."
+            ));
         };
         at_last = (trained.data, trained.device);
         all.extend(drawn.into_iter().zip(trained.outcomes));
@@ -55,8 +59,12 @@ pub(super) fn search(run: &Run, data: &dyn DataSet) -> Result<Searched> {
             space = around_best(search, &scored);
         }
     }
-    if run.flags.shard()?.is_some() {
-        leave(run.flags.shard()?, "Both stages are: the same command with --merge draws them.");
+    if run.flags.shard.is_some() {
+        bail!(share_done(
+            run.flags.shard,
+            search.coarse.trials.max(search.fine.trials),
+            "When both stages are trained, the same command with --merge draws them."
+        ));
     }
     results::write_tables(run, all.iter().map(|(_, outcome)| outcome))?;
     let kept = results::read(run)?;

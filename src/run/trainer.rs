@@ -131,7 +131,7 @@ fn make_ready<'a>(trial: &'a Trial, splits: &Splits, device: Device, display: &D
     let training = experiment.training()?;
     if *tell_cost && let Some(cost) = cost(experiment, splits)? {
         let time = humantime::format_duration(rounded(expected_time(&*model, splits, training)));
-        eprintln!("{name}: {cost}; about {time} for {} epochs on this machine, as a few steps took", training.epochs);
+        tell!("{name}: {cost}; about {time} for {} epochs on this machine, as a few steps took", training.epochs);
     }
     let (checkpoints, owner) = (checkpoints(folder), provenance.owner(experiment)?);
     let state = match resume {
@@ -183,8 +183,8 @@ fn resume_from(checkpoints: &Checkpoints, training: &Training, model: &dyn Model
     let Some(Resumed { state, path, notices }) = checkpoints.resume(training, &mut model.values(), owner)? else {
         return Ok(State::new(training));
     };
-    notices.iter().for_each(|notice| eprintln!("{name}: {notice}"));
-    eprintln!("{name}: going on {}, from {}", state.place(), path.display());
+    notices.iter().for_each(|notice| tell!("{name}: {notice}"));
+    tell!("{name}: going on {}, from {}", state.place(), path.display());
     Ok(state)
 }
 
@@ -222,7 +222,7 @@ impl Observer for Watch<'_> {
         self.display.epoch(&self.ready.name, state.epoch, epochs, &state.history);
         // The history has all of this too: a full disk is no reason to lose what is being trained.
         if let Some(Err(error)) = self.scalars.as_mut().map(|scalars| scalars.epoch(state)) {
-            eprintln!("{}: {error:#}; training goes on without", self.ready.name);
+            tell!("{}: {error:#}; training goes on without", self.ready.name);
             self.scalars = None;
         }
     }
@@ -232,7 +232,7 @@ impl Observer for Watch<'_> {
         let path = checkpoints.write(state, parameters, owner)?;
         self.kept = Instant::now();
         if interrupt::asked().is_some() {
-            eprintln!("{name}: stopped {}, kept in {}", state.place(), path.display());
+            tell!("{name}: stopped {}, kept in {}", state.place(), path.display());
         }
         Ok(())
     }

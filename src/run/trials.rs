@@ -1,5 +1,6 @@
 //! The trials of an experiment: every variant with every seed, trained side by side, each kept as it finishes.
 
+use super::ending::Early;
 use super::interrupt::{self, Listening};
 use super::progress::Display;
 use super::provenance::Provenance;
@@ -135,19 +136,28 @@ impl Trained {
 /// See [`Run::train`].
 pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
     let trained = train_list(run, &run.variants, data)?;
-    match (trained, run.flags.shard()?) {
+    match (trained, run.flags.shard) {
         (Some(trained), None) => {
             results::write_tables(run, trained.outcomes.iter())?;
             Ok(trained)
         }
-        (_, shard) => leave(shard, "When all shares are, the same command with --merge puts them together."),
+        (_, shard) => {
+            let trials = run.variants.iter().map(|variant| variant.seeds.clone().count()).sum();
+            bail!(share_done(shard, trials, "When all shares are trained, the same command with --merge puts them together."))
+        }
     }
 }
 
-/// Ends the process after its share of the work.
-pub(super) fn leave(shard: Option<Shard>, next: &str) -> ! {
-    eprintln!("share {} is trained. {next}", shard.map_or(String::new(), |shard| shard.to_string()));
-    std::process::exit(0)
+/// The end of a process that has trained its share of so many trials.
+pub(super) fn share_done(shard: Option<Shard>, trials: usize, next: &str) -> Early {
+    let what = match shard {
+        Some(shard) if shard.is_empty(trials) => {
+            format!("NOTHING WAS TRAINED: share {shard} is empty, there are more shares than the {trials} trial(s) of this command.")
+        }
+        Some(shard) => format!("share {shard} is trained."),
+        None => "others train the rest.".to_owned(),
+    };
+    Early { message: format!("{what} {next}"), code: 0 }
 }
 
 /// Trains every one of `variants` with every seed, or this process's share of them; none where others have not yet trained theirs.
@@ -155,7 +165,7 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     let mut plan: Vec<(&Variant, u64)> =
         variants.iter().flat_map(|variant| variant.seeds.clone().map(move |seed| (variant, seed))).collect();
     plan.sort_by_key(|(_, seed)| *seed);
-    let shard = run.flags.shard()?;
+    let shard = run.flags.shard;
 
     // On the CPU one thread a trial uses the cores better than all threads on one: minibatches are small. The whole list decides, so that
     // a trial gives the same bits whichever share of the list this is.
@@ -173,6 +183,7 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     let mut appender = Appender::new(&results_folder);
     let (mut outcomes, mut kept_in) = (Vec::new(), BTreeSet::new());
     let (mut trials, mut others) = (Vec::new(), Vec::new());
+    let mut without_checkpoint = Vec::new();
     for (place, (Variant { name, experiment, is_as_in_file, checkpoint_after, .. }, seed)) in plan.into_iter().enumerate() {
         let is_stacked = stack && trainer::shape(experiment).is_some();
         let provenance = Provenance { is_stacked, ..Provenance::new(run, experiment, name, seed, data.source(), &device, threads) };
@@ -212,6 +223,9 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
                 path.display()
             );
         }
+        if run.flags.resume && interrupted.is_none() {
+            without_checkpoint.push(format!("{} in {}", provenance.name(), folder.display()));
+        }
         let scalars = run.scalars_of(name, seed);
         scalars.as_deref().map_or(Ok(()), ensure_writable)?;
         trials.push(Trial {
@@ -239,13 +253,18 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     if !run.flags.quiet && !outcomes.is_empty() {
         let folders: Vec<String> = kept_in.iter().map(|folder| folder.display().to_string()).collect();
         let from = if folders.is_empty() { results_folder.display().to_string() } else { folders.join(", ") };
-        eprintln!("{} of {all} trials were finished before and are kept, from {from} (--fresh trains them anew)", outcomes.len());
+        tell!("{} of {all} trials were finished before and are kept, from {from} (--fresh trains them anew)", outcomes.len());
+    }
+
+    if let [first, others @ ..] = &without_checkpoint[..] {
+        let others = if others.is_empty() { String::new() } else { format!(", and for {} other trials", others.len()) };
+        tell!("--resume: there is nothing to go on from for {first}{others}: training begins anew");
     }
 
     let display = Display::new(trials.iter().map(Trial::minibatches).sum(), run.flags.quiet);
     let stacks = stacks(trials, workers);
     if let (Some(most), false) = (stacks.iter().map(Vec::len).max().filter(|most| *most > 1), run.flags.quiet) {
-        eprintln!("perceptrons of equal shape are trained as one, up to {most} at a time (--stack false trains each alone)");
+        tell!("perceptrons of equal shape are trained as one, up to {most} at a time (--stack false trains each alone)");
     }
     let train_stack = |stack: &Vec<Trial>| {
         ensure!(interrupt::asked().is_none(), Interrupted);
@@ -264,7 +283,11 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     });
     drop(display);
     if let Some(signal) = interrupt::asked() {
-        end(signal, trained.as_ref().err());
+        let message = match trained {
+            Err(error) if !error.is::<Interrupted>() => format!("Error: {error:#}"),
+            _ => "Interrupted. What was finished is kept; the same command with --resume goes on.".to_owned(),
+        };
+        bail!(Early::signal(signal, message));
     }
     drop(listening);
     trained?;
@@ -309,15 +332,6 @@ pub(super) fn newest(folder: &Path) -> Result<Option<(Outcome, Experiment)>> {
     let history = History::read(&folder.join(HISTORY))?;
     let (id, seconds) = (provenance.id(), provenance.seconds);
     Ok(Some((Outcome { id, variant: provenance.variant, seed: provenance.seed, history, seconds, folder }, experiment)))
-}
-
-/// Ends the process as the signal that stopped its training would have, but with everything kept.
-fn end(signal: i32, error: Option<&anyhow::Error>) -> ! {
-    match error {
-        Some(error) if !error.is::<Interrupted>() => eprintln!("Error: {error:#}"),
-        _ => eprintln!("Interrupted. What was finished is kept; the same command with --resume goes on."),
-    }
-    std::process::exit(128 + signal)
 }
 
 /// The network of a finished trial of `experiment`.

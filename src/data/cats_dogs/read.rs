@@ -298,7 +298,7 @@ pub(super) mod tests {
     #[test]
     fn the_challenges_archive_is_read_whole() -> Result<()> {
         let Some(path) = std::env::var_os("CATS_DOGS") else {
-            eprintln!("skipped: CATS_DOGS names no archive");
+            tell!("skipped: CATS_DOGS names no archive");
             return Ok(());
         };
         let read = read(Path::new(&path), Corrupt::Refuse)?;

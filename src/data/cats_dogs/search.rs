@@ -70,7 +70,7 @@ impl Search<'_> {
             }
             (Location::Search, None) => self.own(corrupt),
         }?;
-        eprint!("{}", report(&found));
+        tell!("{}", report(&found));
         Ok(found)
     }
 
@@ -92,7 +92,7 @@ impl Search<'_> {
                 let outcome = download::fetch_large(&self.published, &self.folder(), self.patience)
                     .with_context(|| format!("cannot get the photographs of cats and dogs; {}", self.by_hand()))?;
                 if let Outcome::Unreachable(reasons) = outcome {
-                    eprint!("{}", self.notice(&reasons));
+                    tell!("{}", self.notice(&reasons));
                     return drawn();
                 }
                 self.download()

@@ -136,7 +136,7 @@ fn fetch_one(
         .with_context(|| format!("cannot write to the folder {}; check the right to it and the space left", folder.display()))
         .map_err(Failure::Here)?;
     let file = unfinished.as_file_mut();
-    eprintln!("downloading {address}");
+    tell!("downloading {address}");
     receive(response.body_mut().as_reader(), file, name, 0, length)?;
 
     let verified = (|| {

@@ -5,10 +5,10 @@
 
 use super::{Failure, Outcome, Patience, agent, answers, receive, web_page};
 use crate::data::idx;
-use crate::files::sha256_of;
+use crate::files::{lacks_locks, sha256_of};
 use anyhow::{Context, Result, anyhow, bail};
 use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use ureq::{Body, http::Response};
 
@@ -130,7 +130,7 @@ fn go_on(address: &str, file: &LargeFile, partial: &mut Partial, patience: Patie
     let (promised, version) = (response.body().content_length(), version(&response));
     let mut body = response.body_mut().as_reader();
     if is_rest {
-        eprintln!("downloading {address}, from byte {have} on");
+        tell!("downloading {address}, from byte {have} on");
     } else {
         // What is here is given up only for what can take its place.
         let mut first = Vec::new();
@@ -141,7 +141,7 @@ fn go_on(address: &str, file: &LargeFile, partial: &mut Partial, patience: Patie
         if let Some(promised) = promised.filter(|promised| *promised != length) {
             return Err(Failure::Faulty(anyhow!("found a file of {promised} bytes in the place of {name}, expected {length}")));
         }
-        eprintln!("downloading {address}");
+        tell!("downloading {address}");
         partial.restart(version).and_then(|()| Ok(partial.bytes.write_all(&first)?)).map_err(Failure::Here)?;
         read.with_context(|| format!("{name} broke off after {} bytes", first.len())).map_err(Failure::Faulty)?;
     }
@@ -188,11 +188,11 @@ impl Partial {
         match version_file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                eprintln!("another process is downloading {name}; waiting for it");
+                tell!("another process is downloading {name}; waiting for it");
                 version_file.lock()?;
             }
             // There are network file systems without locks; the checksum finds out where two have written at once.
-            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) if lacks_locks(&error) => {}
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
         let mut version = String::new();

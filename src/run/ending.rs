@@ -1,0 +1,81 @@
+//! How an example ends: what it says last, and its exit code.
+
+use super::{Result, Run};
+use crate::say;
+use std::process::ExitCode;
+
+/// An error of an example, printed as one chain: what, because of what.
+pub struct Failure(pub(super) anyhow::Error);
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure(error.into())
+    }
+}
+
+impl std::fmt::Debug for Failure {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(formatter, "{:#}", self.0)
+    }
+}
+
+impl Failure {
+    /// 128 + signal if a signal stopped the training, 0 if a share of the trials is trained or help was asked for, 2 if the flags are
+    /// wrong, 1 for every other error.
+    pub fn exit_code(&self) -> u8 {
+        let of_flags = || Some(self.0.downcast_ref::<clap::Error>()?.exit_code() as u8);
+        self.0.downcast_ref::<Early>().map(|early| early.code).or_else(of_flags).unwrap_or(1)
+    }
+
+    fn tell(&self) {
+        match (self.0.downcast_ref::<clap::Error>(), self.0.downcast_ref::<Early>()) {
+            // Where nobody reads it any more, the exit code still says it.
+            (Some(error), _) => drop(error.print()),
+            (None, Some(early)) => tell!("{early}"),
+            (None, None) => tell!("Error: {self:?}"),
+        };
+    }
+}
+
+/// The end of an example that was stopped, or that had only a share of the work to do.
+#[derive(Debug)]
+pub(super) struct Early {
+    pub message: String,
+    pub code: u8,
+}
+
+impl Early {
+    pub fn signal(signal: i32, message: impl Into<String>) -> Early {
+        Early { message: message.into(), code: 128 + signal as u8 }
+    }
+}
+
+impl std::fmt::Display for Early {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Early {}
+
+/// The whole of an example's `main`: does what `example` says with a run that was started, prints its error, and gives its exit code.
+pub fn main(run: Result<Run>, example: impl FnOnce(&Run) -> Result<()>) -> ExitCode {
+    let done = run.and_then(|run| example(&run).map(|()| run)).and_then(|run| Ok(say::ensure_written().map(|()| run)?));
+    match done {
+        Ok(run) => {
+            if run.flags.out.is_none() && !run.is_reproduction() {
+                let (folder, name) = (run.out(), run.name);
+                tell!(
+                    "everything is in {}, which git ignores: this was not experiments/{name}.toml as it stands, on the report's data \
+                     (--out DIR writes elsewhere)",
+                    folder.display()
+                );
+            }
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            failure.tell();
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

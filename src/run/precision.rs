@@ -1,0 +1,87 @@
+//! The flag `--precision`, and which precision a device is fast in.
+
+use crate::device::runtime_function;
+use crate::experiment::Precision;
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+use libloading::os::unix::Symbol;
+use std::ffi::c_int;
+use tch::Device;
+
+/// What `--precision` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Choice {
+    This(Precision),
+    /// bf16 where the device has instructions for it, else f32.
+    Auto,
+}
+
+impl ValueEnum for Choice {
+    fn value_variants<'a>() -> &'a [Choice] {
+        &[Choice::This(Precision::F32), Choice::This(Precision::Bf16), Choice::This(Precision::F64), Choice::Auto]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Choice::This(precision) => precision.to_possible_value(),
+            Choice::Auto => Some(PossibleValue::new("auto")),
+        }
+    }
+}
+
+impl Choice {
+    /// The precision for an experiment that has `own` in its file. What is to be exact, in f64, stays so with `auto`.
+    pub fn resolve(self, own: Precision, has_bf16: bool) -> Precision {
+        match (self, own) {
+            (Choice::This(precision), _) => precision,
+            (Choice::Auto, Precision::F64) => Precision::F64,
+            (Choice::Auto, _) if has_bf16 => Precision::Bf16,
+            (Choice::Auto, _) => Precision::F32,
+        }
+    }
+}
+
+/// Whether a device multiplies matrices in bf16 by instructions of its own. Without them bf16 takes many times as long as f32.
+pub(super) fn has_bf16(device: Device) -> bool {
+    match device {
+        Device::Cpu => cpu_has_bf16(),
+        // Since Ampere.
+        Device::Cuda(index) => compute_capability(index).is_some_and(|major| major >= 8),
+        _ => false,
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn cpu_has_bf16() -> bool {
+    // The standard library does not yet detect AMX on the stable toolchain.
+    let has_amx = || std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| text.split_whitespace().any(|flag| flag == "amx_bf16"));
+    is_x86_feature_detected!("avx512bf16") || has_amx()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn cpu_has_bf16() -> bool {
+    false
+}
+
+/// The first number of a CUDA device's compute capability.
+fn compute_capability(index: usize) -> Option<c_int> {
+    const MAJOR: c_int = 75;
+    let attribute: Symbol<unsafe extern "C" fn(*mut c_int, c_int, c_int) -> c_int> = runtime_function(b"cudaDeviceGetAttribute\0")?;
+    let mut major = 0;
+    // SAFETY: it only writes the number.
+    (unsafe { attribute(&mut major, MAJOR, c_int::try_from(index).ok()?) } == 0).then_some(major)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Precision::{Bf16, F32, F64};
+
+    #[test]
+    fn auto_is_bf16_where_the_device_has_it_and_leaves_f64() {
+        for (own, has_bf16, resolved) in [(F32, true, Bf16), (F32, false, F32), (Bf16, false, F32), (F64, true, F64)] {
+            assert_eq!(Choice::Auto.resolve(own, has_bf16), resolved, "{own:?}, {has_bf16}");
+        }
+        assert_eq!(Choice::This(Bf16).resolve(F32, false), Bf16, "what is asked for");
+    }
+}
