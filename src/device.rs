@@ -392,21 +392,26 @@ pub fn be_deterministic() -> Result<()> {
     libtorch::set_deterministic()
 }
 
-/// How libtorch computes in single precision on CUDA, for all that follows: convolutions in TF32 as it has them by default, matrix products
-/// only where `tf32` says so; with cuDNN's fastest algorithms, or with `deterministic` those that it takes untried.
-pub fn set_arithmetic(tf32: bool, deterministic: bool) {
-    Arithmetic { tf32_convolutions: true, tf32_products: tf32, benchmark: !deterministic }.set();
+/// How libtorch computes in single precision on CUDA, for all that follows: convolutions in TF32, as it has them by default, matrix products
+/// only where `tf32` says so; with the algorithms that cuDNN finds to be the fastest, except under [`be_deterministic`].
+pub fn set_arithmetic(tf32: bool) {
+    let (_, is_deterministic) = Arithmetic::now();
+    Arithmetic { tf32_convolutions: true, tf32_products: tf32, benchmark: !is_deterministic }.set();
 }
 
-/// The versions of what computes: `libtorch 2.11.0, tch 0.24.0`, and for a GPU NVIDIA's driver and cuDNN.
-pub fn versions(device: Device) -> String {
-    let mut versions = format!("libtorch {}, tch 0.24.0", libtorch::version());
-    if device.is_cuda() {
-        let driver = fs::read_to_string("/proc/driver/nvidia/version").ok().and_then(|text| driver_version(&text));
-        versions += &format!(", NVIDIA driver {}", driver.as_deref().unwrap_or("of an unknown version"));
-        versions += &libtorch::cudnn_version().map_or(String::new(), |version| format!(", cuDNN {version}"));
+/// What computes: the libtorch that is loaded, and tch.
+pub fn libraries() -> String {
+    format!("libtorch {}, tch 0.24.0", libtorch::version())
+}
+
+/// For a CUDA device, the versions of NVIDIA's driver and of cuDNN; else nothing.
+pub fn drivers(device: Device) -> String {
+    if !device.is_cuda() {
+        return String::new();
     }
-    versions
+    let driver = fs::read_to_string("/proc/driver/nvidia/version").ok().and_then(|text| driver_version(&text));
+    let unknown = || "of an unknown version".to_owned();
+    format!("NVIDIA driver {}, cuDNN {}", driver.unwrap_or_else(unknown), libtorch::cudnn_version().unwrap_or_else(unknown))
 }
 
 /// `NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Sun Jul 27 07:16:06 UTC 2025`: the first word of digits and dots.
@@ -514,10 +519,9 @@ mod tests {
     /// It is for the whole process, and says nothing on the CPU: other tests do not notice.
     #[test]
     fn what_is_asked_of_cudas_arithmetic_is_set() {
-        for (tf32, deterministic) in [(true, false), (false, true), (false, false)] {
-            set_arithmetic(tf32, deterministic);
-            let (found, _) = Arithmetic::now();
-            assert_eq!(found, Arithmetic { tf32_convolutions: true, tf32_products: tf32, benchmark: !deterministic });
+        for tf32 in [true, false] {
+            set_arithmetic(tf32);
+            assert_eq!(Arithmetic::now(), (Arithmetic { tf32_convolutions: true, tf32_products: tf32, benchmark: true }, false));
         }
     }
 

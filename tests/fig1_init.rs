@@ -37,7 +37,7 @@ fn same_seed_same_bytes_another_seed_another_run() {
     assert!(output.status.success(), "{stderr}");
     assert!(stderr.contains("epoch 2/2"), "plain lines where there is no terminal: {stderr}");
     assert!(short_run(&again).arg("--quiet").output().expect("runs").stderr.is_ascii());
-    assert!(short_run(&other).args(["--seed", "7"]).status().expect("runs").success());
+    assert!(short_run(&other).args(["--seed", "7"]).env("REPRODUCTION_COMMIT", "carried").status().expect("runs").success());
     let csv = |scratch: &Scratch| bytes(&scratch.path("plots/fig1_init.csv"));
     assert_eq!(csv(&first), csv(&again));
     assert_ne!(csv(&first), csv(&other));
@@ -48,9 +48,13 @@ fn same_seed_same_bytes_another_seed_another_run() {
     assert!(stdout.contains("Nothing here can be compared"), "drawn digits are not the report's: {stdout}");
 
     let (_, texts) = png(&first.path("plots/fig1_init.png"));
-    for key in ["Title", "Software", "Creation Time", "Commit", "Command", "Experiment"] {
+    for key in ["Title", "Software", "Device", "Precision", "Creation Time", "Commit", "Command", "Experiment"] {
         assert!(texts.get(key).is_some_and(|text| !text.is_empty()), "the PNG's text chunk {key}: {texts:?}");
     }
+    assert!(
+        texts["Device"].starts_with("cpu (") && texts["Precision"].contains("glorot f32") && texts["Software"].contains("libtorch 2.11")
+    );
+    assert_eq!(png(&other.path("plots/fig1_init.png")).1["Commit"], "carried", "a program without its checkout");
     let mut folders: Vec<_> = std::fs::read_dir(first.path("runs/fig1_init")).expect("run folders").flatten().collect();
     folders.retain(|folder| folder.file_name() != "results");
     assert_eq!(folders.len(), 4);
@@ -183,7 +187,7 @@ fn a_killed_run_leaves_whole_files_and_the_next_goes_on() {
 #[test]
 fn wrong_flags_are_refused_before_any_work() {
     let known = "known are: glorot, glorot_as_published, normal, normal_as_published, zero, zero_as_published";
-    let cases: [(&[&str], i32, &str); 11] = [
+    let cases: [(&[&str], i32, &str); 12] = [
         (&["--seeds", "0"], 2, "'0' for '--seeds <K>'"),
         (&["--epochs", "0"], 2, "'0' for '--epochs <N>'"),
         (&["--limit", "-3"], 2, "'-3'"),
@@ -191,7 +195,8 @@ fn wrong_flags_are_refused_before_any_work() {
         (&["--epochs", "9223372036854775807"], 2, "9223372036854775807 is not in"),
         (&["--device", "gpu"], 2, "expected auto, cpu, cuda, cuda:N"),
         (&["--cuda", "--device", "cpu"], 2, "cannot be used with"),
-        (&["--precision", "f16"], 2, "possible values: f32, bf16, f64"),
+        (&["--precision", "f16"], 2, "possible values: f32, tf32, bf16, f64"),
+        (&["--precision", "tf32", "--device", "cpu"], 1, "tf32 of glorot is for NVIDIA GPUs"),
         (&["--variant", "xavier"], 1, known),
         (&["--data", "/nowhere"], 1, "/nowhere"),
         (&["--redraw"], 1, "fig1_init.csv"),

@@ -92,21 +92,35 @@ impl From<Initialization> for Start {
     }
 }
 
-/// The precision of the matrix products. Parameters are kept in single precision under the first two.
+/// The precision of matrix products and convolutions. Parameters are kept in single precision, but for `F64`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
+    /// Single precision; on NVIDIA GPUs convolutions round their inputs to 10 bits of mantissa (TF32), as PyTorch has it by default.
     #[default]
     F32,
+    /// On NVIDIA GPUs matrix products round their inputs so too.
+    Tf32,
     Bf16,
     /// Double precision, parameters and all.
     F64,
 }
 
 impl Precision {
+    /// As the TOML and `--precision` call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::Tf32 => "tf32",
+            Precision::Bf16 => "bf16",
+            Precision::F64 => "f64",
+        }
+    }
+
+    /// The type of the values that layers compute with.
     pub fn kind(self) -> tch::Kind {
         match self {
-            Precision::F32 => tch::Kind::Float,
+            Precision::F32 | Precision::Tf32 => tch::Kind::Float,
             Precision::Bf16 => tch::Kind::BFloat16,
             Precision::F64 => tch::Kind::Double,
         }

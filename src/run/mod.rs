@@ -92,6 +92,7 @@ impl Run {
         let file = ExperimentFile::read(&root.join("experiments").join(format!("{name}.toml")))?;
         let has_bf16 = precision::has_bf16(device);
         let variants = variants(&file, &flags, has_bf16)?;
+        precision::check(&variants, device)?;
         tell_precision(&flags, &variants, device, has_bf16);
         let is_reproduction = is_as_in_file(&file, &flags, &variants)?;
         Ok(Run { search: file.search().cloned(), variants, ..Run::with(name, flags, root, device, is_reproduction)? })
@@ -384,8 +385,7 @@ fn tell_precision(flags: &Flags, variants: &[Variant], device: Device, has_bf16:
         return;
     }
     if flags.precision == Some(precision::Choice::Auto) {
-        let mut resolved: Vec<String> =
-            variants.iter().map(|variant| format!("{:?}", variant.experiment.model.precision).to_lowercase()).collect();
+        let mut resolved: Vec<&str> = variants.iter().map(|variant| variant.experiment.model.precision.name()).collect();
         resolved.dedup();
         let has = if has_bf16 { "has" } else { "has no" };
         tell!("precision auto: {}; this device {has} instructions for bf16", resolved.join(", "));

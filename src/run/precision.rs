@@ -1,7 +1,9 @@
 //! The flag `--precision`, and which precision a device is fast in.
 
+use super::Variant;
 use crate::device::runtime_function;
 use crate::experiment::Precision;
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use libloading::os::unix::Symbol;
@@ -18,7 +20,8 @@ pub(super) enum Choice {
 
 impl ValueEnum for Choice {
     fn value_variants<'a>() -> &'a [Choice] {
-        &[Choice::This(Precision::F32), Choice::This(Precision::Bf16), Choice::This(Precision::F64), Choice::Auto]
+        use Choice::This;
+        &[This(Precision::F32), This(Precision::Tf32), This(Precision::Bf16), This(Precision::F64), Choice::Auto]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
@@ -39,6 +42,16 @@ impl Choice {
             (Choice::Auto, _) => Precision::F32,
         }
     }
+}
+
+/// # Errors
+/// If a variant asks for TF32 and this is no NVIDIA GPU.
+pub(super) fn check(variants: &[Variant], device: Device) -> Result<()> {
+    let needs_cuda = variants.iter().find(|variant| variant.experiment.model.precision == Precision::Tf32 && !device.is_cuda());
+    if let Some(Variant { name, .. }) = needs_cuda {
+        bail!("precision tf32 of {name} is for NVIDIA GPUs, but this trains on {device:?}; take f32, or --cuda");
+    }
+    Ok(())
 }
 
 /// Whether a device multiplies matrices in bf16 by instructions of its own. Without them bf16 takes many times as long as f32.

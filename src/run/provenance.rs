@@ -1,7 +1,8 @@
 //! Where a result comes from: enough to make it again, or to say why it came out differently.
 
-use super::Run;
+use super::{Run, Variant};
 use crate::data::Source;
+use crate::device;
 use crate::experiment::Experiment;
 use crate::train::Owner;
 use anyhow::{Context, Result};
@@ -10,9 +11,6 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-
-/// Versions of what computes.
-const LIBRARIES: &str = "libtorch 2.11.0, tch 0.24.0";
 
 /// What one trial was trained from and with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +29,9 @@ pub struct Provenance {
     #[serde(default)]
     pub is_stacked: bool,
     pub libraries: String,
+    /// Of a GPU.
+    #[serde(default)]
+    pub drivers: String,
     pub commit: String,
     pub command: String,
     pub date: String,
@@ -50,7 +51,8 @@ impl Provenance {
             device: device.to_owned(),
             threads,
             is_stacked: false,
-            libraries: LIBRARIES.to_owned(),
+            libraries: device::libraries(),
+            drivers: device::drivers(run.device),
             commit: commit(&run.root),
             command: command(),
             date: date(),
@@ -112,10 +114,14 @@ pub(super) fn flatten(path: &str, value: &toml::Value, into: &mut BTreeMap<Strin
 /// Keys and texts for the PNG.
 pub fn text_chunks(run: &Run, title: &str) -> Result<Vec<(String, String)>> {
     let experiment = std::fs::read_to_string(run.root.join("experiments").join(format!("{}.toml", run.name))).unwrap_or_default();
+    let of = |variant: &Variant| format!("{} {}", variant.name, variant.experiment.model.precision.name());
+    let precision: Vec<String> = run.variants.iter().map(of).collect();
     let chunk = |key: &str, text: String| (key.to_owned(), text);
     Ok(vec![
         chunk("Title", title.to_owned()),
-        chunk("Software", format!("{} {}, {LIBRARIES}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))),
+        chunk("Software", format!("{} {}, {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), device::libraries())),
+        chunk("Device", [device::describe(run.device), device::drivers(run.device)].join(", ").trim_end_matches(", ").to_owned()),
+        chunk("Precision", precision.join(", ")),
         chunk("Creation Time", date()),
         chunk("Commit", commit(&run.root)),
         chunk("Command", command()),
@@ -123,8 +129,12 @@ pub fn text_chunks(run: &Run, title: &str) -> Result<Vec<(String, String)>> {
     ])
 }
 
-/// The commit of the checkout, with `-dirty` where files differ from it.
+/// The commit of the checkout, with `-dirty` where files differ from it; what `REPRODUCTION_COMMIT` says where a program was carried away
+/// from its checkout.
 pub(super) fn commit(root: &Path) -> String {
+    if let Some(commit) = std::env::var("REPRODUCTION_COMMIT").ok().filter(|text| !text.is_empty()) {
+        return commit;
+    }
     let output = Command::new("git").arg("-C").arg(root).args(["describe", "--always", "--dirty", "--abbrev=12"]).output();
     let text = output.ok().filter(|output| output.status.success()).and_then(|output| String::from_utf8(output.stdout).ok());
     text.map_or("unknown".to_owned(), |text| text.trim().to_owned())

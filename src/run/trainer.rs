@@ -8,6 +8,7 @@ use super::trials::{EXPERIMENT, HISTORY, Outcome, PARAMETERS, PROVENANCE};
 use crate::architecture::Architecture;
 use crate::data::Examples;
 use crate::data::splits::Splits;
+use crate::device;
 use crate::experiment::{Experiment, Initialization, Keep, Order, Precision, Training, Validation};
 use crate::files::{Lock, remove_partial, write_whole};
 use crate::history::History;
@@ -127,6 +128,7 @@ fn make_ready<'a>(trial: &'a Trial, splits: &Splits, device: Device, display: &D
     let name = provenance.name();
     let lock = Lock::take(folder)?;
     remove_partial(folder)?;
+    device::set_arithmetic(experiment.model.precision == Precision::Tf32);
     let model = model::build(&experiment.model, splits.train.image(), *classes, provenance.seed, device)?;
     let training = experiment.training()?;
     if *tell_cost && let Some(cost) = cost(experiment, splits)? {
