@@ -112,8 +112,8 @@ impl Search<'_> {
     }
 
     /// The data set, and what there is to say about it where it is not MNIST.
-    fn named_quietly(&self, folder: &Path) -> Result<(Mnist, Option<String>)> {
-        let shown = folder.display();
+    fn named_quietly(&self, named: &Path) -> Result<(Mnist, Option<String>)> {
+        let (folder, shown) = (named, named.display());
         ensure!(folder.exists(), "{shown}: there is no such folder");
         ensure!(folder.is_dir(), "{shown}: found a file, expected the folder with the four MNIST files");
         let folder = &self.inside(folder)?;
@@ -138,7 +138,7 @@ impl Search<'_> {
             .filter(|((_, idx), file)| idx.checksum != file.checksum)
             .map(|((path, _), _)| name_of(path))
             .collect();
-        let name = if unknown.is_empty() { "MNIST".to_owned() } else { format!("data set in {}, not MNIST", name_of(folder)) };
+        let name = if unknown.is_empty() { "MNIST".to_owned() } else { format!("data set in {}, not MNIST", name_of(named)) };
         let remark = (!unknown.is_empty()).then(|| {
             let advice = if unknown.len() < 4 { "; the others are, so these may be damaged: get them anew" } else { "" };
             format!("note: {shown} is used, but its contents are not MNIST's: {}{advice}", unknown.join(", "))
@@ -511,6 +511,9 @@ mod tests {
         write(&outer.path().join("other"), &files[0].name, b"");
         assert_contains(&message(load_folder(outer.path())), &["in several folders", "MNIST/raw", "other"]);
         assert_small(&load_folder(&outer.path().join("MNIST")).expect("the one that is named"));
+        write(&raw, &files[1].name, &labels(TRAIN).iter().map(|byte| byte ^ u8::from(*byte == 9)).collect::<Vec<u8>>());
+        let other = load_folder(&outer.path().join("MNIST")).expect("another data set");
+        assert_eq!(other.source.name, "data set in MNIST, not MNIST", "by the name that is given");
         fs::remove_file(raw.join(&files[3].name))
             .and_then(|()| fs::remove_file(raw.join(format!("{}.gz", files[3].name))))
             .expect("one's own");
