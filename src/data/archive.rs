@@ -238,21 +238,20 @@ impl Lister {
             match zip_prefix(&name).filter(|_| self.nested > 0) {
                 None => self.archive.files.push(Listed { name, container: self.archive.containers.len(), place }),
                 Some(_) if around == self.nested => self.unread(name, format!("it is nested in more than {} zips", self.nested)),
-                Some(prefix) => inner.push((prefix, place)),
+                Some(prefix) => {
+                    self.held = self.held.saturating_add(entry.size());
+                    let most = LARGEST_INNER >> 30;
+                    ensure!(self.held <= LARGEST_INNER, "the zips inside have more than {most} GiB: unpack it, and name the folder");
+                    inner.push((prefix, place, entry.size()));
+                }
             }
         }
         let mut zips = Vec::new();
-        for (prefix, place) in inner {
+        for (prefix, place, size) in inner {
             let mut contents = Vec::new();
-            let left = LARGEST_INNER - self.held;
             let read = zip.by_index(place).map_err(anyhow::Error::from);
-            let read = read.and_then(|entry| Ok(entry.take(left + 1).read_to_end(&mut contents)?));
-            ensure!(
-                contents.len() as u64 <= left,
-                "the zips inside have more than {} GiB: unpack it, and name the folder",
-                LARGEST_INNER >> 30
-            );
-            self.held += contents.len() as u64;
+            // What has more than it claims is damaged.
+            let read = read.and_then(|entry| Ok(entry.take(size + 1).read_to_end(&mut contents)?));
             let zip = Container { prefix, place: Place::Memory(contents) };
             match read {
                 Ok(_) => zips.push(zip),

@@ -107,9 +107,10 @@ impl Layout {
     /// If there is no image of a class to train on.
     pub fn with_both_classes(self) -> Result<Layout> {
         for (count, class) in self.count(Part::Train).into_iter().zip(CLASSES) {
-            let mut remarks = self.notes.clone();
+            let mut remarks = Vec::new();
             let unread = self.unread.iter().map(|(name, reason)| format!("{name} ({reason})"));
-            note(&mut remarks, "what cannot be read", self.unread.len(), unread);
+            note(&mut remarks, "what could be images, but cannot be read", self.unread.len(), unread);
+            remarks.extend(self.notes.iter().cloned());
             let remarks: String = remarks.iter().map(|remark| format!("; {remark}")).collect();
             ensure!(
                 count > 0,
