@@ -6,7 +6,7 @@ use crate::data::archive::Archive;
 use crate::data::download::{self, LargeFile, Outcome, Patience};
 use crate::data::notice::notice;
 use crate::data::{Location, Source, embedded};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use indicatif::HumanCount;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -198,7 +198,7 @@ fn inside(folder: &Path) -> Result<Option<PathBuf>> {
 fn listing(path: &Path) -> Result<String> {
     let layout = Layout::of(&Archive::open_nested(path)?)
         .and_then(Layout::with_both_classes)
-        .with_context(|| format!("{}: name a folder or zip with cats and dogs", path.display()))?;
+        .map_err(|error| anyhow!("{}: {error:#}; name a folder or zip with cats and dogs", path.display()))?;
     let of = |part, what: &str| match layout.count(part) {
         [0, 0] => String::new(),
         counts => format!(", {} {what}", classes(counts)),
