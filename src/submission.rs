@@ -1,26 +1,58 @@
 //! What Kaggle takes: a CSV with the columns `id` and `label`.
 
-use anyhow::{Result, bail, ensure};
+use crate::data::cats_dogs::{Asked, CLASSES, Competition};
+use anyhow::{Context, Result, bail, ensure};
+use tch::{Kind, Tensor};
 
-/// The submission that says `labels[i]` of test image `ids[i]`.
+/// An answer for one test image.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Answer<'a> {
+    pub id: i64,
+    /// One of [`CLASSES`].
+    pub class: &'a str,
+    /// Its probability.
+    pub confidence: f64,
+}
+
+/// An answer for every image that is asked about: those that can be read have the class and confidence of their prediction, the others
+/// the class that most of `labels` (int64 `[n]`, those of the training images) have, and its share of them.
 ///
 /// # Errors
-/// If Kaggle would refuse it: an image without a label or none at all, numbers that do not ascend, a label that is none of `classes`.
-pub fn to_csv(ids: &[i64], labels: &[&str], classes: &[&str]) -> Result<Vec<u8>> {
-    ensure!(!ids.is_empty(), "there are no test images to submit labels for");
-    ensure!(ids.len() == labels.len(), "a submission of {} images has {} labels, expected one for each", ids.len(), labels.len());
-    if let Some(pair) = ids.windows(2).find(|pair| pair[0] >= pair[1]) {
-        bail!("test image {} comes before {} in the submission, expected ascending numbers, each once", pair[0], pair[1]);
+/// If there are not as many predictions as images that can be read.
+pub fn answers<'a>(asked: &Asked, predictions: &[(&'a str, f64)], labels: &Tensor) -> Result<Vec<Answer<'a>>> {
+    let (images, count) = (asked.ids.len(), predictions.len());
+    ensure!(images == count, "{images} test images have {count} predictions, expected one for each");
+    let dogs = labels.to_kind(Kind::Double).mean(None::<Kind>).double_value(&[]);
+    let (class, confidence) = if dogs > 0.5 { (CLASSES[1], dogs) } else { (CLASSES[0], 1.0 - dogs) };
+    let read = asked.ids.iter().zip(predictions).map(|(&id, &(class, confidence))| Answer { id, class, confidence });
+    let others = asked.unreadable.iter().map(|&id| Answer { id, class, confidence });
+    let mut answers: Vec<Answer> = read.chain(others).collect();
+    answers.sort_by_key(|answer| answer.id);
+    Ok(answers)
+}
+
+/// The submission to `competition` with these answers.
+///
+/// # Errors
+/// If Kaggle would refuse it: there is no answer, numbers do not ascend, a class is none of [`CLASSES`], a confidence no probability.
+pub fn to_csv(competition: Competition, answers: &[Answer]) -> Result<Vec<u8>> {
+    ensure!(!answers.is_empty(), "there are no test images to submit labels for");
+    if let Some(pair) = answers.windows(2).find(|pair| pair[0].id >= pair[1].id) {
+        bail!("test image {} comes before {} in the submission, expected ascending numbers, each once", pair[0].id, pair[1].id);
     }
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(["id", "label"])?;
-    for (id, label) in ids.iter().zip(labels) {
-        ensure!(
-            classes.contains(label),
-            "test image {id} has the label `{label}` in the submission, expected one of {}",
-            classes.join(", ")
-        );
-        writer.write_record([&id.to_string(), *label])?;
+    for Answer { id, class, confidence } in answers {
+        let label = CLASSES.iter().position(|known| known == class);
+        let expected = || format!("test image {id} has the label `{class}` in the submission, expected one of {}", CLASSES.join(", "));
+        let label = label.with_context(expected)?;
+        ensure!((0.0..=1.0).contains(confidence), "test image {id} has the confidence {confidence}, expected a probability");
+        let text = match competition {
+            Competition::Course => (*class).to_owned(),
+            Competition::DogsVsCats => label.to_string(),
+            Competition::Redux => (if label == 1 { *confidence } else { 1.0 - confidence }).to_string(),
+        };
+        writer.write_record([&id.to_string(), &text])?;
     }
     Ok(writer.into_inner()?)
 }
@@ -29,22 +61,40 @@ pub fn to_csv(ids: &[i64], labels: &[&str], classes: &[&str]) -> Result<Vec<u8>>
 mod tests {
     use super::*;
 
-    const CLASSES: [&str; 2] = ["Cat", "Dog"];
+    fn answer(id: i64, class: &str, confidence: f64) -> Answer<'_> {
+        Answer { id, class, confidence }
+    }
 
     #[test]
-    fn it_is_as_kaggle_wants_it() -> Result<()> {
-        let csv = to_csv(&[1, 2, 4], &["Cat", "Dog", "Cat"], &CLASSES)?;
-        assert_eq!(String::from_utf8(csv)?, "id,label\n1,Cat\n2,Dog\n4,Cat\n");
+    fn it_is_as_each_competition_wants_it() -> Result<()> {
+        let answers = [answer(1, "Cat", 0.75), answer(2, "Dog", 0.625), answer(4, "Cat", 0.5)];
+        let csv = |competition| Ok::<_, anyhow::Error>(String::from_utf8(to_csv(competition, &answers)?)?);
+        assert_eq!(csv(Competition::Course)?, "id,label\n1,Cat\n2,Dog\n4,Cat\n");
+        assert_eq!(csv(Competition::DogsVsCats)?, "id,label\n1,0\n2,1\n4,0\n");
+        assert_eq!(csv(Competition::Redux)?, "id,label\n1,0.25\n2,0.625\n4,0.5\n");
+        Ok(())
+    }
+
+    #[test]
+    fn images_that_cannot_be_read_have_the_class_of_most_training_images() -> Result<()> {
+        let asked = Asked { competition: Competition::Course, ids: vec![1, 3], unreadable: vec![2, 4] };
+        let said = [("Cat", 0.9), ("Dog", 0.8)];
+        let of = |labels: &[i64]| answers(&asked, &said, &Tensor::from_slice(labels));
+        let dogs = [answer(1, "Cat", 0.9), answer(2, "Dog", 0.75), answer(3, "Dog", 0.8), answer(4, "Dog", 0.75)];
+        assert_eq!(of(&[1, 0, 1, 1])?, dogs);
+        assert_eq!(of(&[1, 0, 0, 0])?[1], answer(2, "Cat", 0.75));
+        let error = answers(&asked, &said[1..], &Tensor::from_slice(&[0_i64])).expect_err("one is missing").to_string();
+        assert!(error.contains("2 test images have 1 predictions"), "{error}");
         Ok(())
     }
 
     #[test]
     fn what_kaggle_would_refuse_is_not_written() {
-        let error = |ids: &[i64], labels: &[&str]| to_csv(ids, labels, &CLASSES).expect_err("refused").to_string();
-        assert!(error(&[], &[]).contains("no test images"));
-        assert!(error(&[1, 2], &["Cat"]).contains("2 images has 1 labels"));
-        assert!(error(&[1, 1], &["Cat", "Dog"]).contains("1 comes before 1"));
-        assert!(error(&[2, 1], &["Cat", "Dog"]).contains("2 comes before 1"));
-        assert!(error(&[1], &["cat"]).contains("label `cat`"));
+        let error = |answers: &[Answer]| to_csv(Competition::Course, answers).expect_err("refused").to_string();
+        assert!(error(&[]).contains("no test images"));
+        assert!(error(&[answer(1, "Cat", 1.0), answer(1, "Dog", 1.0)]).contains("1 comes before 1"));
+        assert!(error(&[answer(2, "Dog", 1.0), answer(1, "Cat", 1.0)]).contains("2 comes before 1"));
+        assert!(error(&[answer(1, "cat", 1.0)]).contains("label `cat`"));
+        assert!(error(&[answer(1, "Cat", f64::NAN)]).contains("expected a probability"));
     }
 }

@@ -278,17 +278,20 @@ fn image_files() {
 fn zip_files() {
     let scratch = tempfile::tempdir().expect("a folder");
     let path = scratch.path().join("archive.zip");
-    let zip = |method: CompressionMethod| {
+    let zip = |method: CompressionMethod, ending: &str, files: Vec<Vec<u8>>| {
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-        for (index, image) in images().iter().enumerate() {
-            writer.start_file(format!("Cat/{index}.jpg"), SimpleFileOptions::default().compression_method(method)).expect("started");
-            writer.write_all(image).expect("written");
+        for (index, file) in files.iter().enumerate() {
+            let options = SimpleFileOptions::default().compression_method(method);
+            writer.start_file(format!("Cat/{index}.{ending}"), options).expect("started");
+            writer.write_all(file).expect("written");
         }
         writer.finish().expect("finished").into_inner()
     };
-    fuzz("zip", vec![zip(CompressionMethod::Stored), zip(CompressionMethod::Deflated)], |file| {
+    let [stored, deflated] = [CompressionMethod::Stored, CompressionMethod::Deflated].map(|method| zip(method, "jpg", images()));
+    let nested = zip(CompressionMethod::Stored, "zip", vec![stored.clone(), deflated.clone()]);
+    fuzz("zip", vec![stored, deflated, nested], |file| {
         fs::write(&path, file).expect("written");
-        if let Ok(archive) = Archive::open(&path) {
+        if let Ok(archive) = Archive::open_nested(&path) {
             let wanted: Vec<usize> = (0..archive.names().len()).collect();
             assert!(archive.names().all(|name| !name.split('/').any(|part| part == "..") && !name.starts_with('/')));
             if let Ok(decoded) = decode_all(&archive, &wanted) {

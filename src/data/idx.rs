@@ -8,6 +8,7 @@
 use super::sha256;
 use anyhow::{Context, Result, bail, ensure};
 use flate2::bufread::MultiGzDecoder;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
@@ -32,12 +33,33 @@ pub struct Idx {
     pub checksum: String,
 }
 
+/// What is wrong with a file that was not copied or downloaded as it should be: another copy is the remedy. An error that holds this is
+/// found by [`anyhow::Error::is`].
+#[derive(Debug)]
+pub struct Damaged(String);
+
+impl fmt::Display for Damaged {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Damaged {}
+
 /// Reads the file at `path`, raw or gzip.
 ///
 /// # Errors
 /// Where there is no such file, or no right to read it, or it is a folder, and where [`decode`] finds fault with its contents.
 /// Each error names the file.
 pub fn read(path: &Path) -> Result<Idx> {
+    decode(open(path)?, LIMIT).with_context(|| format!("{} is not a usable IDX file", path.display()))
+}
+
+/// Opens the file at `path`.
+///
+/// # Errors
+/// Where there is no such file, or no right to read it, or it is a folder. Each error names the file and what to do.
+pub fn open(path: &Path) -> Result<BufReader<File>> {
     let shown = path.display();
     // Asked before opening: a folder opens like a file, and a pipe would wait for its other end.
     let kind = fs::metadata(path).map_err(|error| match error.kind() {
@@ -45,9 +67,9 @@ pub fn read(path: &Path) -> Result<Idx> {
         _ => anyhow::Error::new(error).context(format!("{shown}: cannot look at this file; check the rights to it and its folders")),
     })?;
     ensure!(!kind.is_dir(), "{shown}: found a folder where an IDX file is expected; move the file inside it here");
-    ensure!(kind.is_file(), "{shown}: found a pipe or device where an IDX file is expected");
+    ensure!(kind.is_file(), "{shown}: found a pipe or device where an IDX file is expected; put the file there");
     let file = File::open(path).with_context(|| format!("{shown}: cannot open this file; check the right to read it"))?;
-    decode(BufReader::with_capacity(STEP, file), LIMIT).with_context(|| format!("{shown} is not a usable IDX file"))
+    Ok(BufReader::with_capacity(STEP, file))
 }
 
 /// Reads one array of at most `limit` bytes from `input`, raw or gzip, to the input's end.
@@ -72,10 +94,8 @@ pub(crate) fn is_web_page(start: &[u8]) -> bool {
 
 /// The formats that are found in place of IDX, by their first bytes.
 fn refuse_other_formats(start: &[u8]) -> Result<()> {
-    ensure!(
-        !is_web_page(start),
-        "this is a web page, not gzip: the download was answered by a login page or proxy; get the file where there is none"
-    );
+    let answered = "this is a web page, not gzip: the download was answered by a login page or proxy; get the file where there is none";
+    ensure!(!is_web_page(start), answered);
     ensure!(!start.starts_with(b"PK"), "this is a zip archive: unpack it");
     ensure!(!start.starts_with(b"version https://git-lfs"), "this is a Git LFS pointer, not the file: run `git lfs pull` where it is from");
     Ok(())
@@ -83,29 +103,37 @@ fn refuse_other_formats(start: &[u8]) -> Result<()> {
 
 fn array(mut input: impl Read, limit: usize) -> Result<Idx> {
     let header = take(&mut input, 4)?;
-    let &[0, 0, BYTES, dimensions @ 1..=MOST_DIMENSIONS] = header.as_slice() else {
-        bail!(
+    let dimensions = match *header.as_slice() {
+        [0, 0, BYTES, dimensions @ 1..=MOST_DIMENSIONS] => dimensions,
+        [0, 0, kind @ 0x09..=0x0e, _] => bail!(
+            "its elements are of type {kind:02x}, expected {BYTES:02x}, unsigned bytes: this is a file of another data set, QMNIST's labels for \
+             example; put one with unsigned bytes there"
+        ),
+        _ => bail!(Damaged(format!(
             "wrong magic number: it begins with {header:02x?}, and an IDX file of bytes begins with \
              [00, 00, 08, its number of dimensions, 01 to {MOST_DIMENSIONS:02x}]"
-        );
+        ))),
     };
     let sizes = take(&mut input, 4 * usize::from(dimensions))?;
-    ensure!(sizes.len() == 4 * usize::from(dimensions), "it ends within its header: {dimensions} dimensions are announced");
+    let is_whole = sizes.len() == 4 * usize::from(dimensions);
+    ensure!(is_whole, Damaged(format!("it ends within its header: {dimensions} dimensions are announced")));
     let shape: Vec<usize> =
         sizes.chunks_exact(4).map(|size| size.iter().fold(0, |number, &byte| number << 8 | usize::from(byte))).collect();
     let promised = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size)).filter(|&promised| promised <= limit);
     let Some(promised) = promised else {
-        bail!("its header promises an array of {shape:?} bytes, more than the {limit} that are read: the header is damaged");
+        bail!(Damaged(format!(
+            "its header promises an array of {shape:?} bytes, more than the {limit} that are read: the header is damaged"
+        )));
     };
 
     let elements = take(&mut input, promised)?;
-    ensure!(
-        elements.len() == promised,
-        "it ends too early: the header promises an array of {shape:?}, {promised} bytes, and {} are there",
-        elements.len()
-    );
+    let arrived = elements.len();
+    let too_early =
+        || Damaged(format!("it ends too early: the header promises an array of {shape:?}, {promised} bytes, and {arrived} are there"));
+    ensure!(arrived == promised, too_early());
     // Looking for one byte more also takes the gzip decoder to its checksum.
-    ensure!(take(&mut input, 1)?.is_empty(), "it goes on after the array of {shape:?}, {promised} bytes, that the header promises");
+    let too_late = || Damaged(format!("it goes on after the array of {shape:?}, {promised} bytes, that the header promises"));
+    ensure!(take(&mut input, 1)?.is_empty(), too_late());
     let checksum = sha256([header.as_slice(), &sizes, &elements]);
     Ok(Idx { shape, elements, checksum })
 }
@@ -120,9 +148,9 @@ fn take(input: &mut impl Read, count: usize) -> Result<Vec<u8>> {
             let reason = match error.kind() {
                 ErrorKind::UnexpectedEof => "its compressed data breaks off: it was not downloaded or copied to its end",
                 ErrorKind::InvalidData | ErrorKind::InvalidInput => "its compressed data is damaged",
-                _ => "cannot read on",
+                _ => return anyhow::Error::new(error).context("cannot read on"),
             };
-            anyhow::Error::new(error).context(reason)
+            anyhow::Error::new(error).context(Damaged(reason.to_owned()))
         })?;
         if read < step {
             break;
@@ -223,7 +251,7 @@ mod tests {
         }
         assert!(error(b"PK\x03\x04").contains("zip archive"));
         assert!(error(b"version https://git-lfs.github.com/spec/v1\n").contains("git lfs pull"));
-        assert!(error(b"\x00\x00\x0d\x01\x00\x00\x00\x00").contains("wrong magic number: it begins with [00, 00, 0d, 01]"));
+        assert!(error(b"\x00\x00\x0d\x01\x00\x00\x00\x00").contains("its elements are of type 0d"));
         assert!(error(b"\x00\x00\x08\x05").contains("wrong magic number"));
         assert!(error(b"").contains("wrong magic number: it begins with []"));
     }

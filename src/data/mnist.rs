@@ -5,7 +5,7 @@
 //! are drawn digits used, with a notice.
 
 use super::download::{self, Outcome, Patience};
-use super::idx::{self, Idx};
+use super::idx::{self, Damaged, Idx};
 use super::notice::notice;
 use super::{Examples, Location, Source, embedded, sha256};
 use anyhow::{Context, Result, bail, ensure};
@@ -13,12 +13,16 @@ use std::fs;
 use std::io::{BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
+use walkdir::{DirEntry, WalkDir};
 
 /// Where the files are downloaded from, in turn.
 const MIRRORS: [&str; 2] = ["https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"];
 
 /// The environment variable that names the folder with the files.
 const VARIABLE: &str = "MNIST_DIR";
+
+/// How many folders may be around the files in a folder that somebody names.
+const DEEPEST: usize = 3;
 
 /// Height and width of the images, in pixels.
 const SIDE: usize = 28;
@@ -108,10 +112,12 @@ impl Search<'_> {
     }
 
     /// The data set, and what there is to say about it where it is not MNIST.
-    fn named_quietly(&self, folder: &Path) -> Result<(Mnist, Option<String>)> {
-        let shown = folder.display();
+    fn named_quietly(&self, named: &Path) -> Result<(Mnist, Option<String>)> {
+        let (folder, shown) = (named, named.display());
         ensure!(folder.exists(), "{shown}: there is no such folder");
         ensure!(folder.is_dir(), "{shown}: found a file, expected the folder with the four MNIST files");
+        let folder = &self.inside(folder)?;
+        let shown = folder.display();
         let found: Vec<Option<PathBuf>> = self.files.iter().map(|file| find(folder, &file.name)).collect();
         let missing: Vec<&str> = self.files.iter().zip(&found).filter(|(_, path)| path.is_none()).map(|(file, _)| &*file.name).collect();
         ensure!(
@@ -122,7 +128,8 @@ impl Search<'_> {
         );
         let mut read = Vec::new();
         for path in found.into_iter().flatten() {
-            let idx = idx::read(&path).context("get this file anew")?;
+            let advise = |error: anyhow::Error| if error.is::<Damaged>() { error.context("get this file anew") } else { error };
+            let idx = idx::read(&path).map_err(advise)?;
             read.push((path, idx));
         }
         let unknown: Vec<String> = read
@@ -131,12 +138,36 @@ impl Search<'_> {
             .filter(|((_, idx), file)| idx.checksum != file.checksum)
             .map(|((path, _), _)| name_of(path))
             .collect();
-        let name = if unknown.is_empty() { "MNIST".to_owned() } else { format!("data set in {}, not MNIST", name_of(folder)) };
+        let name = if unknown.is_empty() { "MNIST".to_owned() } else { format!("data set in {}, not MNIST", name_of(named)) };
         let remark = (!unknown.is_empty()).then(|| {
             let advice = if unknown.len() < 4 { "; the others are, so these may be damaged: get them anew" } else { "" };
             format!("note: {shown} is used, but its contents are not MNIST's: {}{advice}", unknown.join(", "))
         });
         Ok((assemble(read, name)?, remark))
+    }
+
+    /// `folder` itself if one of the files is in it, else the one folder below that has one, for example torchvision's `MNIST/raw`.
+    fn inside(&self, folder: &Path) -> Result<PathBuf> {
+        let is_visible = |entry: &DirEntry| entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".");
+        // What cannot be looked at has none of the files that can be read.
+        let below = WalkDir::new(folder).max_depth(DEEPEST).follow_links(true).sort_by_file_name().into_iter();
+        let folders = below.filter_entry(|entry| is_visible(entry) && entry.file_type().is_dir()).flatten().map(DirEntry::into_path);
+        let mut found: Vec<PathBuf> = Vec::new();
+        for place in folders {
+            if self.files.iter().any(|file| find(&place, &file.name).is_some()) {
+                if place == folder {
+                    return Ok(place);
+                }
+                found.push(place);
+            }
+        }
+        ensure!(
+            found.len() <= 1,
+            "{}: found MNIST's files in several folders, expected one; name one of them: {}",
+            folder.display(),
+            found.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ")
+        );
+        Ok(found.pop().unwrap_or_else(|| folder.to_owned()))
     }
 
     /// The project's own folder.
@@ -178,7 +209,7 @@ impl Search<'_> {
     fn read_published(&self, folder: &Path, file: &Published) -> Result<Option<(PathBuf, Idx)>> {
         let Some(path) = find(folder, &file.name) else { return Ok(None) };
         let advice = || format!("{} is damaged: remove it, and the next run downloads it again", path.display());
-        let idx = idx::read(&path).with_context(advice)?;
+        let idx = idx::decode(idx::open(&path)?, idx::LIMIT).with_context(advice)?;
         check(&idx, &file.checksum).with_context(advice)?;
         Ok(Some((path, idx)))
     }
@@ -468,8 +499,50 @@ mod tests {
     }
 
     #[test]
+    fn the_files_are_found_in_folders_inside() {
+        let (outer, files) = (tempfile::tempdir().expect("a temporary folder"), small().1);
+        let raw = outer.path().join("MNIST").join("raw");
+        for (file, contents) in files.iter().zip(small().0) {
+            write(&raw, &file.name, &contents);
+            write(&raw, &format!("{}.gz", file.name), &gzip(&contents));
+        }
+        write(&outer.path().join(".hidden"), &files[0].name, b"");
+        assert_small(&load_folder(outer.path()).expect("torchvision's folder"));
+        write(&outer.path().join("other"), &files[0].name, b"");
+        assert_contains(&message(load_folder(outer.path())), &["in several folders", "MNIST/raw", "other"]);
+        assert_small(&load_folder(&outer.path().join("MNIST")).expect("the one that is named"));
+        write(&raw, &files[1].name, &labels(TRAIN).iter().map(|byte| byte ^ u8::from(*byte == 9)).collect::<Vec<u8>>());
+        let other = load_folder(&outer.path().join("MNIST")).expect("another data set");
+        assert_eq!(other.source.name, "data set in MNIST, not MNIST", "by the name that is given");
+        fs::remove_file(raw.join(&files[3].name))
+            .and_then(|()| fs::remove_file(raw.join(format!("{}.gz", files[3].name))))
+            .expect("one's own");
+        let error = message(load_folder(&outer.path().join("MNIST")));
+        assert_contains(&error, &["MNIST/raw: found 3 of the four MNIST files", &files[3].name]);
+    }
+
+    #[test]
+    fn a_file_is_to_be_got_anew_only_where_that_helps() {
+        let labels = [&[0, 0, 0x0c, 2, 0, 0, 0, 1, 0, 0, 0, 8][..], &[0; 32]].concat();
+        let folder = raw_folder();
+        write(folder.path(), "train-labels-idx1-ubyte", &labels);
+        let error = message(load_folder(folder.path()));
+        assert!(error.contains("type 0c") && error.contains("another data set") && !error.contains("anew"), "{error}");
+
+        let folder = raw_folder();
+        let path = folder.path().join("train-labels-idx1-ubyte");
+        fs::remove_file(&path).and_then(|()| fs::create_dir(&path)).expect("one's own");
+        let error = message(load_folder(folder.path()));
+        assert!(error.contains("found a folder") && !error.contains("anew"), "{error}");
+        let root = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir_all(root.path().join("data/mnist").join("train-labels-idx1-ubyte")).expect("made");
+        let error = message(search(root.path(), None, &[]).load(&Location::Search));
+        assert!(error.contains("found a folder") && !error.contains("damaged"), "{error}");
+    }
+
+    #[test]
     fn files_that_do_not_fit_are_named() {
-        let cases: [(&str, Vec<u8>, &[&str]); 9] = [
+        let cases: [(&str, Vec<u8>, &[&str]); 10] = [
             ("train-images-idx3-ubyte", labels(TRAIN), &["found an array of [20], expected images, [their number, 28, 28]"]),
             ("train-images-idx3-ubyte", idx_file(&[TRAIN, 32, 32], &[0; TRAIN * 1024]), &["found an array of [20, 32, 32]"]),
             ("t10k-images-idx3-ubyte", idx_file(&[0, 28, 28], &[]), &["found an array of [0, 28, 28]"]),
@@ -477,6 +550,7 @@ mod tests {
             ("train-labels-idx1-ubyte", labels(TRAIN - 1), &["found an array of [19], expected [20]", "train-images-idx3-ubyte"]),
             ("train-labels-idx1-ubyte", idx_file(&[TRAIN], &[10; TRAIN]), &["label 0 is 10, expected 0 to 9"]),
             ("t10k-images-idx3-ubyte", images(TEST)[..100].to_vec(), &["ends too early", "get this file anew"]),
+            ("t10k-images-idx3-ubyte", gzip(&images(TEST))[..100].to_vec(), &["breaks off", "get this file anew"]),
             ("t10k-images-idx3-ubyte", b"<html>".to_vec(), &["web page, not gzip"]),
             ("t10k-images-idx3-ubyte", b"\x00\x00\x08\x02".to_vec(), &["ends within its header"]),
         ];

@@ -51,6 +51,11 @@ impl Examples {
 pub trait DataSet {
     fn train(&self) -> Examples;
 
+    /// How many of the training images, the last ones, are its own for validation, if it has such.
+    fn validation(&self) -> Option<i64> {
+        None
+    }
+
     /// Where its labels are known.
     fn test(&self) -> Option<Examples>;
 
@@ -81,6 +86,10 @@ impl DataSet for mnist::Mnist {
 impl DataSet for cats_dogs::CatsDogs {
     fn train(&self) -> Examples {
         self.train.share()
+    }
+
+    fn validation(&self) -> Option<i64> {
+        self.validation
     }
 
     fn test(&self) -> Option<Examples> {

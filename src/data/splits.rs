@@ -2,7 +2,7 @@
 
 use super::Examples;
 use super::augmentation::{Constants, channels, normalize};
-use crate::experiment::{Augmentation, Experiment, Normalization, Validation};
+use crate::experiment::{Augmentation, Experiment, LARGEST_COUNT, Normalization, Validation};
 use crate::seed::{Purpose, draw};
 use anyhow::{Result, ensure};
 use tch::{Device, Kind, Tensor};
@@ -173,6 +173,13 @@ impl Splits {
     /// If nothing is left to train on or to validate with, or the experiment normalizes or augments what it cannot.
     pub fn new(train: &Examples, test: Option<&Examples>, experiment: &Experiment, seed: u64, device: Device) -> Result<Splits> {
         let (taken, held_out) = Splits::places(train.len(), experiment, seed)?;
+        let is_one_class = |labels: &Tensor| labels.min() == labels.max();
+        ensure!(
+            is_one_class(&train.labels) || experiment.split()?.limit.is_some() || !is_one_class(&train.labels.index_select(0, &taken)),
+            "[split] leaves {} of {} examples to train on, and they are all of one class; take more examples, or another --seed",
+            taken.size()[0],
+            train.len()
+        );
         let Experiment { normalization, augmentation, .. } = experiment;
         let (normalization, augmentation) = (normalization.as_ref(), augmentation.as_ref());
         let for_validation = augmentation.filter(|augmentation| augmentation.validation);
@@ -190,9 +197,11 @@ impl Splits {
     pub fn places(all: i64, experiment: &Experiment, seed: u64) -> Result<(Tensor, Tensor)> {
         let split = experiment.split()?;
         let held_out = split.held_out(all);
+        let fewest = (2..=1 + LARGEST_COUNT).find(|all| (1..*all).contains(&split.held_out(*all)));
+        let fewest = fewest.map_or(String::new(), |fewest| format!("; this takes at least {fewest} examples"));
         ensure!(
             (1..all).contains(&held_out),
-            "[split] holds {held_out} of {all} examples out for validation, expected at least 1, and fewer than all, so that some are left to train on"
+            "[split] holds {held_out} of {all} examples out for validation, expected at least 1, and fewer than all, so that some are left to train on{fewest}"
         );
         let order = match split.validation {
             Validation::Last => Tensor::arange(all, (Kind::Int64, Device::Cpu)),
@@ -258,7 +267,35 @@ mod tests {
             let experiment = experiment(&format!("validation = \"last\", {split}"));
             let error = Splits::new(&numbered(10), None, &experiment, 0, Device::Cpu).expect_err("nothing to train on").to_string();
             assert!(error.contains("of 10 examples out for validation"), "{error}");
+            let fewest = if split.contains("share") { "at least 20 examples" } else { "at least 11 examples" };
+            assert!(error.contains(fewest), "{error}");
         }
+    }
+
+    #[test]
+    fn a_split_that_leaves_one_class_is_refused() -> Result<()> {
+        let images = Tensor::zeros([10, 1, 1, 1], (Kind::Uint8, Device::Cpu));
+        let last = Tensor::from_slice(&[vec![0_i64; 8], vec![1; 2]].concat());
+        let examples = |labels: &Tensor| Examples { images: images.shallow_clone(), labels: labels.shallow_clone() };
+        let split = |labels: &Tensor, split: &str| Splits::new(&examples(labels), None, &experiment(split), 0, Device::Cpu);
+        let error = split(&last, "validation = \"last\", validation_examples = 2").expect_err("no image of class 1").to_string();
+        assert!(error.contains("8 of 10 examples to train on, and they are all of one class"), "{error}");
+        split(&last, "validation = \"last\", validation_examples = 1")?;
+        split(&last, "validation = \"last\", validation_examples = 2, limit = 1").expect("who asks for one has one");
+        split(&last.zeros_like(), "validation = \"last\", validation_examples = 2").expect("there is but one");
+        Ok(())
+    }
+
+    #[test]
+    fn images_that_come_for_validation_are_used_for_it() -> Result<()> {
+        for split in ["validation = \"random\", validation_share = 0.5", "validation = \"last\", validation_examples = 5, limit = 4"] {
+            let given = experiment(split);
+            assert_eq!(given.with_own_validation(None), given);
+            let splits = Splits::new(&numbered(10), None, &given.with_own_validation(Some(3)), 7, Device::Cpu)?;
+            assert_eq!(labels(&splits.validation), [7, 8, 9]);
+            assert_eq!(splits.train.len(), if split.contains("limit") { 4 } else { 7 });
+        }
+        Ok(())
     }
 
     #[test]

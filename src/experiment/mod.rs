@@ -135,6 +135,15 @@ impl Experiment {
         Ok(experiment)
     }
 
+    /// The experiment on data that have images of their own for validation, so many, the last of the training file.
+    pub fn with_own_validation(&self, examples: Option<i64>) -> Experiment {
+        let mut experiment = self.clone();
+        if let (Some(split), Some(_)) = (&mut experiment.split, examples) {
+            *split = Split { validation: Validation::Last, validation_examples: examples, validation_share: None, limit: split.limit };
+        }
+        experiment
+    }
+
     /// How the network is trained.
     ///
     /// # Errors

@@ -154,8 +154,9 @@ impl Run {
         Ok(errors::errors(self, photographs, of)?)
     }
 
-    /// Writes what the first trained network says of the validation images, `<out>/<name>_validation.csv`, and of the test images,
-    /// `<out>/<name>_submission.csv`, in the form that Kaggle takes.
+    /// Writes the predictions of the first trained network for the validation images, `<out>/<name>_validation.csv`, and for the test
+    /// images: `<out>/<name>_test.csv` where their labels are known, and `<out>/<name>_submission.csv`, in the form that Kaggle takes, where
+    /// they are a competition's.
     pub fn write_submission(&self, trained: &Trained, photographs: &CatsDogs) -> Result<()> {
         Ok(photographs::write_submission(self, trained, photographs)?)
     }

@@ -29,6 +29,9 @@ pub struct Prediction {
     pub confidence: f64,
 }
 
+/// How many test images are listed where others are only counted.
+const FEW: usize = 20;
+
 pub(super) fn load(run: &Run) -> Result<CatsDogs> {
     let corrupt = if run.flags.skip_corrupt { Corrupt::LeaveOut } else { Corrupt::Refuse };
     cats_dogs::load(&run.flags.data(), corrupt, &run.root)
@@ -38,21 +41,44 @@ pub(super) fn load(run: &Run) -> Result<CatsDogs> {
 pub(super) fn write_submission(run: &Run, trained: &Trained, photographs: &CatsDogs) -> Result<()> {
     let outcome = trained.outcomes.first().context("nothing was trained")?;
     let Variant { experiment, .. } = run.variants.iter().find(|variant| variant.name == outcome.variant).context("the variant")?;
+    let experiment = &experiment.with_own_validation(photographs.validation);
     let model = network(outcome, experiment, run.device)?;
     let (_, places) = Splits::places(photographs.train.len(), experiment, outcome.seed)?;
     let Examples { images, labels } = photographs.train.select(&places);
-    let said = look(&*model, &images, experiment, run.device)?;
-    let labels = Vec::<i64>::try_from(labels)?;
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for ((place, label), (prediction, confidence)) in Vec::<i64>::try_from(&places)?.into_iter().zip(labels).zip(said) {
-        let (file, label) = (photographs.names[place as usize].clone(), CLASSES[label as usize].to_owned());
-        writer.serialize(Prediction { file, label, prediction: prediction.to_owned(), confidence })?;
-    }
-    write(run, "validation.csv", &writer.into_inner()?)?;
+    let names = Vec::<i64>::try_from(&places)?.into_iter().map(|place| &photographs.names[place as usize]);
+    write_known(run, "validation.csv", names, &labels, &look(&*model, &images, experiment, run.device)?)?;
 
-    let said = look(&*model, &photographs.test, experiment, run.device)?;
-    let labels: Vec<&str> = said.iter().map(|(label, _)| *label).collect();
-    write(run, "submission.csv", &submission::to_csv(&photographs.ids, &labels, &CLASSES)?)
+    let test = &photographs.test;
+    let said = if test.size()[0] == 0 { Vec::new() } else { look(&*model, test, experiment, run.device)? };
+    if let Some(labels) = &photographs.test_labels {
+        write_known(run, "test.csv", photographs.test_names.iter(), labels, &said)?;
+    }
+    let path = run.out().join(format!("{}_submission.csv", run.name));
+    let Some(asked) = &photographs.asked else {
+        let older = if path.exists() { format!("; {} is of an earlier run, on other data", path.display()) } else { String::new() };
+        tell!("no submission is written, for these data have no competition's test images (testset/test, test1 or test){older}");
+        return Ok(());
+    };
+    let answers = submission::answers(asked, &said, &photographs.train.labels)?;
+    write(run, "submission.csv", &submission::to_csv(asked.competition, &answers)?)?;
+    if !asked.unreadable.is_empty() {
+        let count = asked.unreadable.len();
+        let numbers: Vec<String> = asked.unreadable.iter().take(FEW).map(i64::to_string).collect();
+        let others = if count > FEW { format!(" and {} more", count - FEW) } else { String::new() };
+        let numbers = numbers.join(", ");
+        tell!("test images that cannot be read have the class of most training images in the submission ({count}): {numbers}{others}");
+    }
+    Ok(())
+}
+
+/// Writes what a network says of images whose labels are known, a line for each.
+fn write_known<'a>(run: &Run, what: &str, names: impl Iterator<Item = &'a String>, labels: &Tensor, said: &[(&str, f64)]) -> Result<()> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for ((file, label), (prediction, confidence)) in names.zip(Vec::<i64>::try_from(labels)?).zip(said) {
+        let (label, prediction) = (CLASSES[label as usize].to_owned(), (*prediction).to_owned());
+        writer.serialize(Prediction { file: file.clone(), label, prediction, confidence: *confidence })?;
+    }
+    write(run, what, &writer.into_inner()?)
 }
 
 fn network(outcome: &Outcome, experiment: &Experiment, device: Device) -> Result<Box<dyn Model>> {

@@ -185,6 +185,7 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     let (mut trials, mut others) = (Vec::new(), Vec::new());
     let mut without_checkpoint = Vec::new();
     for (place, (Variant { name, experiment, is_as_in_file, checkpoint_after, .. }, seed)) in plan.into_iter().enumerate() {
+        let experiment = &experiment.with_own_validation(data.validation());
         let is_stacked = stack && trainer::shape(experiment).is_some();
         let provenance = Provenance { is_stacked, ..Provenance::new(run, experiment, name, seed, data.source(), &device, threads) };
         // What flags changed, or other data, has a folder of its own: trying something out loses no finished run.

@@ -1,15 +1,18 @@
-//! Photographs of cats and dogs at 64x64, from any of the three archives they are known by:
+//! Photographs of cats and dogs at 64x64, from any of the archives they are known by:
 //!
 //! | | training | test |
 //! |---|---|---|
 //! | the challenge's | `trainset/Cat/1.Cat.jpg`, `trainset/Dog/1.Dog.jpg` | `testset/test/1.jpg`, no labels |
-//! | Kaggle's "Dogs vs. Cats" | `train/cat.0.jpg`, `train/dog.0.jpg` | a share of these |
+//! | Kaggle's "Dogs vs. Cats" | `train/cat.0.jpg`, `train/dog.0.jpg` | `test1/1.jpg`, no labels |
+//! | its "Redux" edition | the same | `test/1.jpg`, no labels |
 //! | Microsoft's | `PetImages/Cat/0.jpg`, `PetImages/Dog/0.jpg` | a share of these |
+//! | split by somebody else | `train/Cat/0.jpg`, and `validation/Cat/0.jpg` or `val` or `valid` | `test/Cat/0.jpg` |
 //!
-//! each as a folder or a zip, with or without outer folders. As with MNIST, what somebody names is taken as it is or refused; only where
-//! nobody named anything is Microsoft's archive, the public one, downloaded, and only where that cannot be are drawn pictures used, with
-//! a notice.
+//! each as a folder or a zip, with or without outer folders; zips inside are read as if they were unpacked there. Where there are no test
+//! images, a share of the others is held out. As with MNIST, what somebody names is taken as it is or refused; only where nobody named
+//! anything is Microsoft's archive, the public one, downloaded, and only where that cannot be are drawn pictures used, with a notice.
 
+mod layout;
 mod read;
 mod search;
 
@@ -17,6 +20,7 @@ pub use read::read;
 pub use search::{load, survey};
 
 use super::{Examples, Source};
+use std::fmt;
 use tch::Tensor;
 
 /// The classes, in the order of their labels.
@@ -32,18 +36,55 @@ pub struct CatsDogs {
     pub train: Examples,
     /// The file of each training image.
     pub names: Vec<String>,
+    /// How many of the training images, the last ones, are the data set's own for validation, if it has such.
+    pub validation: Option<i64>,
     /// uint8, `[n, 3, 64, 64]`.
     pub test: Tensor,
-    /// What a submission calls the test images: the challenge's numbers, else 1, 2, ...
-    pub ids: Vec<i64>,
-    /// int64, `[n]`; none for the challenge's.
+    /// The file of each test image.
+    pub test_names: Vec<String>,
+    /// int64, `[n]`; none for a competition's.
     pub test_labels: Option<Tensor>,
-    /// What could not be decoded and was left out, with the reason.
+    /// What a competition wants to know, if the test images are one's.
+    pub asked: Option<Asked>,
+    /// What could not be read and was left out, with the reason.
     pub left_out: Vec<(String, String)>,
+    /// What was passed over, a line for each reason.
+    pub notes: Vec<String>,
     pub source: Source,
 }
 
-/// What to do about an image that cannot be decoded.
+/// The test images that a competition asks about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub competition: Competition,
+    /// The number of each test image, ascending.
+    pub ids: Vec<i64>,
+    /// The numbers of those that could not be read, and are not among the test images.
+    pub unreadable: Vec<i64>,
+}
+
+/// A competition on Kaggle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Competition {
+    /// The challenge of the report: a class's name for each image.
+    Course,
+    /// "Dogs vs. Cats" of 2013: 1 for a dog, 0 for a cat.
+    DogsVsCats,
+    /// "Dogs vs. Cats Redux: Kernels Edition" of 2016: the probability of a dog.
+    Redux,
+}
+
+impl fmt::Display for Competition {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(match self {
+            Competition::Course => "the challenge (testset)",
+            Competition::DogsVsCats => "Kaggle's Dogs vs. Cats (test1)",
+            Competition::Redux => "Kaggle's Dogs vs. Cats Redux (test)",
+        })
+    }
+}
+
+/// What to do about an image that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Corrupt {
     Refuse,

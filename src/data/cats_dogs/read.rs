@@ -1,60 +1,31 @@
-//! Reading an archive of any of the three layouts.
+//! Reading an archive of any of the layouts.
 
-use super::{CHALLENGE, CLASSES, CatsDogs, Corrupt};
+use super::layout::{Layout, Part};
+use super::{Asked, CHALLENGE, CatsDogs, Corrupt};
 use crate::data::archive::Archive;
-use crate::data::photographs::{Decoded, decode_all, is_image};
+use crate::data::photographs::{Decoded, decode_all};
 use crate::data::{Examples, Source, sha256};
 use crate::seed::{Purpose, draw};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
-/// What a file is, by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    Labelled(i64),
-    /// To be predicted; its number.
-    Unlabelled(i64),
-    Other,
-}
-
 /// Reads the folder or zip `path`; every image is decoded.
 ///
 /// # Errors
-/// If it holds none of the three layouts, a class without images, or an image that cannot be decoded and `corrupt` says so.
+/// If it holds none of the layouts, if no image of a class is left to train on, or an image cannot be read and `corrupt` says so.
 pub fn read(path: &Path, corrupt: Corrupt) -> Result<CatsDogs> {
-    let archive = Archive::open(path)?;
+    let archive = Archive::open_nested(path)?;
+    let layout = Layout::of(&archive).and_then(Layout::with_both_classes).with_context(|| format!("in {}", path.display()))?;
+    let Layout { mut labelled, numbered, competition, unread: mut left_out, notes } = layout;
     let names: Vec<&str> = archive.names().collect();
-    let roles: Vec<Role> = names.iter().map(|name| role(name)).collect();
-    let of = |wanted: fn(&Role) -> Option<i64>| roles.iter().enumerate().filter_map(move |(place, role)| Some((place, wanted(role)?)));
-    let mut labelled: Vec<(usize, i64)> = of(|role| if let Role::Labelled(label) = role { Some(*label) } else { None }).collect();
-    let mut unlabelled: Vec<(usize, i64)> = of(|role| if let Role::Unlabelled(id) = role { Some(*id) } else { None }).collect();
-    labelled.sort_by_key(|(place, label)| (*label, number(names[*place]), *place));
-    unlabelled.sort_by_key(|(_, id)| *id);
-    for (label, class) in (0..).zip(CLASSES) {
-        let count = labelled.iter().filter(|(_, found)| *found == label).count();
-        ensure!(
-            count > 0,
-            "{} holds no image of a {class}, expected trainset/{class}/1.{class}.jpg, train/{}.1.jpg or PetImages/{class}/1.jpg{}",
-            path.display(),
-            class.to_lowercase(),
-            inner_archives(&names)
-        );
-    }
-    for pair in unlabelled.windows(2) {
-        ensure!(pair[0].1 != pair[1].1, "in {}: two test images have the number {}", path.display(), pair[0].1);
-    }
-
-    let mut left_out = Vec::new();
-    let mut decode = |files: &mut Vec<(usize, i64)>| -> Result<Tensor> {
-        let places: Vec<usize> = files.iter().map(|(place, _)| *place).collect();
+    let mut decode = |places: Vec<usize>| -> Result<(Tensor, Vec<usize>)> {
         let Decoded { images, good, bad } = decode_all(&archive, &places)?;
         left_out.extend(bad.into_iter().map(|(index, reason)| (names[places[index]].to_owned(), reason)));
-        *files = good.into_iter().map(|index| files[index]).collect();
-        Ok(images)
+        Ok((images, good))
     };
-    let images = decode(&mut labelled)?;
-    let test = decode(&mut unlabelled)?;
+    let (images, good) = decode(labelled.iter().map(|image| image.place).collect())?;
+    let (asked_images, good_asked) = decode(numbered.iter().map(|(place, _)| *place).collect())?;
     if corrupt == Corrupt::Refuse
         && let Some((name, reason)) = left_out.first()
     {
@@ -63,14 +34,78 @@ pub fn read(path: &Path, corrupt: Corrupt) -> Result<CatsDogs> {
         bail!("{}: {name} cannot be used: {reason}{others}; remove it, or leave such images out with --skip-corrupt", path.display());
     }
 
-    let labels: Vec<i64> = labelled.iter().map(|(_, label)| *label).collect();
-    let all = Examples { images, labels: Tensor::from_slice(&labels) };
-    let files: Vec<String> = labelled.iter().map(|(place, _)| names[*place].to_owned()).collect();
-    let name = format!("cats and dogs, {} + {} images", all.len(), test.size()[0]);
-    let ids: Vec<i64> = unlabelled.iter().map(|(_, id)| *id).collect();
-    let source = Source { name, checksum: checksum(&all, &test)? };
-    let whole = CatsDogs { train: all, names: files, test, ids, test_labels: None, left_out, source };
-    if whole.ids.is_empty() { with_own_test(whole) } else { Ok(whole) }
+    labelled = good.into_iter().map(|index| labelled[index]).collect();
+    let labels: Vec<i64> = labelled.iter().map(|image| image.label).collect();
+    let all = Named {
+        examples: Examples { images, labels: Tensor::from_slice(&labels) },
+        names: labelled.iter().map(|image| names[image.place].to_owned()).collect(),
+    };
+    let mut checksum = checksum(&all.examples, &asked_images)?;
+    let counts = [Part::Train, Part::Validation, Part::Test].map(|part| labelled.iter().filter(|image| image.part == part).count() as i64);
+    let [train, validation, test] = counts;
+    let is_own = validation + test == 0 && numbered.is_empty();
+    let (kept, held_out) = if is_own { own_split(train) } else { given_split(counts) };
+    let (kept, held_out) = (all.select(&kept)?, all.select(&held_out)?);
+    let (training, asked) = (kept.examples.len() - validation, asked_images.size()[0]);
+    let name = if is_own {
+        format!("cats and dogs, {training} + {} images, own test split", held_out.examples.len())
+    } else if validation + test == 0 {
+        format!("cats and dogs, {training} + {asked} images")
+    } else {
+        // The same images may be split in several ways.
+        checksum = sha256([checksum.as_bytes(), format!("{counts:?}").as_bytes()]);
+        format!("cats and dogs, {training} + {validation} + {} images", test + asked)
+    };
+    let [cats, dogs] = class_counts(&kept.examples.labels.narrow(0, 0, training));
+    let first = left_out.first().map_or(String::new(), |(name, reason)| format!(" (the first is {name}: {reason})"));
+    ensure!(
+        cats > 0 && dogs > 0,
+        "{}: {cats} cats and {dogs} dogs are left to train on, expected at least one of each: {} images cannot be read{first}, {} are held out \
+         for the test; add images, or mend those",
+        path.display(),
+        left_out.len(),
+        held_out.examples.len()
+    );
+    let ids: Vec<i64> = good_asked.iter().map(|index| numbered[*index].1).collect();
+    let unreadable = numbered.iter().map(|(_, id)| *id).filter(|id| ids.binary_search(id).is_err()).collect();
+    let test_names = good_asked.iter().map(|index| names[numbered[*index].0].to_owned());
+    let common = CatsDogs {
+        train: kept.examples,
+        names: kept.names,
+        validation: (validation > 0).then_some(validation),
+        test: held_out.examples.images,
+        test_names: held_out.names,
+        test_labels: (!held_out.examples.labels.size().contains(&0)).then_some(held_out.examples.labels),
+        asked: None,
+        left_out,
+        notes,
+        source: Source { name, checksum },
+    };
+    Ok(match competition {
+        None => common,
+        Some(competition) => {
+            let asked = Some(Asked { competition, ids, unreadable });
+            CatsDogs { test: asked_images, test_names: test_names.collect(), test_labels: None, asked, ..common }
+        }
+    })
+}
+
+/// Examples with the file of each.
+struct Named {
+    examples: Examples,
+    names: Vec<String>,
+}
+
+impl Named {
+    fn select(&self, index: &Tensor) -> Result<Named> {
+        let names = Vec::<i64>::try_from(index)?.into_iter().map(|place| self.names[place as usize].clone()).collect();
+        Ok(Named { examples: self.examples.select(index), names })
+    }
+}
+
+/// How many of `labels` are cats, and how many dogs.
+pub(super) fn class_counts(labels: &Tensor) -> [i64; 2] {
+    [0, 1].map(|label| labels.eq(label).sum(Kind::Int64).int64_value(&[]))
 }
 
 /// Of the pixels and labels as they are used, so the same from a folder and a zip.
@@ -78,69 +113,24 @@ pub(super) fn checksum(train: &Examples, test: &Tensor) -> Result<String> {
     Ok(sha256([&bytes(&train.images)?[..], &bytes(&train.labels.to_kind(Kind::Uint8))?, &bytes(test)?]))
 }
 
-/// How many images of each class `archive` lists, and how many to be predicted; none is decoded.
-pub(super) fn count(archive: &Archive) -> ([usize; 2], usize) {
-    let (mut labelled, mut unlabelled) = ([0; 2], 0);
-    for name in archive.names() {
-        match role(name) {
-            Role::Labelled(label) => labelled[label as usize] += 1,
-            Role::Unlabelled(_) => unlabelled += 1,
-            Role::Other => {}
-        }
-    }
-    (labelled, unlabelled)
-}
-
-/// Takes a share of the training images for the test, the same for everybody.
-fn with_own_test(whole: CatsDogs) -> Result<CatsDogs> {
-    let CatsDogs { train: all, names, left_out, source, .. } = whole;
-    let n = all.len();
+/// The places of `n` images that are for training, and of those held out for the test: the same for everybody.
+fn own_split(n: i64) -> (Tensor, Tensor) {
     let (train, test) = CHALLENGE;
     let test = if n >= train + test { test } else { n * test / (train + test) };
-    let order = draw(0, Purpose::Split, 0, || Tensor::randperm(n, (Kind::Int64, Device::Cpu)));
-    let kept = order.narrow(0, 0, (n - test).min(train));
-    let taken = all.select(&order.narrow(0, n - test, test));
-    let place = |index: &i64| names[*index as usize].clone();
-    let name = format!("cats and dogs, {} + {test} images, own test split", kept.size()[0]);
-    Ok(CatsDogs {
-        train: all.select(&kept),
-        names: Vec::<i64>::try_from(&kept)?.iter().map(place).collect(),
-        ids: (1..=test).collect(),
-        test: taken.images,
-        test_labels: Some(taken.labels),
-        left_out,
-        source: Source { name, ..source },
-    })
+    let order = shuffled(n);
+    (order.narrow(0, 0, (n - test).min(train)), order.narrow(0, n - test, test))
 }
 
-/// The names of the three layouts, in any letters' case.
-fn role(name: &str) -> Role {
-    let lower = name.to_lowercase();
-    let mut parts = lower.rsplit('/');
-    let file = parts.next().unwrap_or_default();
-    let Some((stem, _)) = file.rsplit_once('.').filter(|_| is_image(file)) else { return Role::Other };
-    let folder = parts.next().unwrap_or_default();
-    let class = |text: &str| (0..).zip(CLASSES).find(|(_, class)| class.to_lowercase() == text).map(|(label, _)| label);
-    let by_folder = class(folder);
-    let by_name = stem.split_once('.').and_then(|(class_name, _)| class(class_name));
-    match (by_folder.or(by_name), folder, stem.parse()) {
-        (Some(label), ..) => Role::Labelled(label),
-        (None, "test", Ok(id)) if parts.next() == Some("testset") => Role::Unlabelled(id),
-        _ => Role::Other,
-    }
+/// The same for images that come in so many of each part: those for validation are the last of the former.
+fn given_split([train, validation, test]: [i64; 3]) -> (Tensor, Tensor) {
+    let range = |start: i64, count: i64| Tensor::arange_start(start, start + count, (Kind::Int64, Device::Cpu));
+    // Where the first of them are taken, they are to be of both classes.
+    let first = if validation > 0 { shuffled(train) } else { range(0, train) };
+    (Tensor::cat(&[first, range(train, validation)], 0), range(train + validation, test))
 }
 
-/// The first number in a file's name, so that 2 comes before 10.
-fn number(name: &str) -> u64 {
-    let file = name.rsplit('/').next().unwrap_or(name);
-    let digits: String = file.chars().skip_while(|letter| !letter.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
-    digits.parse().unwrap_or(0)
-}
-
-/// A hint for those who have Kaggle's archive of archives.
-fn inner_archives(names: &[&str]) -> String {
-    let inner: Vec<&str> = names.iter().copied().filter(|name| name.ends_with(".zip")).collect();
-    if inner.is_empty() { String::new() } else { format!("; it holds {}: unpack it, and name what is in it", inner.join(", ")) }
+fn shuffled(n: i64) -> Tensor {
+    draw(0, Purpose::Split, 0, || Tensor::randperm(n, (Kind::Int64, Device::Cpu)))
 }
 
 fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
@@ -149,9 +139,12 @@ fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::Competition;
     use super::*;
     use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
     use std::fs;
+    use std::io::{Cursor, Write};
+    use zip::{ZipWriter, write::SimpleFileOptions};
 
     /// A JPEG of one colour.
     pub fn jpeg(width: u32, height: u32, colour: [u8; 3]) -> Vec<u8> {
@@ -179,6 +172,31 @@ pub(super) mod tests {
         scratch
     }
 
+    fn unpacked(files: &[(String, Vec<u8>)]) -> tempfile::TempDir {
+        folder(&files.iter().map(|(name, contents)| (name.as_str(), contents.clone())).collect::<Vec<_>>())
+    }
+
+    pub fn zipped(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, contents) in files {
+            writer.start_file(name.as_str(), SimpleFileOptions::default()).expect("memory can be written");
+            writer.write_all(contents).expect("memory can be written");
+        }
+        writer.finish().expect("memory can be written").into_inner()
+    }
+
+    /// Three images of each class as Kaggle names them.
+    fn train_images() -> Vec<(String, Vec<u8>)> {
+        let both = |n: u8| {
+            [("cat", [n, 0, 0]), ("dog", [0, 0, n])].map(|(class, colour)| (format!("train/{class}.{n}.jpg"), jpeg(64, 64, colour)))
+        };
+        (1..=3).flat_map(both).collect()
+    }
+
+    fn names_by_colour(images: &Tensor, names: &[String]) -> Vec<([i64; 3], String)> {
+        colours(images).into_iter().zip(names.iter().cloned()).collect()
+    }
+
     #[test]
     fn the_challenges_layout_has_a_test_set_in_the_order_of_its_numbers() -> Result<()> {
         let files = folder(&[
@@ -193,7 +211,9 @@ pub(super) mod tests {
         assert_eq!(read.train.images.size(), [3, 3, 64, 64]);
         assert_eq!(colours(&read.train.images), [[50, 0, 0], [100, 0, 0], [0, 0, 200]], "2 before 10, cats before dogs");
         assert_eq!(Vec::<i64>::try_from(&read.train.labels)?, [0, 0, 1]);
-        assert_eq!((read.ids, colours(&read.test)), (vec![9, 10], vec![[0, 50, 0], [0, 100, 0]]));
+        let asked = read.asked.context("a competition's")?;
+        assert_eq!((asked.competition, asked.unreadable), (Competition::Course, Vec::new()));
+        assert_eq!((asked.ids, colours(&read.test)), (vec![9, 10], vec![[0, 50, 0], [0, 100, 0]]));
         assert!(read.test_labels.is_none() && read.names[0].ends_with("2.Cat.jpg"));
         assert_eq!(read.source.name, "cats and dogs, 3 + 2 images");
         Ok(())
@@ -210,7 +230,7 @@ pub(super) mod tests {
             let named: Vec<(&str, Vec<u8>)> = files.iter().map(|(name, contents)| (name.as_str(), contents.clone())).collect();
             let scratch = folder(&named);
             let (first, again) = (read(scratch.path(), Corrupt::Refuse)?, read(scratch.path(), Corrupt::Refuse)?);
-            assert_eq!((first.train.len(), first.ids.len()), (17, 3), "19,998 to 4,999");
+            assert_eq!((first.train.len(), first.test.size()[0]), (17, 3), "19,998 to 4,999");
             assert_eq!(first.source.name, "cats and dogs, 17 + 3 images, own test split");
             let mut all = [colours(&first.train.images), colours(&first.test)].concat();
             all.sort_unstable();
@@ -221,6 +241,9 @@ pub(super) mod tests {
                 assert_eq!(label, i64::from(colour[2] > 0));
             }
             assert_eq!(first.test, again.test, "the same for everybody");
+            assert!(first.asked.is_none() && first.validation.is_none(), "they are no competition's");
+            let files = names_by_colour(&first.test, &first.test_names);
+            assert!(files.iter().all(|(colour, name)| name.contains(&format!("{}.jpg", colour[0].max(colour[2])))), "{files:?}");
         }
         Ok(())
     }
@@ -257,7 +280,7 @@ pub(super) mod tests {
             let error = format!("{:#}", read(files.path(), Corrupt::Refuse).expect_err(what));
             assert!(error.contains("Cat/2.jpg") && error.contains(reason) && error.contains("--skip-corrupt"), "{what}: {error}");
             let others = read(files.path(), Corrupt::LeaveOut)?;
-            assert_eq!((others.train.len() + others.ids.len() as i64, others.left_out.len()), (3, 1), "{what}");
+            assert_eq!((others.train.len() + others.test.size()[0], others.left_out.len()), (3, 1), "{what}");
             assert!(others.left_out[0].0.ends_with("Cat/2.jpg") && others.left_out[0].1.contains(reason));
         }
         Ok(())
@@ -267,30 +290,213 @@ pub(super) mod tests {
     fn what_is_no_data_set_is_refused_with_what_is_expected() {
         let refused = |files: &[(&str, Vec<u8>)]| format!("{:#}", read(folder(files).path(), Corrupt::Refuse).expect_err("refused"));
         let image = || jpeg(64, 64, [0; 3]);
-        assert!(refused(&[("notes.txt", Vec::new())]).contains("holds no image of a Cat, expected trainset/Cat/1.Cat.jpg"));
+        assert!(refused(&[("notes.txt", Vec::new())]).contains("holds no image of a Cat to train on, expected trainset/Cat/1.Cat.jpg"));
         assert!(refused(&[("train/cat.1.jpg", image())]).contains("holds no image of a Dog"));
-        assert!(refused(&[("train.zip", Vec::new())]).contains("it holds train.zip: unpack it"));
+        let error = refused(&[("train.zip", Vec::new())]);
+        assert!(error.contains("holds no image of a Cat") && error.contains("train.zip is neither a folder nor a whole zip"), "{error}");
         let twice = [("Cat/1.jpg", image()), ("Dog/1.jpg", image()), ("testset/test/1.jpg", image()), ("testset/test/01.jpg", image())];
         assert!(refused(&twice).contains("two test images have the number 1"));
     }
 
-    /// Images of one value, as many as the challenge and Microsoft have.
     #[test]
-    fn the_name_tells_the_challenges_numbers_from_others() -> Result<()> {
-        let named = |images: i64| -> Result<String> {
-            let all = Examples {
-                images: Tensor::zeros([images, 1], (Kind::Uint8, Device::Cpu)),
-                labels: Tensor::zeros([images], (Kind::Int64, Device::Cpu)),
-            };
-            let source = Source { name: String::new(), checksum: "unchanged".to_owned() };
-            let names = vec![String::new(); images as usize];
-            let test = Tensor::zeros([0, 1], (Kind::Uint8, Device::Cpu));
-            let whole = CatsDogs { train: all, names, test, ids: Vec::new(), test_labels: None, left_out: Vec::new(), source };
-            Ok(with_own_test(whole)?.source.name)
+    fn as_many_are_held_out_as_the_challenge_has() {
+        let counts = |images: i64| -> (i64, i64) {
+            let (kept, held_out) = own_split(images);
+            (kept.size()[0], held_out.size()[0])
         };
-        assert_eq!(named(24_997)?, "cats and dogs, 19998 + 4999 images, own test split");
-        assert_eq!(named(24_998)?, "cats and dogs, 19998 + 4999 images, own test split");
-        assert_eq!(named(24_996)?, "cats and dogs, 19998 + 4998 images, own test split");
+        assert_eq!(counts(24_997), (19_998, 4_999));
+        assert_eq!(counts(24_998), (19_998, 4_999));
+        assert_eq!(counts(24_996), (19_998, 4_998));
+    }
+
+    #[test]
+    fn the_test_images_of_kaggles_competitions_are_those_to_be_predicted() -> Result<()> {
+        for (folder_name, competition) in [("test1", Competition::DogsVsCats), ("test", Competition::Redux)] {
+            let mut files = train_images();
+            files.extend([10, 9, 2].map(|number| (format!("{folder_name}/{number}.jpg"), jpeg(64, 64, [0, number * 10, 0]))));
+            let read = read(unpacked(&files).path(), Corrupt::Refuse)?;
+            let asked = Asked { competition, ids: vec![2, 9, 10], unreadable: Vec::new() };
+            assert_eq!((read.asked, colours(&read.test)), (Some(asked), vec![[0, 20, 0], [0, 90, 0], [0, 100, 0]]));
+            assert_eq!((read.train.len(), read.test_labels), (6, None), "none is held out");
+        }
+        let mut both = train_images();
+        both.extend(["test/1.jpg", "test1/2.jpg"].map(|name| (name.to_owned(), jpeg(64, 64, [0; 3]))));
+        let error = format!("{:#}", read(unpacked(&both).path(), Corrupt::Refuse).expect_err("two competitions"));
+        assert!(error.contains("(test)") && error.contains("(test1)"), "{error}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_test_image_that_cannot_be_read_keeps_its_number() -> Result<()> {
+        let mut files = train_images();
+        files.extend([1, 2, 3].map(|number| (format!("test1/{number}.jpg"), jpeg(64, 64, [0; 3]))));
+        files[7].1.clear();
+        let scratch = unpacked(&files);
+        let error = format!("{:#}", read(scratch.path(), Corrupt::Refuse).expect_err("an empty file"));
+        assert!(error.contains("test1/2.jpg") && error.contains("--skip-corrupt"), "{error}");
+        let others = read(scratch.path(), Corrupt::LeaveOut)?;
+        let asked = others.asked.context("a competition's")?;
+        assert_eq!((asked.ids, asked.unreadable, others.test.size()[0]), (vec![1, 3], vec![2], 2));
+        assert_eq!(others.test_names, ["test1/1.jpg", "test1/3.jpg"]);
+        Ok(())
+    }
+
+    #[test]
+    fn what_lies_in_zips_inside_is_read_as_if_it_were_unpacked() -> Result<()> {
+        let with_folder = |folder: &str| -> Vec<(String, Vec<u8>)> {
+            let name = |class: &str, number: u8| format!("{folder}trainset/{class}/{number}.{class}.jpg");
+            [1, 2].iter().flat_map(|n| [(name("Cat", *n), jpeg(64, 64, [*n, 0, 0])), (name("Dog", *n), jpeg(64, 64, [0, 0, *n]))]).collect()
+        };
+        let test =
+            |folder: &str| [1, 2].map(|number| (format!("{folder}testset/test/{number}.jpg"), jpeg(64, 64, [0, number, 0]))).to_vec();
+        let zips = vec![
+            ("trainset.zip".to_owned(), zipped(&with_folder(""))),
+            ("testset.zip".to_owned(), zipped(&test(""))),
+            ("sample_submission.csv".to_owned(), b"id,label".to_vec()),
+        ];
+        let in_one = vec![("data.zip".to_owned(), zipped(&zips))];
+        let half = [&with_folder("trainset/")[..], &zips[1..2]].concat();
+        let plain = [with_folder("trainset/"), test("testset/")].concat();
+        let zip_of_all = unpacked(&[("all.zip".to_owned(), zipped(&in_one))]);
+        let folders = [unpacked(&plain), unpacked(&zips), unpacked(&half)];
+        let read = |path: &Path| read(path, Corrupt::Refuse);
+        let expected = read(folders[0].path())?;
+        assert_eq!((expected.train.len(), expected.test.size()[0]), (4, 2));
+        for (folder, prefix) in
+            folders.iter().map(tempfile::TempDir::path).zip(["", "", ""]).chain([(&*zip_of_all.path().join("all.zip"), "data/")])
+        {
+            let found = read(folder)?;
+            assert_eq!(found.source, expected.source, "{}", folder.display());
+            assert_eq!(found.names, expected.names.iter().map(|name| format!("{prefix}{name}")).collect::<Vec<_>>());
+            assert_eq!(found.asked, expected.asked);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn images_in_a_zip_give_way_to_those_outside_of_it() -> Result<()> {
+        let mut files = train_images();
+        let more = [train_images(), vec![("train/cat.7.jpg".to_owned(), jpeg(64, 64, [0; 3]))]].concat();
+        files.push(("train.zip".to_owned(), zipped(&more)));
+        let scratch = unpacked(&files);
+        let found = read(scratch.path(), Corrupt::Refuse)?;
+        assert_eq!(found.train.len() + found.test.size()[0], 6);
+        assert!(found.notes[0].contains("training images of a Cat in train.zip (4)"), "{:?}", found.notes);
+        let two = unpacked(&["a.zip", "b.zip"].map(|name| (name.to_owned(), zipped(&more))));
+        let error = format!("{:#}", read(two.path(), Corrupt::Refuse).expect_err("which of the two?"));
+        assert!(error.contains("found a.zip, b.zip") && error.contains("--data"), "{error}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_data_set_with_its_own_parts_is_split_as_it_came() -> Result<()> {
+        for (train, validation, test) in
+            [("train", "val", "test"), ("training_set", "validation", "test_set"), ("Train", "valid", "testing")]
+        {
+            let mut files = Vec::new();
+            for (part, folder, classes) in [(1, train, ["Cat", "Dog"]), (2, validation, ["cats", "dogs"]), (3, test, ["Cat", "Dog"])] {
+                for number in 0..4 - part {
+                    files.push((format!("outer/{folder}/{}/{number}.jpg", classes[0]), jpeg(64, 64, [part * 50, 0, number * 10])));
+                    files.push((format!("outer/{folder}/{}/{number}.jpg", classes[1]), jpeg(64, 64, [0, part * 50, number * 10])));
+                }
+            }
+            files.push((format!("outer/{train}/Bird/1.jpg"), jpeg(64, 64, [9; 3])));
+            let found = read(unpacked(&files).path(), Corrupt::Refuse)?;
+            let part = |images: &Tensor| colours(images).iter().map(|colour| colour[0].max(colour[1]) / 50).collect::<Vec<i64>>();
+            assert_eq!((part(&found.train.images), part(&found.test)), (vec![1, 1, 1, 1, 1, 1, 2, 2, 2, 2], vec![3, 3]));
+            assert_eq!((found.validation, found.asked), (Some(4), None));
+            assert_eq!(Vec::<i64>::try_from(found.test_labels.context("labels")?)?, [0, 1]);
+            assert_eq!(found.source.name, "cats and dogs, 6 + 4 + 2 images");
+            let first = Vec::<i64>::try_from(found.train.labels.narrow(0, 0, 6))?;
+            assert!(!first.is_sorted(), "the first few are of both classes: {first:?}");
+            assert_eq!(found.notes.len(), 1);
+            assert!(found.notes[0].contains(&format!("1 in outer/{train}/Bird")), "{:?}", found.notes);
+
+            // The same images in other parts are another data set.
+            let (from, to) = (format!("outer/{validation}/cats/1.jpg"), format!("outer/{train}/Cat/9.jpg"));
+            files.iter_mut().filter(|(name, _)| *name == from).for_each(|(name, _)| *name = to.clone());
+            assert_ne!(read(unpacked(&files).path(), Corrupt::Refuse)?.source.checksum, found.source.checksum);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn an_outer_folder_that_is_named_like_a_part_is_none() -> Result<()> {
+        let files: Vec<(String, Vec<u8>)> =
+            train_images().into_iter().map(|(name, contents)| (format!("test/pets/{name}"), contents)).collect();
+        let renamed: Vec<(String, Vec<u8>)> =
+            files.into_iter().map(|(name, contents)| (name.replace("/train/", "/all/"), contents)).collect();
+        let found = read(unpacked(&renamed).path(), Corrupt::Refuse)?;
+        assert_eq!((found.train.len(), found.test.size()[0]), (5, 1));
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_left_after_decoding_must_be_enough() {
+        let left = |cats: usize, dogs: usize| {
+            let mut files = Vec::new();
+            for (class, good) in [("Cat", cats), ("Dog", dogs)] {
+                files.extend(
+                    (0..6).map(|n| (format!("PetImages/{class}/{n}.jpg"), if n < good { jpeg(64, 64, [n as u8; 3]) } else { Vec::new() })),
+                );
+            }
+            format!("{:#}", read(unpacked(&files).path(), Corrupt::LeaveOut).expect_err("too few"))
+        };
+        for (cats, dogs) in [(6, 0), (0, 6), (0, 0)] {
+            let error = left(cats, dogs);
+            assert!(error.contains("are left to train on") && error.contains("images cannot be read"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_used_is_counted_and_named() -> Result<()> {
+        let mut files = train_images();
+        files.extend((0..7).map(|number| (format!("train/{number}.txt"), Vec::new())));
+        files.extend(["Cat/Thumbs.db", "readme.txt", "Bird/1.jpg", "Bird/2.jpg", "cover.png"].map(|name| (name.to_owned(), Vec::new())));
+        let notes = read(unpacked(&files).path(), Corrupt::Refuse)?.notes;
+        assert_eq!(
+            notes,
+            [
+                "not used: files whose names are no image's (8): Cat/Thumbs.db, train/0.txt, train/1.txt, train/2.txt, train/3.txt and 3 more",
+                "not used: images that are named as neither a cat, a dog nor a numbered test image (3): 1 in ., 2 in Bird",
+            ]
+        );
+        Ok(())
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_cannot_be_looked_at_matters_where_images_are() -> Result<()> {
+        use std::os::unix::ffi::OsStrExt;
+        let scratch = unpacked(&train_images());
+        let inside = |name: &[u8]| scratch.path().join(std::ffi::OsStr::from_bytes(name));
+        let dangling = |name: &[u8]| std::os::unix::fs::symlink("nothing", inside(name));
+        dangling(b"latest")?;
+        fs::create_dir(inside(b"caf\xe9"))?;
+        fs::write(inside(b"caf\xe9/notes.txt"), b"")?;
+        fs::create_dir(inside(b".hidden"))?;
+        dangling(b".hidden/link")?;
+        dangling(b"train/.link")?;
+        let found = read(scratch.path(), Corrupt::Refuse)?;
+        assert_eq!(found.train.len() + found.test.size()[0], 6);
+        assert_eq!(found.notes.len(), 1);
+        let told =
+            ["what cannot be read (2)", "latest (it is a link to something that is not there)", "caf\u{fffd} (its name is not UTF-8)"];
+        assert!(told.iter().all(|part| found.notes[0].contains(part)), "{:?}", found.notes);
+
+        for (name, reason) in [
+            (&b"train/cat.9.jpg"[..], "not there"),
+            (b"train/caf\xe9.jpg", "not UTF-8"),
+            (b"cat.9.jpg", "not there"),
+            (b"Dog", "not there"),
+        ] {
+            let made = if reason == "not there" { dangling(name) } else { fs::write(inside(name), b"") };
+            made?;
+            let error = format!("{:#}", read(scratch.path(), Corrupt::Refuse).expect_err("it could be an image"));
+            assert!(error.contains(reason) && error.contains("--skip-corrupt"), "{error}");
+            assert_eq!(read(scratch.path(), Corrupt::LeaveOut)?.left_out.len(), 1);
+            fs::remove_file(inside(name))?;
+        }
         Ok(())
     }
 
@@ -302,9 +508,10 @@ pub(super) mod tests {
             return Ok(());
         };
         let read = read(Path::new(&path), Corrupt::Refuse)?;
-        if (read.train.len(), read.ids.len()) == (19_998, 4_999) {
+        let ids = read.asked.map_or(Vec::new(), |asked| asked.ids);
+        if (read.train.len(), ids.len()) == (19_998, 4_999) {
             let cats = read.train.labels.eq(0).sum(Kind::Int64).int64_value(&[]);
-            assert_eq!((cats, read.ids.first(), read.ids.last()), (9_999, Some(&1), Some(&4_999)));
+            assert_eq!((cats, ids.first(), ids.last()), (9_999, Some(&1), Some(&4_999)));
             assert_eq!(read.source.name, "cats and dogs, 19998 + 4999 images");
         }
         Ok(())

@@ -1,11 +1,12 @@
 //! Finding the archive: named, in the project, downloaded, or drawn.
 
-use super::{CLASSES, CatsDogs, Corrupt, read};
+use super::layout::{Layout, Part};
+use super::{Asked, CatsDogs, Competition, Corrupt, read};
 use crate::data::archive::Archive;
 use crate::data::download::{self, LargeFile, Outcome, Patience};
 use crate::data::notice::notice;
 use crate::data::{Location, Source, embedded};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use indicatif::HumanCount;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -174,61 +175,75 @@ fn named(path: &Path, corrupt: Corrupt) -> Result<CatsDogs> {
     read(&named_path(path)?, corrupt)
 }
 
-/// A path that somebody named, or the one zip in that folder.
+/// A path that somebody named, or the one zip in that folder if there is nothing else of a data set.
 fn named_path(path: &Path) -> Result<PathBuf> {
     ensure!(path.exists(), "{}: there is no such folder or zip; check the path", path.display());
-    // What holds neither is for the reader to refuse: it says what it expects.
+    // What holds nothing is for the reader to refuse: it says what it expects.
     Ok(if path.is_dir() { inside(path)? } else { None }.unwrap_or_else(|| path.to_owned()))
 }
 
-/// `folder` itself if images of cats or dogs are in it, else the one zip that is.
+/// The one zip in `folder`, if there is nothing else of a data set; else `folder` itself, if there is anything.
 fn inside(folder: &Path) -> Result<Option<PathBuf>> {
     let archive = Archive::open(folder)?;
-    if read::count(&archive).0 != [0, 0] {
-        return Ok(Some(folder.to_owned()));
-    }
-    let is_zip = |name: &&str| !name.contains('/') && name.to_lowercase().ends_with(".zip");
-    let zips: Vec<&str> = archive.names().filter(is_zip).collect();
-    match zips[..] {
-        [] => Ok(None),
-        [zip] => Ok(Some(folder.join(zip))),
-        _ => bail!("{}: found {}, expected one; name one of them with --data", folder.display(), zips.join(", ")),
-    }
+    let zips: Vec<&str> = archive.names().filter(|name| name.to_lowercase().ends_with(".zip")).collect();
+    let is_bare = Layout::of(&archive).is_ok_and(|layout| layout.is_empty());
+    Ok(match zips[..] {
+        [] if is_bare => None,
+        [zip] if is_bare => Some(folder.join(zip)),
+        _ => Some(folder.to_owned()),
+    })
 }
 
 /// What `path` lists, without a look at the images.
 fn listing(path: &Path) -> Result<String> {
-    let (labelled, unlabelled) = read::count(&Archive::open(path)?);
-    for (class, count) in CLASSES.iter().zip(labelled) {
-        ensure!(count > 0, "{}: no image of a {class}; name a folder or zip with cats and dogs", path.display());
-    }
-    let unlabelled = if unlabelled > 0 { format!(", {} images to predict", HumanCount(unlabelled as u64)) } else { String::new() };
-    Ok(format!("{}{unlabelled} in {}", classes(labelled.map(|count| count as i64)), path.display()))
+    let layout = Layout::of(&Archive::open_nested(path)?)
+        .and_then(Layout::with_both_classes)
+        .map_err(|error| anyhow!("{}: {error:#}; name a folder or zip with cats and dogs", path.display()))?;
+    let of = |part, what: &str| match layout.count(part) {
+        [0, 0] => String::new(),
+        counts => format!(", {} {what}", classes(counts)),
+    };
+    let asked = layout.numbered.len();
+    let asked = if asked > 0 { format!(", {} images to predict", HumanCount(asked as u64)) } else { String::new() };
+    let (validation, test) = (of(Part::Validation, "for validation"), of(Part::Test, "for the test"));
+    Ok(format!("{}{validation}{test}{asked} in {}", classes(layout.count(Part::Train)), path.display()))
 }
 
+/// Drawn pictures, which stand in for the challenge's.
 fn drawn() -> Result<CatsDogs> {
     let (train, test) = embedded::cats_dogs(DRAWN.0, DRAWN.1, 0);
     let checksum = read::checksum(&train, &test.images)?;
     Ok(CatsDogs {
         names: (1..=train.len()).map(|number| format!("drawn/{number}")).collect(),
-        ids: (1..=test.len()).collect(),
+        validation: None,
+        test_names: (1..=test.len()).map(|number| format!("drawn/test/{number}")).collect(),
+        asked: Some(Asked { competition: Competition::Course, ids: (1..=test.len()).collect(), unreadable: Vec::new() }),
         train,
         test: test.images,
         test_labels: Some(test.labels),
         left_out: Vec::new(),
+        notes: Vec::new(),
         source: Source { name: "drawn cats and dogs".to_owned(), checksum },
     })
 }
 
 /// What is there, counted, and what was left out.
 fn report(found: &CatsDogs) -> String {
-    let of = |labels: &Tensor| classes([0, 1].map(|label| labels.eq(label).sum(tch::Kind::Int64).int64_value(&[])));
-    let test = format!("{} images to predict", HumanCount(found.ids.len() as u64));
-    let test = found.test_labels.as_ref().map_or(test.clone(), |labels| format!("{test} ({})", of(labels)));
-    let mut text = format!("{}: {} to train on, {test}\n", found.source.name, of(&found.train.labels));
+    let of = |labels: &Tensor| classes(read::class_counts(labels));
+    let (all, validation) = (found.train.len(), found.validation.unwrap_or(0));
+    let train = of(&found.train.labels.narrow(0, 0, all - validation));
+    let validation = found.validation.map_or(String::new(), |count| format!("{} for validation, ", HumanCount(count as u64)));
+    let test = format!("{} images to predict", HumanCount(found.test.size()[0] as u64));
+    let test = match (&found.test_labels, &found.asked) {
+        (Some(labels), _) => format!("{test} ({})", of(labels)),
+        (None, Some(asked)) => format!("{test}, those of {}", asked.competition),
+        (None, None) => test,
+    };
+    let mut text = format!("{}: {train} to train on, {validation}{test}\n", found.source.name);
+    text.extend(found.notes.iter().map(|note| format!("{note}\n")));
     let left_out = &found.left_out;
     if !left_out.is_empty() {
-        text += &format!("left out, for they cannot be decoded ({}):\n", left_out.len());
+        text += &format!("left out, for they cannot be read ({}):\n", left_out.len());
         text.extend(left_out.iter().take(LISTED).map(|(name, reason)| format!("  {name}: {reason}\n")));
         if left_out.len() > LISTED {
             text += &format!("  and {} more\n", left_out.len() - LISTED);
@@ -243,13 +258,11 @@ fn classes([cats, dogs]: [i64; 2]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::read::tests::{folder, jpeg};
+    use super::super::read::tests::{folder, jpeg, zipped};
     use super::*;
     use crate::data::download::tests::{Answer, HASTY, refusing, server};
     use crate::data::sha256;
-    use std::io::{Cursor, Write};
     use tempfile::TempDir;
-    use zip::{ZipWriter, write::SimpleFileOptions};
 
     /// So many good images of each class in Microsoft's layout, and one that is empty.
     fn pictures(each: u8) -> Vec<(String, Vec<u8>)> {
@@ -259,15 +272,6 @@ mod tests {
             files.push((format!("PetImages/Dog/{number}.jpg"), jpeg(64, 64, [0, 0, number])));
         }
         files
-    }
-
-    fn zipped(files: &[(String, Vec<u8>)]) -> Vec<u8> {
-        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-        for (name, contents) in files {
-            writer.start_file(name.as_str(), SimpleFileOptions::default()).expect("memory can be written");
-            writer.write_all(contents).expect("memory can be written");
-        }
-        writer.finish().expect("memory can be written").into_inner()
     }
 
     fn unpacked(files: &[(String, Vec<u8>)]) -> TempDir {
@@ -310,7 +314,7 @@ mod tests {
     /// All images there are.
     fn total(result: Result<CatsDogs>) -> i64 {
         let found = result.unwrap_or_else(|error| panic!("{error:#}"));
-        found.train.len() + found.ids.len() as i64
+        found.train.len() + found.test.size()[0]
     }
 
     fn message(result: Result<CatsDogs>) -> String {
@@ -344,7 +348,10 @@ mod tests {
         fs::remove_dir_all(own.join("PetImages")).expect("one's own folder");
         assert_eq!(total(load(&unset, &Location::Search)), 8, "a zip in the project's folder");
         write(&own, "another.zip", b"");
-        assert_contains(&message(load(&unset, &Location::Search)), &["found another.zip, other.zip, expected one", "--data"]);
+        assert_contains(&message(load(&unset, &Location::Search)), &["another.zip cannot be used", "--skip-corrupt"]);
+        write(&own, "another.zip", &zipped(&pictures(4)[1..]));
+        let error = message(load(&unset, &Location::Search));
+        assert_contains(&error, &["found another.zip, other.zip with training images of a Cat, expected one", "--data"]);
         write(&own, PUBLISHED.name, &published.contents);
         assert_eq!(total(load(&unset, &Location::Search)), 12, "before all others Microsoft's");
         fs::remove_dir_all(&own).expect("one's own folder");
@@ -362,7 +369,7 @@ mod tests {
         let load = |location: &Location| search.load(location, Corrupt::LeaveOut);
         assert_contains(&message(load(&Location::Search)), &["CATS_DOGS", "none: there is no such folder or zip"]);
         assert_contains(&message(load(&Location::Path(none.clone()))), &["--data", "none: there is no such folder or zip"]);
-        assert_contains(&message(load(&Location::Path(empty.path().into()))), &["--data", "holds no image of a Cat, expected"]);
+        assert_contains(&message(load(&Location::Path(empty.path().into()))), &["--data", "holds no image of a Cat to train on, expected"]);
         write(empty.path(), "notes.zip", b"no zip");
         assert_contains(&message(load(&Location::Path(empty.path().into()))), &["notes.zip is neither a folder nor a whole zip"]);
         assert!(fs::read_dir(root.path()).expect("the folder").next().is_none(), "nothing is downloaded");
@@ -413,7 +420,8 @@ mod tests {
         assert_eq!(found.source.checksum.len(), 64);
         assert_eq!((found.train.images.size(), found.test.size()), (vec![2_000, 3, 64, 64], vec![500, 3, 64, 64]));
         assert_eq!((found.names.len(), &*found.names[0], found.names[1_999].as_str()), (2_000, "drawn/1", "drawn/2000"));
-        assert_eq!((found.ids.first(), found.ids.last()), (Some(&1), Some(&500)));
+        let ids = found.asked.expect("they stand in for the challenge's").ids;
+        assert_eq!((ids.first(), ids.last(), found.test_names.len()), (Some(&1), Some(&500), 500));
         assert_eq!(found.test_labels.map(|labels| labels.size()), Some(vec![500]));
         assert!(!root.path().join("data").exists(), "nothing is written");
 
@@ -429,21 +437,27 @@ mod tests {
         let mut found = CatsDogs {
             train: crate::data::Examples { images: blank(1_003), labels: tensor(&[vec![0; 1_001], vec![1; 2]].concat()) },
             names: Vec::new(),
+            validation: None,
             test: blank(3),
-            ids: vec![1, 2, 3],
+            test_names: Vec::new(),
             test_labels: None,
+            asked: None,
             left_out: Vec::new(),
+            notes: Vec::new(),
             source: Source { name: "cats and dogs".to_owned(), checksum: String::new() },
         };
         assert_eq!(report(&found), "cats and dogs: 1,001 cats and 2 dogs to train on, 3 images to predict\n");
+        found.asked = Some(Asked { competition: Competition::DogsVsCats, ids: vec![1, 2, 3], unreadable: Vec::new() });
+        assert!(report(&found).ends_with("3 images to predict, those of Kaggle's Dogs vs. Cats (test1)\n"), "{}", report(&found));
         found.test_labels = Some(tensor(&[0, 1, 1]));
         assert!(report(&found).ends_with("3 images to predict (1 cats and 2 dogs)\n"), "{}", report(&found));
+        (found.validation, found.notes) = (Some(3), vec!["a note".to_owned()]);
+        let text = report(&found);
+        assert!(text.contains(": 1,000 cats and 0 dogs to train on, 3 for validation, 3 images") && text.ends_with("\na note\n"), "{text}");
+        found.notes.clear();
         found.left_out = (0..22).map(|number| (format!("Cat/{number}.jpg"), "empty".to_owned())).collect();
         let text = report(&found);
-        assert_contains(
-            &text,
-            &["left out, for they cannot be decoded (22):\n  Cat/0.jpg: empty\n", "  Cat/19.jpg: empty\n  and 2 more\n"],
-        );
+        assert_contains(&text, &["left out, for they cannot be read (22):\n  Cat/0.jpg: empty\n", "  Cat/19.jpg: empty\n  and 2 more\n"]);
         assert_eq!(text.lines().count(), 23);
     }
 
@@ -467,6 +481,14 @@ mod tests {
         let lines = published.search(root.path(), Some(root.path())).survey();
         assert!(!lines[0].0);
         assert_contains(&lines[0].1, &["CATS_DOGS: ", "no image of a Cat", "; or unset CATS_DOGS"]);
+
+        // Zips and parts are counted, too.
+        let split = tempfile::tempdir().expect("a temporary folder");
+        let parts = ["train/Cat/1.jpg", "train/Dog/1.jpg", "val/Cat/1.jpg", "test/Dog/1.jpg"];
+        write(split.path(), "split.zip", &zipped(&[("parts.zip".to_owned(), zipped(&parts.map(|name| (name.to_owned(), Vec::new()))))]));
+        let lines = published.search(root.path(), Some(split.path())).survey();
+        let expected = ["1 cats and 1 dogs, 1 cats and 0 dogs for validation, 0 cats and 1 dogs for the test in"];
+        assert_contains(&lines[0].1, &expected);
 
         write(&search.folder(), PUBLISHED.name, &published.contents);
         assert_eq!(search.survey()[0], (true, format!("7 cats and 6 dogs in {}", search.download().display())));

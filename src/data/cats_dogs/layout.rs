@@ -1,0 +1,243 @@
+//! What each file of an archive is, by its name and the folders around it.
+
+use super::{CLASSES, Competition};
+use crate::data::archive::Archive;
+use crate::data::photographs::is_image;
+use anyhow::{Result, ensure};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// What an image with a label is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    Train,
+    Validation,
+    Test,
+}
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Role {
+    Labelled(Part, i64),
+    /// To be predicted.
+    Numbered(Competition),
+    Other,
+}
+
+/// An image with a label: its place in the archive.
+#[derive(Clone, Copy, Debug)]
+pub struct Labelled {
+    pub place: usize,
+    pub part: Part,
+    pub label: i64,
+}
+
+/// What an archive holds.
+#[derive(Debug, Default)]
+pub struct Layout {
+    /// In the order in which they are used.
+    pub labelled: Vec<Labelled>,
+    /// The places and numbers of the images to be predicted, in the order of the numbers.
+    pub numbered: Vec<(usize, i64)>,
+    pub competition: Option<Competition>,
+    /// What could be an image of either, but cannot be read, with the reason.
+    pub unread: Vec<(String, String)>,
+    /// What is not used, a line for each reason.
+    pub notes: Vec<String>,
+}
+
+/// How many names are listed where others are only counted.
+const FEW: usize = 5;
+
+impl Layout {
+    /// Decides it for each file of `archive`. Nothing is decoded.
+    ///
+    /// # Errors
+    /// If two zips inside hold images of the same kind, or test images have two sources or the same number.
+    pub fn of(archive: &Archive) -> Result<Layout> {
+        let names: Vec<&str> = archive.names().collect();
+        let mut roles: Vec<Role> = names.iter().map(|name| role(name)).collect();
+        let mut notes = Vec::new();
+        let others = |wanted: &dyn Fn(&str) -> bool| -> Vec<&str> {
+            names.iter().zip(&roles).filter(|(name, role)| **role == Role::Other && wanted(name)).map(|(name, _)| *name).collect()
+        };
+        let no_images = others(&|name| !is_image(name) && is_data_folder(folder(name)));
+        note(&mut notes, "files whose names are no image's", no_images.len(), no_images.into_iter().map(str::to_owned));
+        let images = others(&is_image);
+        let mut folders: BTreeMap<&str, usize> = BTreeMap::new();
+        images.iter().for_each(|name| *folders.entry(folder(name)).or_default() += 1);
+        let folders = folders.into_iter().map(|(folder, count)| format!("{count} in {}", if folder.is_empty() { "." } else { folder }));
+        note(&mut notes, "images that are named as neither a cat, a dog nor a numbered test image", images.len(), folders);
+        let (unread, others): (Vec<_>, Vec<_>) = archive.unread().iter().cloned().partition(|(name, _)| could_be_data(name));
+        note(&mut notes, "what cannot be read", others.len(), others.into_iter().map(|(name, reason)| format!("{name} ({reason})")));
+        notes.extend(keep_one_source(archive, &mut roles)?);
+
+        let parts: BTreeSet<Part> =
+            roles.iter().filter_map(|role| if let Role::Labelled(part, _) = role { Some(*part) } else { None }).collect();
+        let mut layout = Layout { unread, notes, ..Layout::default() };
+        for (place, role) in roles.iter().enumerate() {
+            match *role {
+                // A folder around all of them does not tell one part from another.
+                Role::Labelled(_, label) if parts.len() == 1 => layout.labelled.push(Labelled { place, part: Part::Train, label }),
+                Role::Labelled(part, label) => layout.labelled.push(Labelled { place, part, label }),
+                Role::Numbered(competition) => {
+                    let known = *layout.competition.get_or_insert(competition);
+                    ensure!(known == competition, "it holds test images of {known} and of {competition}; keep one, and remove the others");
+                    layout.numbered.extend(number_of(names[place]).map(|number| (place, number)));
+                }
+                Role::Other => {}
+            }
+        }
+        layout.labelled.sort_by_key(|image| (image.part, image.label, number(names[image.place]), image.place));
+        layout.numbered.sort_by_key(|(_, number)| *number);
+        for pair in layout.numbered.windows(2) {
+            ensure!(pair[0].1 != pair[1].1, "two test images have the number {}", pair[0].1);
+        }
+        let is_clear = layout.numbered.is_empty() || layout.count(Part::Test) == [0, 0];
+        ensure!(is_clear, "it holds test images with labels and others without; keep one kind, and remove the other");
+        Ok(layout)
+    }
+
+    /// How many images of each class are for `part`.
+    pub fn count(&self, part: Part) -> [i64; 2] {
+        [0, 1].map(|label| self.labelled.iter().filter(|image| (image.part, image.label) == (part, label)).count() as i64)
+    }
+
+    /// # Errors
+    /// If there is no image of a class to train on.
+    pub fn with_both_classes(self) -> Result<Layout> {
+        for (count, class) in self.count(Part::Train).into_iter().zip(CLASSES) {
+            let mut remarks = Vec::new();
+            let unread = self.unread.iter().map(|(name, reason)| format!("{name} ({reason})"));
+            note(&mut remarks, "what could be images, but cannot be read", self.unread.len(), unread);
+            remarks.extend(self.notes.iter().cloned());
+            let remarks: String = remarks.iter().map(|remark| format!("; {remark}")).collect();
+            ensure!(
+                count > 0,
+                "it holds no image of a {class} to train on, expected trainset/{class}/1.{class}.jpg, train/{}.1.jpg or PetImages/{class}/1.jpg{remarks}",
+                class.to_lowercase(),
+            );
+        }
+        Ok(self)
+    }
+
+    /// Whether there is nothing of a data set.
+    pub fn is_empty(&self) -> bool {
+        self.labelled.is_empty() && self.numbered.is_empty() && self.unread.is_empty()
+    }
+}
+
+/// Leaves images of a kind that are in a zip and outside of it to the latter, and says so.
+fn keep_one_source(archive: &Archive, roles: &mut [Role]) -> Result<Vec<String>> {
+    let mut sources: BTreeMap<Role, BTreeMap<Option<String>, Vec<usize>>> = BTreeMap::new();
+    for (index, role) in roles.iter().enumerate().filter(|(_, role)| **role != Role::Other) {
+        sources.entry(*role).or_default().entry(archive.inner_zip(index)).or_default().push(index);
+    }
+    let mut notes = Vec::new();
+    for (role, mut sources) in sources {
+        let is_outside = sources.remove(&None).is_some();
+        let zips: Vec<String> = sources.keys().flatten().cloned().collect();
+        ensure!(is_outside || zips.len() == 1, "found {} with {role}, expected one; name one of them with --data", zips.join(", "));
+        if is_outside {
+            for (zip, places) in zips.iter().zip(sources.values()) {
+                notes.push(format!("not used: {role} in {zip} ({}), as there are such outside of it", places.len()));
+                places.iter().for_each(|place| roles[*place] = Role::Other);
+            }
+        }
+    }
+    Ok(notes)
+}
+
+/// One line on `count` things that are not used, of which a few are named.
+fn note(notes: &mut Vec<String>, what: &str, count: usize, names: impl ExactSizeIterator<Item = String>) {
+    if count > 0 {
+        let rest = names.len().saturating_sub(FEW);
+        let named: Vec<String> = names.take(FEW).collect();
+        let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+        notes.push(format!("not used: {what} ({count}): {}{rest}", named.join(", ")));
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        let (label, part) = match self {
+            Role::Labelled(part, label) => (label, part),
+            Role::Numbered(_) => return formatter.write_str("numbered test images"),
+            Role::Other => return formatter.write_str("other files"),
+        };
+        let part = match part {
+            Part::Train => "training",
+            Part::Validation => "validation",
+            Part::Test => "test",
+        };
+        write!(formatter, "{part} images of a {}", CLASSES[*label as usize])
+    }
+}
+
+/// The layouts' names, in any letters' case.
+fn role(name: &str) -> Role {
+    let lower = name.to_lowercase();
+    let (folders, file) = lower.rsplit_once('/').unwrap_or(("", &lower));
+    let Some((stem, _)) = file.rsplit_once('.').filter(|_| is_image(file)) else { return Role::Other };
+    let nearest = folders.rsplit('/').next().unwrap_or_default();
+    let by_name = stem.split_once('.').and_then(|(class_name, _)| class(class_name));
+    match class(nearest).or(by_name) {
+        Some(label) => Role::Labelled(folders.rsplit('/').find_map(part).unwrap_or(Part::Train), label),
+        None if part(nearest) == Some(Part::Test) && number_of(file).is_some() => Role::Numbered(competition(folders)),
+        None => Role::Other,
+    }
+}
+
+fn class(text: &str) -> Option<i64> {
+    let singular = text.strip_suffix('s').unwrap_or(text);
+    (0..).zip(CLASSES).find(|(_, class)| class.to_lowercase() == singular).map(|(label, _)| label)
+}
+
+/// The part that a folder of this name holds: `train`, `trainset`, `training_set` and so on.
+fn part(folder: &str) -> Option<Part> {
+    match folder.strip_suffix("set").unwrap_or(folder).trim_end_matches(['_', '-']) {
+        "train" | "training" => Some(Part::Train),
+        "val" | "valid" | "validation" => Some(Part::Validation),
+        "test" | "test1" | "testing" => Some(Part::Test),
+        _ => None,
+    }
+}
+
+/// The competition whose test images are in `folders`.
+fn competition(folders: &str) -> Competition {
+    if folders.split('/').any(|folder| folder == "testset") {
+        Competition::Course
+    } else if folders.ends_with("test1") {
+        Competition::DogsVsCats
+    } else {
+        Competition::Redux
+    }
+}
+
+/// Whether something of this name, were it readable, could hold or be an image of the data set. Any zip could.
+fn could_be_data(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    role(name) != Role::Other || lower.ends_with(".zip") || lower.split('/').any(is_data_folder)
+}
+
+fn is_data_folder(folder: &str) -> bool {
+    let lower = folder.rsplit('/').next().unwrap_or_default().to_lowercase();
+    class(&lower).is_some() || part(&lower).is_some()
+}
+
+/// The folder that the file `name` is in.
+fn folder(name: &str) -> &str {
+    name.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// The number that is a test image's whole name.
+fn number_of(name: &str) -> Option<i64> {
+    name.rsplit('/').next()?.rsplit_once('.')?.0.parse().ok()
+}
+
+/// The first number in a file's name, so that 2 comes before 10.
+fn number(name: &str) -> u64 {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let digits: String = file.chars().skip_while(|letter| !letter.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or(0)
+}
