@@ -1,6 +1,7 @@
 //! Image files as tensors of one size.
 
 use super::archive::Archive;
+use super::jpeg;
 use anyhow::{Context, Result, ensure};
 use image::{DynamicImage, ImageFormat, ImageReader, Limits, RgbImage, imageops};
 use rayon::prelude::*;
@@ -64,14 +65,14 @@ pub fn decode_all(archive: &Archive, wanted: &[usize]) -> Result<Decoded> {
 /// Decodes one image file into `target`: red, then green, then blue, each 64 x 64, row by row.
 ///
 /// # Errors
-/// If the file is no JPEG, PNG, BMP or GIF image, is broken off or damaged, or claims more than any photograph has.
+/// If the file is no JPEG, PNG, BMP or GIF image, is broken off or damaged, is of a kind that cannot be decoded rightly,
+/// or claims more than any photograph has.
 pub fn decode(file: &[u8], target: &mut [u8]) -> Result<()> {
     ensure!(!file.is_empty(), "the file is empty");
     let mut reader = ImageReader::new(Cursor::new(file)).with_guessed_format()?;
     let format = reader.format().context("this is no image: its first bytes are those of no JPEG, PNG, BMP or GIF")?;
     if format == ImageFormat::Jpeg {
-        // The decoder fills in what is missing with grey, and says nothing.
-        ensure!(file.windows(2).any(|pair| pair == [0xff, 0xd9]), "the JPEG is broken off: it has no end");
+        jpeg::check(file)?;
     }
     let mut limits = Limits::no_limits();
     (limits.max_image_width, limits.max_image_height, limits.max_alloc) = (Some(LARGEST_SIDE), Some(LARGEST_SIDE), Some(LARGEST_MEMORY));
@@ -102,4 +103,127 @@ pub fn to_picture(image: &Tensor) -> Result<RgbImage> {
     let (_, height, width) = image.size3()?;
     let pixels = Vec::<u8>::try_from(image.permute([1, 2, 0]).flatten(0, -1))?;
     RgbImage::from_raw(width as u32, height as u32, pixels).context("three values a pixel")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::Rgb;
+    use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+
+    const PLANE: usize = (SIDE * SIDE) as usize;
+
+    /// A picture whose quarters have different colors, row by row.
+    const QUARTERS: [[u8; 3]; 4] = [[200, 60, 60], [60, 200, 60], [60, 60, 200], [180, 180, 180]];
+
+    fn quarters(width: u32, height: u32) -> RgbImage {
+        RgbImage::from_fn(width, height, |x, y| Rgb(QUARTERS[(2 * (2 * y / height) + 2 * x / width) as usize]))
+    }
+
+    fn jpeg(options: impl FnOnce(&mut Encoder<&mut Vec<u8>>)) -> Vec<u8> {
+        let mut file = Vec::new();
+        let mut encoder = Encoder::new(&mut file, 95);
+        options(&mut encoder);
+        encoder.encode(quarters(96, 80).as_raw(), 96, 80, ColorType::Rgb).expect("encoded");
+        file
+    }
+
+    /// `jpeg` with a segment behind its first two bytes.
+    fn with_segment(jpeg: &[u8], marker: u8, contents: &[u8]) -> Vec<u8> {
+        let length = (contents.len() as u16 + 2).to_be_bytes();
+        [&jpeg[..2], &[0xff, marker], &length, contents, &jpeg[2..]].concat()
+    }
+
+    /// What is in the middle of each quarter, to the nearest twenty.
+    fn middles(decode: fn(&[u8], &mut [u8]) -> Result<()>, file: &[u8]) -> Result<[[u8; 3]; 4]> {
+        let mut pixels = vec![0; 3 * PLANE];
+        decode(file, &mut pixels)?;
+        let side = SIDE as usize;
+        let near = |value: u8| (u16::from(value) + 10) / 20 * 20;
+        let at = |row: usize, column: usize| [0, 1, 2].map(|plane| near(pixels[plane * PLANE + row * side + column]) as u8);
+        Ok([at(16, 16), at(16, 48), at(48, 16), at(48, 48)])
+    }
+
+    fn refused(file: &[u8]) -> String {
+        format!("{:#}", middles(decode, file).expect_err("refused"))
+    }
+
+    #[test]
+    fn a_jpeg_that_is_broken_off_is_refused_whatever_images_its_segments_hold() -> Result<()> {
+        let thumbnail = jpeg(|_| {});
+        let prefixes: [(u8, &[u8]); 5] =
+            [(0xe0, b"JFXX\0\x10"), (0xe1, b"Exif\0\0"), (0xe2, b"MPF\0"), (0xe2, b"ICC_PROFILE\0\x01\x01"), (0xed, b"Photoshop 3.0\0")];
+        let others = (0xe0..=0xef).chain([0xfe]).map(|marker| (marker, &b""[..]));
+        for progressive in [false, true] {
+            let image = jpeg(|encoder| encoder.set_progressive(progressive));
+            for (marker, prefix) in prefixes.into_iter().chain(others.clone()) {
+                let file = with_segment(&image, marker, &[prefix, &thumbnail].concat());
+                let header = file.len() - image.len();
+                for kept in [file.len() - 150, header / 2, header + 40, file.len() - 2] {
+                    let reason = refused(&file[..kept]);
+                    assert!(reason.contains("broken off"), "{marker:x}, {kept} of {}: {reason}", file.len());
+                }
+                for after in [&b""[..], &[0; 9], &thumbnail, &thumbnail[..99]] {
+                    assert_eq!(middles(decode, &[&file, after].concat())?, QUARTERS, "{marker:x}");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_jpeg_is_decoded_rightly_or_refused() -> Result<()> {
+        use SamplingFactor::*;
+        let all = [F_1_1, F_2_1, F_1_2, F_2_2, F_4_1, F_4_2, F_1_4, F_2_4];
+        for sampling in all {
+            let file = jpeg(|encoder| {
+                encoder.set_sampling_factor(sampling);
+                encoder.set_progressive(true);
+            });
+            assert_eq!(middles(decode, &file)?, QUARTERS, "{sampling:?}, progressive");
+        }
+        for sampling in [F_1_1, F_2_1, F_1_2, F_2_2] {
+            let file = jpeg(|encoder| {
+                encoder.set_sampling_factor(sampling);
+                encoder.set_restart_interval(5);
+            });
+            assert_eq!(middles(decode, &file)?, QUARTERS, "{sampling:?}");
+        }
+        // Where it optimizes tables, and for factors of 4, the encoder writes a scan for each component.
+        let scans = |sampling| {
+            jpeg(|encoder| {
+                encoder.set_sampling_factor(sampling);
+                encoder.set_optimized_huffman_tables(true);
+            })
+        };
+        for sampling in all {
+            match sampling {
+                F_1_1 | F_2_1 => assert_eq!(middles(decode, &scans(sampling))?, QUARTERS, "{sampling:?}"),
+                _ => assert!(refused(&scans(sampling)).contains("a scan for each component"), "{sampling:?}"),
+            }
+        }
+        let restarts = with_segment(&scans(F_1_1), 0xdd, &[0, 3]);
+        assert!(refused(&restarts).contains("a scan for each component"));
+        Ok(())
+    }
+
+    #[test]
+    fn a_jpeg_whose_first_component_is_not_the_finest_is_refused() -> Result<()> {
+        let file = jpeg(|encoder| encoder.set_sampling_factor(SamplingFactor::F_1_1));
+        let frame = file.windows(2).position(|pair| pair == [0xff, 0xc0]).context("a frame")? + 2;
+        let sampled = |factors: [u8; 3]| {
+            let mut file = file.clone();
+            (0..3).for_each(|component| file[frame + 9 + 3 * component] = factors[component]);
+            file
+        };
+        assert_eq!(middles(decode, &sampled([0x11, 0x11, 0x11]))?, QUARTERS);
+        for factors in [[0x11, 0x21, 0x21], [0x11, 0x12, 0x12], [0x21, 0x22, 0x11], [0x32, 0x21, 0x21], [0x13, 0x12, 0x11]] {
+            assert!(refused(&sampled(factors)).contains("finest"), "{factors:x?}");
+        }
+        let mut two = file[..frame + 14].to_vec();
+        (two[frame + 1], two[frame + 7]) = (14, 2);
+        two.extend(&file[frame + 17..]);
+        assert!(refused(&two).contains("2 components"));
+        Ok(())
+    }
 }
