@@ -2,7 +2,7 @@
 
 use super::archive::Archive;
 use super::jpeg;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use image::{DynamicImage, ImageFormat, ImageReader, Limits, RgbImage, imageops};
 use rayon::prelude::*;
 use std::io::Cursor;
@@ -25,6 +25,9 @@ pub struct Decoded {
     /// The places of the others, with the reason.
     pub bad: Vec<(usize, String)>,
 }
+
+/// The formats that are read, for messages.
+pub(crate) const FORMATS: &str = "JPEG, PNG, BMP, GIF or WebP";
 
 /// Decodes the files in the places `wanted` of `archive`, on all cores.
 ///
@@ -62,17 +65,18 @@ pub fn decode_all(archive: &Archive, wanted: &[usize]) -> Result<Decoded> {
     Ok(Decoded { images, good, bad })
 }
 
-/// Decodes one image file into `target`: red, then green, then blue, each 64 x 64, row by row.
+/// Decodes one image file into `target`: red, then green, then blue, each 64 x 64, row by row; of an animation the first image.
 ///
 /// # Errors
-/// If the file is no JPEG, PNG, BMP or GIF image, is broken off or damaged, is of a kind that cannot be decoded rightly,
-/// or claims more than any photograph has.
+/// If the file is no JPEG, PNG, BMP, GIF or WebP image, is broken off or damaged, is of a kind that cannot be decoded rightly, or claims
+/// more than any photograph has.
 pub fn decode(file: &[u8], target: &mut [u8]) -> Result<()> {
     ensure!(!file.is_empty(), "the file is empty");
     let mut reader = ImageReader::new(Cursor::new(file)).with_guessed_format()?;
-    let format = reader.format().context("this is no image: its first bytes are those of no JPEG, PNG, BMP or GIF")?;
-    if format == ImageFormat::Jpeg {
-        jpeg::check(file)?;
+    match reader.format() {
+        Some(ImageFormat::Jpeg) => jpeg::check(file)?,
+        Some(format) if format.reading_enabled() => {}
+        _ => bail!(not_read(file)),
     }
     let mut limits = Limits::no_limits();
     (limits.max_image_width, limits.max_image_height, limits.max_alloc) = (Some(LARGEST_SIDE), Some(LARGEST_SIDE), Some(LARGEST_MEMORY));
@@ -92,10 +96,20 @@ pub fn decode(file: &[u8], target: &mut [u8]) -> Result<()> {
     Ok(())
 }
 
-/// Whether a file is an image, by its name.
+/// Why a file of another format is not read, and what to do about it.
+fn not_read(file: &[u8]) -> String {
+    let Some(kind) = infer::get(file) else { return format!("this is no image: its first bytes are those of no {FORMATS}") };
+    let found = kind.extension().to_uppercase();
+    match kind.matcher_type() {
+        infer::MatcherType::Image => format!("not read: {found}, expected {FORMATS}; convert it to JPEG or PNG"),
+        _ => format!("this is no image but {found}, expected {FORMATS}"),
+    }
+}
+
+/// Whether a file is an image that is read, by its name.
 pub fn is_image(name: &str) -> bool {
     let extension = name.rsplit_once('.').map_or(String::new(), |(_, extension)| extension.to_lowercase());
-    ["jpg", "jpeg", "png", "bmp", "gif"].contains(&extension.as_str())
+    ["jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "webp"].contains(&extension.as_str())
 }
 
 /// An image, uint8 `[3, height, width]`, as a picture to draw.
@@ -118,6 +132,12 @@ mod tests {
 
     fn quarters(width: u32, height: u32) -> RgbImage {
         RgbImage::from_fn(width, height, |x, y| Rgb(QUARTERS[(2 * (2 * y / height) + 2 * x / width) as usize]))
+    }
+
+    fn written(picture: &RgbImage, format: ImageFormat) -> Vec<u8> {
+        let mut file = Cursor::new(Vec::new());
+        picture.write_to(&mut file, format).expect("encoded");
+        file.into_inner()
     }
 
     fn jpeg(options: impl FnOnce(&mut Encoder<&mut Vec<u8>>)) -> Vec<u8> {
@@ -167,6 +187,16 @@ mod tests {
                     assert_eq!(middles(decode, &[&file, after].concat())?, QUARTERS, "{marker:x}");
                 }
             }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn files_of_other_formats_that_are_broken_off_are_refused() -> Result<()> {
+        for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::WebP] {
+            let file = written(&quarters(96, 80), format);
+            assert_eq!(middles(decode, &file)?, QUARTERS, "{format:?}");
+            refused(&file[..file.len() / 2]);
         }
         Ok(())
     }
@@ -225,5 +255,31 @@ mod tests {
         two.extend(&file[frame + 17..]);
         assert!(refused(&two).contains("2 components"));
         Ok(())
+    }
+
+    #[test]
+    fn a_format_is_told_by_the_contents_and_named_where_it_is_not_read() -> Result<()> {
+        let cases: [(&[u8], &str); 5] = [
+            (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIF"),
+            (b"\0\0\0\x18ftypavif\0\0\0\0avifmif1", "AVIF"),
+            (b"II*\0\x08\0\0\0\x01\0", "TIF"),
+            (b"%PDF-1.7", "no image but PDF"),
+            (b"words", "no image"),
+        ];
+        for (file, named) in cases {
+            let reason = refused(file);
+            assert!(reason.contains(named) && reason.contains("JPEG, PNG, BMP, GIF or WebP"), "{reason}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn names_of_images_have_an_ending_of_a_format_that_is_read() {
+        for name in ["a.jpg", "a/b.JPEG", "a.jpe", "a.JFIF", "a.png", "a.bmp", "a.gif", "a.b.webp"] {
+            assert!(is_image(name), "{name}");
+        }
+        for name in ["a.heic", "jpg", "a.jpg/b", "a.jpg.txt", ""] {
+            assert!(!is_image(name), "{name}");
+        }
     }
 }

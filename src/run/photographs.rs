@@ -73,7 +73,7 @@ pub(super) fn write_predictions(run: &Run, path: &Path) -> Result<()> {
     let (outcome, experiment) = newest(run)?;
     let archive = Archive::open(path)?;
     let (places, names): (Vec<usize>, Vec<&str>) = archive.names().enumerate().filter(|(_, name)| is_image(name)).unzip();
-    ensure!(!places.is_empty(), "{} holds no images, expected files .jpg, .jpeg, .png, .bmp or .gif", path.display());
+    ensure!(!places.is_empty(), "{} holds no images, expected files .jpg, .jpeg, .png, .bmp, .gif or .webp", path.display());
     let Decoded { images, good, bad } = decode_all(&archive, &places)?;
     let mut table = table::new(["file", "prediction", "confidence"]);
     let mut tiles = Vec::new();
