@@ -3,7 +3,8 @@
 use super::archive::Archive;
 use super::jpeg;
 use anyhow::{Context, Result, bail, ensure};
-use image::{DynamicImage, ImageFormat, ImageReader, Limits, RgbImage, imageops};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, imageops};
 use rayon::prelude::*;
 use std::io::Cursor;
 use tch::{Kind, Tensor};
@@ -29,11 +30,23 @@ pub struct Decoded {
 /// The formats that are read, for messages.
 pub(crate) const FORMATS: &str = "JPEG, PNG, BMP, GIF or WebP";
 
-/// Decodes the files in the places `wanted` of `archive`, on all cores.
+/// Decodes the files in the places `wanted` of `archive`, on all cores, each as [`decode`] does.
 ///
 /// # Errors
 /// If the archive itself cannot be read. An image that cannot be decoded is told of, not an error.
 pub fn decode_all(archive: &Archive, wanted: &[usize]) -> Result<Decoded> {
+    decode_each(archive, wanted, decode)
+}
+
+/// As [`decode_all`], each as [`decode_upright`] does.
+///
+/// # Errors
+/// As [`decode_all`].
+pub fn decode_all_upright(archive: &Archive, wanted: &[usize]) -> Result<Decoded> {
+    decode_each(archive, wanted, decode_upright)
+}
+
+fn decode_each(archive: &Archive, wanted: &[usize], decode: fn(&[u8], &mut [u8]) -> Result<()>) -> Result<Decoded> {
     let size = (3 * SIDE * SIDE) as usize;
     let mut pixels = vec![0_u8; wanted.len() * size];
     // A reader for each share of the files: opening a zip reads its whole list.
@@ -67,10 +80,26 @@ pub fn decode_all(archive: &Archive, wanted: &[usize]) -> Result<Decoded> {
 
 /// Decodes one image file into `target`: red, then green, then blue, each 64 x 64, row by row; of an animation the first image.
 ///
+/// The image stays as it is stored: an orientation in its EXIF data is ignored, as PIL and torchvision do, by which data sets like these
+/// are read elsewhere.
+///
 /// # Errors
 /// If the file is no JPEG, PNG, BMP, GIF or WebP image, is broken off or damaged, is of a kind that cannot be decoded rightly, or claims
 /// more than any photograph has.
 pub fn decode(file: &[u8], target: &mut [u8]) -> Result<()> {
+    decode_turned(file, target, |_| Orientation::NoTransforms)
+}
+
+/// As [`decode`], but turned as the orientation in its EXIF data says: phones and cameras store photos as the sensor lies.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_upright(file: &[u8], target: &mut [u8]) -> Result<()> {
+    // Damaged metadata do not make an image unreadable.
+    decode_turned(file, target, |decoder| decoder.orientation().unwrap_or(Orientation::NoTransforms))
+}
+
+fn decode_turned(file: &[u8], target: &mut [u8], orientation: fn(&mut dyn ImageDecoder) -> Orientation) -> Result<()> {
     ensure!(!file.is_empty(), "the file is empty");
     let mut reader = ImageReader::new(Cursor::new(file)).with_guessed_format()?;
     match reader.format() {
@@ -80,17 +109,21 @@ pub fn decode(file: &[u8], target: &mut [u8]) -> Result<()> {
     }
     let mut limits = Limits::no_limits();
     (limits.max_image_width, limits.max_image_height, limits.max_alloc) = (Some(LARGEST_SIDE), Some(LARGEST_SIDE), Some(LARGEST_MEMORY));
-    reader.limits(limits);
-    let picture = reader.decode()?;
-    let picture = match picture {
+    reader.limits(limits.clone());
+    let mut decoder = reader.into_decoder()?;
+    limits.reserve(decoder.total_bytes())?;
+    decoder.set_limits(limits)?;
+    let orientation = orientation(&mut decoder);
+    let picture = match DynamicImage::from_decoder(decoder)? {
         picture if (picture.width(), picture.height()) == (SIDE, SIDE) => picture,
         picture => DynamicImage::ImageRgb8(imageops::resize(&picture.to_rgb8(), SIDE, SIDE, imageops::FilterType::Triangle)),
     };
-    let picture = picture.into_rgb8();
+    let mut picture = DynamicImage::ImageRgb8(picture.into_rgb8());
+    picture.apply_orientation(orientation);
     let plane = (SIDE * SIDE) as usize;
     let (red, rest) = target.split_at_mut(plane);
     let (green, blue) = rest.split_at_mut(plane);
-    for (index, pixel) in picture.pixels().enumerate() {
+    for (index, pixel) in picture.into_rgb8().pixels().enumerate() {
         [red[index], green[index], blue[index]] = pixel.0;
     }
     Ok(())
@@ -281,5 +314,22 @@ mod tests {
         for name in ["a.heic", "jpg", "a.jpg/b", "a.jpg.txt", ""] {
             assert!(!is_image(name), "{name}");
         }
+    }
+
+    #[test]
+    fn an_orientation_is_undone_for_upright_images_alone() -> Result<()> {
+        let [a, b, c, d] = QUARTERS;
+        // As EXIF 2.3 defines them: where the first row and the first column of what is stored lie.
+        let upright = [[a, b, c, d], [b, a, d, c], [d, c, b, a], [c, d, a, b], [a, c, b, d], [c, a, d, b], [d, b, c, a], [b, d, a, c]];
+        let stored = jpeg(|_| {});
+        for (orientation, expected) in (1..).zip(upright) {
+            let exif = [&b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0"[..], &[orientation, 0, 0, 0, 0, 0, 0]].concat();
+            let file = with_segment(&stored, 0xe1, &exif);
+            assert_eq!(middles(decode_upright, &file)?, expected, "{orientation}");
+            assert_eq!(middles(decode, &file)?, QUARTERS, "{orientation}");
+        }
+        let damaged = with_segment(&stored, 0xe1, b"Exif\0\0MM\0*\xff\xff\xff\xff");
+        assert_eq!(middles(decode_upright, &damaged)?, QUARTERS);
+        Ok(())
     }
 }
