@@ -53,6 +53,16 @@ impl Archive {
         Ok(Archive { path: path.to_owned(), is_zip, files })
     }
 
+    /// The file `path` alone, whatever is in it.
+    ///
+    /// # Errors
+    /// If its name is not UTF-8.
+    pub fn single(path: &Path) -> Result<Archive> {
+        let name = path.file_name().and_then(|name| name.to_str()).with_context(|| format!("the name {} is not UTF-8", path.display()))?;
+        let file = Listed { name: name.to_owned(), place: 0 };
+        Ok(Archive { path: path.with_file_name(""), is_zip: false, files: vec![file] })
+    }
+
     /// The names of the files, by which they are read in this order.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.files.iter().map(|file| file.name.as_str())

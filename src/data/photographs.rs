@@ -28,7 +28,7 @@ pub struct Decoded {
 }
 
 /// The formats that are read, for messages.
-pub(crate) const FORMATS: &str = "JPEG, PNG, BMP, GIF or WebP";
+const FORMATS: &str = "JPEG, PNG, BMP, GIF or WebP";
 
 /// Decodes the files in the places `wanted` of `archive`, on all cores, each as [`decode`] does.
 ///
