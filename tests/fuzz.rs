@@ -253,7 +253,7 @@ fn checkpoints() {
 fn images() -> Vec<Vec<u8>> {
     let picture = RgbImage::from_fn(20, 12, |x, y| Rgb([x as u8 * 12, y as u8 * 20, 99]));
     let grey = image::imageops::grayscale(&picture);
-    let mut files: Vec<Vec<u8>> = [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Gif]
+    let mut files: Vec<Vec<u8>> = [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::WebP]
         .into_iter()
         .map(|format| {
             let mut file = Cursor::new(Vec::new());

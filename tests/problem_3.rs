@@ -48,9 +48,14 @@ fn the_vgg_is_trained_and_says_what_it_sees() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("pet.png") && said.contains("broken.jpg") && said.contains("cannot be read"), "{said}");
     assert!(scratch.path("plots/kaggle_vgg_predictions.png").exists());
+    let predictions = read(&scratch, "kaggle_vgg_predictions.csv");
+    let lines: Vec<&str> = predictions.lines().collect();
+    assert_eq!((lines[0], lines.len()), ("file,prediction,probability,reason", 3));
+    assert!(lines[1].starts_with("broken.jpg,,,") && lines[1].contains("no image"), "{predictions}");
+    assert!(lines[2].starts_with("pet.png,Cat,0.") || lines[2].starts_with("pet.png,Dog,0."), "{predictions}");
     std::fs::remove_file(own.join("pet.png")).and_then(|()| std::fs::rename(own.join("broken.jpg"), own.join("notes.txt"))).expect("moved");
     let refused = scratch.in_here(example("kaggle_vgg").arg("--predict").arg(&own)).output().expect("runs");
-    assert!(error_of(&refused).contains("holds no images, expected files .jpg"));
+    assert!(error_of(&refused).contains("no image that can be read") && error_of(&refused).contains("notes.txt"));
 }
 
 #[test]

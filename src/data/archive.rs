@@ -92,6 +92,17 @@ impl Archive {
         Ok(archive)
     }
 
+    /// The file `path` alone, whatever is in it.
+    ///
+    /// # Errors
+    /// If its name is not UTF-8.
+    pub fn single(path: &Path) -> Result<Archive> {
+        let name = path.file_name().and_then(|name| name.to_str()).with_context(|| format!("the name {} is not UTF-8", path.display()))?;
+        let folder = Container { prefix: String::new(), place: Place::Folder(path.with_file_name("")) };
+        let file = Listed { name: name.to_owned(), container: 0, place: 0 };
+        Ok(Archive { containers: vec![folder], files: vec![file], unread: Vec::new() })
+    }
+
     /// The names of the files, by which they are read in this order.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.files.iter().map(|file| file.name.as_str())

@@ -6,6 +6,7 @@ pub mod cats_dogs;
 pub mod download;
 pub mod embedded;
 pub mod idx;
+mod jpeg;
 mod location;
 pub mod mnist;
 mod notice;

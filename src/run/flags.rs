@@ -69,7 +69,7 @@ pub(super) struct Flags {
     /// Leave out images that cannot be read, and list them
     #[arg(long)]
     pub skip_corrupt: bool,
-    /// Say what the images in this folder or zip show, with the network that was trained last
+    /// Classify this image, or all images in this folder or zip, with the network that was trained last
     #[arg(long, value_name = "PATH")]
     pub predict: Option<PathBuf>,
     /// Run first every example that has no result yet, the cheapest first

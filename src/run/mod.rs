@@ -9,6 +9,7 @@ mod inside;
 mod interrupt;
 mod photographs;
 mod precision;
+mod predict;
 mod progress;
 mod provenance;
 mod results;
@@ -161,15 +162,22 @@ impl Run {
         Ok(photographs::write_submission(self, trained, photographs)?)
     }
 
-    /// With `--predict`, the folder or zip of images to look at.
+    /// With `--predict`, the image, folder or zip of images to classify.
     pub fn predict(&self) -> Option<&Path> {
         self.flags.predict.as_deref()
     }
 
-    /// Prints what the images in `path` show according to the network that was trained last, and writes
-    /// `<out>/<name>_predictions.png`.
+    /// Classifies the image `path`, or each file in the folder or zip `path`, with the network that was trained last; prints a table and
+    /// writes `<out>/<name>_predictions.csv` and `<out>/<name>_predictions.png`.
+    ///
+    /// The CSV has a line `file,prediction,probability,reason` for each file, in the natural order of their names (2 before 10). Where a file
+    /// cannot be read as an image, `prediction` and `probability` are empty and `reason` says why. Files are read by their contents, whatever
+    /// their names, and turned upright as their EXIF data say. The picture shows the first hundred or so.
+    ///
+    /// # Errors
+    /// If no network has been trained, or no file can be read as an image.
     pub fn write_predictions(&self, path: &Path) -> Result<()> {
-        Ok(photographs::write_predictions(self, path)?)
+        Ok(predict::write_predictions(self, path)?)
     }
 
     /// Trains every variant with every seed, as `experiments/<name>.toml` and the flags say; finished trials of an earlier run with

@@ -1,4 +1,4 @@
-//! How far training is: a bar on a terminal, plain lines elsewhere.
+//! How far training or prediction is: a bar on a terminal, plain lines elsewhere.
 
 use crate::history::{History, Metric, Split};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -7,11 +7,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Progress over all trials of a run, shared by their threads.
+/// Progress over all trials of a run, shared by their threads, or over images.
 pub struct Display {
     bar: ProgressBar,
     started: Instant,
-    /// Minibatches that earlier runs had done.
+    /// Steps that earlier runs had done.
     before: AtomicU64,
     /// When the last plain line was printed; none where there is a bar or nothing is to be said.
     plain: Option<Mutex<Option<Instant>>>,
@@ -21,13 +21,12 @@ pub struct Display {
 const PAUSE: Duration = Duration::from_secs(5);
 
 impl Display {
-    /// Progress towards `minibatches` in all.
-    pub fn new(minibatches: u64, quiet: bool) -> Display {
+    /// Progress towards `steps` in all: minibatches, or images.
+    pub fn new(steps: u64, quiet: bool) -> Display {
         let terminal = std::io::stderr().is_terminal();
         let target = if quiet || !terminal { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
         let style = ProgressStyle::with_template("{bar:20} {percent:>3} %  {elapsed} gone, {eta} left  {wide_msg}");
-        let bar =
-            ProgressBar::with_draw_target(Some(minibatches), target).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let bar = ProgressBar::with_draw_target(Some(steps), target).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         Display { bar, started: Instant::now(), before: AtomicU64::new(0), plain: (!quiet && !terminal).then(|| Mutex::new(None)) }
     }
 
@@ -44,9 +43,9 @@ impl Display {
         self.started.elapsed().as_secs_f64() * all.saturating_sub(done) as f64 / own as f64
     }
 
-    /// So many more minibatches are done.
-    pub fn advance(&self, minibatches: u64) {
-        self.bar.inc(minibatches);
+    /// So many more steps are done.
+    pub fn advance(&self, steps: u64) {
+        self.bar.inc(steps);
     }
 
     /// An epoch of `trial` ended.
@@ -55,10 +54,14 @@ impl Display {
         let measured = value(Metric::Loss).zip(value(Metric::Accuracy));
         let measured =
             measured.map_or(String::new(), |(loss, accuracy)| format!(", validation loss {loss:.4}, accuracy {:.2} %", 100.0 * accuracy));
-        let line = format!("{trial}: epoch {epoch}/{epochs}{measured}");
+        self.say(format!("{trial}: epoch {epoch}/{epochs}{measured}"), epoch == epochs);
+    }
+
+    /// Shows `line` beside the bar, or prints it if the last one was printed some time ago or it has to be seen.
+    pub fn say(&self, line: String, has_to_be_seen: bool) {
         if let Some(last) = &self.plain {
             let mut last = last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            if epoch == epochs || last.is_none_or(|printed| printed.elapsed() >= PAUSE) {
+            if has_to_be_seen || last.is_none_or(|printed| printed.elapsed() >= PAUSE) {
                 let percent = 100 * self.bar.position() / self.bar.length().unwrap_or(1).max(1);
                 tell!("{percent:>3} %, {:.0} s left: {line}", self.left());
                 *last = Some(Instant::now());

@@ -1,0 +1,262 @@
+//! Predictions for a user's own images.
+
+use super::Run;
+use super::photographs::{look, network, write};
+use super::progress::Display;
+use super::trials::{self, Outcome};
+use crate::data::archive::Archive;
+use crate::data::photographs::{Decoded, decode_all_upright, to_picture};
+use crate::experiment::Experiment;
+use crate::plot::{Section, Tile, draw_grid, thousands, to_png};
+use crate::table;
+use alphanumeric_sort::compare_str;
+use anyhow::{Context, Result, bail};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use tch::Tensor;
+
+/// How many images are decoded and classified at a time.
+const AT_A_TIME: usize = 256;
+/// How many images the picture shows.
+const DRAWN: usize = 104;
+const COLUMNS: u32 = 8;
+/// How many files an error names.
+const NAMED: usize = 10;
+
+/// A file with its class and the probability of that; or with the reason why it cannot be read.
+type Row = (String, Result<(&'static str, f64), String>);
+
+/// See [`Run::write_predictions`].
+pub(super) fn write_predictions(run: &Run, path: &Path) -> Result<()> {
+    let (outcome, experiment) = newest(run)?;
+    let archive = open(path)?;
+    let model = network(&outcome, &experiment, run.device)?;
+    let (rows, tiles) = classify(&archive, run.flags.quiet, |images| look(&*model, images, &experiment, run.device))?;
+    let good = count_readable(path, &rows)?;
+    write(run, "predictions.csv", &to_csv(&rows)?)?;
+
+    let title = format!("Predictions for {}", path.display());
+    let subtitle = format!("{} seed {}, after {} epochs", outcome.variant, outcome.seed, outcome.history.epochs());
+    let heading = heading(tiles.len(), good);
+    let picture = draw_grid(&title, &subtitle, &[Section { heading: heading.clone(), tiles }], COLUMNS)?;
+    let png = to_png(&picture, &super::provenance::text_chunks(run, &title)?)?;
+    write(run, "predictions.png", &png)?;
+    run.show_picture(&format!("{}_predictions", run.name), &picture, &png)?;
+
+    let mut table = table::new(["file", "prediction", "probability"]);
+    for (file, result) in &rows {
+        match result {
+            Ok((class, probability)) => table.add_row([file, *class, &percent(*probability)]),
+            Err(reason) => table.add_row([file, "cannot be read", reason]),
+        };
+    }
+    say!("{table}");
+    let bad = rows.len() - good;
+    let bad = if bad == 0 { String::new() } else { format!(" Files that cannot be read: {}.", thousands(bad as i64)) };
+    say!("The picture shows {heading}.{bad}");
+    Ok(())
+}
+
+/// The trial of this example that was finished last, with its resolved experiment.
+fn newest(run: &Run) -> Result<(Outcome, Experiment)> {
+    let folder = run.flags.runs.join(run.name);
+    let newest = trials::newest(&folder)?;
+    newest.with_context(|| format!("{} holds no trained network; run {} without --predict first", folder.display(), run.name))
+}
+
+/// A folder, a zip, or any other file alone.
+fn open(path: &Path) -> Result<Archive> {
+    let mut first = Vec::new();
+    if path.is_file() {
+        File::open(path)
+            .and_then(|file| file.take(2).read_to_end(&mut first))
+            .with_context(|| format!("cannot read {}", path.display()))?;
+    }
+    let is_called_zip = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("zip"));
+    if path.is_file() && !is_called_zip && first != b"PK" { Archive::single(path) } else { Archive::open(path) }
+}
+
+/// A row for every file of `archive`, in the natural order of their names, and tiles of the first images. `predict` gives the class of each
+/// of some images, uint8 `[n, 3, 64, 64]`, and its probability.
+fn classify(
+    archive: &Archive,
+    quiet: bool,
+    predict: impl Fn(&Tensor) -> Result<Vec<(&'static str, f64)>>,
+) -> Result<(Vec<Row>, Vec<Tile>)> {
+    let names: Vec<&str> = archive.names().collect();
+    let mut order: Vec<usize> = (0..names.len()).collect();
+    order.sort_by(|one, other| compare_str(names[*one], names[*other]));
+    let display = Display::new(names.len() as u64, quiet);
+    let (mut rows, mut tiles): (Vec<Row>, _) = (Vec::new(), Vec::new());
+    for places in order.chunks(AT_A_TIME) {
+        let Decoded { images, good, bad } = decode_all_upright(archive, places)?;
+        let predicted = if good.is_empty() { Vec::new() } else { predict(&images)? };
+        for (index, (class, probability)) in (0..).zip(&predicted).take(DRAWN - tiles.len()) {
+            tiles.push(Tile { image: to_picture(&images.get(index))?, caption: format!("{class}, {}", percent(*probability)) });
+        }
+        let predicted = good.into_iter().zip(predicted.into_iter().map(Ok));
+        let mut all: Vec<(usize, Result<_, String>)> =
+            predicted.chain(bad.into_iter().map(|(index, reason)| (index, Err(reason)))).collect();
+        all.sort_by_key(|(index, _)| *index);
+        rows.extend(all.into_iter().map(|(index, result)| (names[places[index]].to_owned(), result)));
+        display.advance(places.len() as u64);
+        display.say(format!("{} of {} files", thousands(rows.len() as i64), thousands(names.len() as i64)), rows.len() == names.len());
+    }
+    rows.extend(archive.unread().iter().map(|(name, reason)| (name.clone(), Err(reason.clone()))));
+    Ok((rows, tiles))
+}
+
+/// How many of `rows` are of images that can be read; none is an error that says what is there instead.
+fn count_readable(path: &Path, rows: &[Row]) -> Result<usize> {
+    let good = rows.iter().filter(|(_, result)| result.is_ok()).count();
+    if good == 0 {
+        let named = rows.iter().filter_map(|(file, result)| Some(format!("{file} ({})", result.as_ref().err()?)));
+        let named = named.take(NAMED).collect::<Vec<_>>().join(", ");
+        let others = rows.len().saturating_sub(NAMED);
+        let others = if others == 0 { String::new() } else { format!(" and {} more", thousands(others as i64)) };
+        let found = if rows.is_empty() { "there are no files in it" } else { &named };
+        bail!("found no image that can be read in {}: {found}{others}", path.display());
+    }
+    Ok(good)
+}
+
+fn to_csv(rows: &[Row]) -> Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["file", "prediction", "probability", "reason"])?;
+    for (file, result) in rows {
+        match result {
+            Ok((class, probability)) => writer.write_record([file, *class, &probability.to_string(), ""])?,
+            Err(reason) => writer.write_record([file, "", "", reason])?,
+        }
+    }
+    Ok(writer.into_inner()?)
+}
+
+fn heading(drawn: usize, good: usize) -> String {
+    let all = format!("{} {}", thousands(good as i64), if good == 1 { "image" } else { "images" });
+    if drawn == good { all } else { format!("{drawn} of {all} (the first)") }
+}
+
+fn percent(probability: f64) -> String {
+    format!("{:.1} %", 100.0 * probability)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{ImageFormat, Rgb, RgbImage};
+    use std::io::{Cursor, Write};
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
+    /// An image of a brightness, darker in its upper half.
+    fn image(brightness: u8, format: ImageFormat) -> Vec<u8> {
+        let picture = RgbImage::from_fn(48, 48, |_, y| Rgb([if y < 24 { brightness - 40 } else { brightness }; 3]));
+        let mut file = Cursor::new(Vec::new());
+        picture.write_to(&mut file, format).expect("encoded");
+        file.into_inner()
+    }
+
+    fn folder(files: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
+        let scratch = tempfile::tempdir().expect("a folder");
+        for (name, contents) in files {
+            let path = scratch.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::write(path, contents).expect("written");
+        }
+        scratch
+    }
+
+    /// Light images are of cats; the probability is the brightness to the nearest tenth.
+    fn by_brightness(images: &Tensor) -> Result<Vec<(&'static str, f64)>> {
+        let means = images.to_kind(tch::Kind::Double).mean_dim([1_i64, 2, 3].as_slice(), false, tch::Kind::Double) / 255.0;
+        let means = Vec::<f64>::try_from(means)?;
+        Ok(means.into_iter().map(|mean| (if mean > 0.5 { "Cat" } else { "Dog" }, (10.0 * mean).round() / 10.0)).collect())
+    }
+
+    #[test]
+    fn every_file_has_a_line_in_the_natural_order_of_the_names() -> Result<()> {
+        let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec();
+        let scratch = folder(&[
+            ("10.png", image(225, ImageFormat::Png)),
+            ("2.jpe", image(122, ImageFormat::Jpeg)),
+            ("3.jfif", image(122, ImageFormat::Jpeg)),
+            ("4.webp", image(225, ImageFormat::WebP)),
+            ("5.jpg", image(225, ImageFormat::WebP)),
+            ("6.heic", heic),
+            ("7.jpg", b"\xff\xd8\xff\xe0".to_vec()),
+            ("more/1", image(122, ImageFormat::Gif)),
+            ("notes.txt", b"words".to_vec()),
+        ]);
+        let (rows, tiles) = classify(&open(scratch.path())?, true, by_brightness)?;
+        let csv = String::from_utf8(to_csv(&rows)?)?;
+        let lines: Vec<&str> = csv.lines().collect();
+        assert_eq!(lines[0], "file,prediction,probability,reason");
+        assert_eq!(lines[1..5], ["2.jpe,Dog,0.4,", "3.jfif,Dog,0.4,", "4.webp,Cat,0.8,", "5.jpg,Cat,0.8,"]);
+        assert!(lines[5].starts_with("6.heic,,,") && lines[5].contains("HEIF") && lines[5].contains("convert"), "{csv}");
+        assert!(lines[6].starts_with("7.jpg,,,") && lines[6].contains("broken off"), "{csv}");
+        assert_eq!(lines[7..9], ["10.png,Cat,0.8,", "more/1,Dog,0.4,"]);
+        assert!(lines[9].starts_with("notes.txt,,,") && lines.len() == 10, "{csv}");
+        assert_eq!((tiles.len(), count_readable(scratch.path(), &rows)?), (6, 6));
+        assert_eq!(tiles[5].caption, "Dog, 40.0 %");
+        Ok(())
+    }
+
+    #[test]
+    fn a_photo_is_upright_in_the_picture() -> Result<()> {
+        let jpeg = image(200, ImageFormat::Jpeg);
+        let exif = b"\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+        let scratch = folder(&[("photo.jpg", [&jpeg[..2], exif, &jpeg[2..]].concat())]);
+        let (_, tiles) = classify(&open(scratch.path())?, true, by_brightness)?;
+        let at = |x, y| tiles[0].image.get_pixel(x, y).0[0] > 180;
+        assert_eq!([at(10, 10), at(50, 10), at(10, 50), at(50, 50)], [true, false, true, false], "its top is on the right");
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_a_folder_and_a_zip_are_taken_by_what_they_are() -> Result<()> {
+        let png = image(225, ImageFormat::Png);
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        writer.start_file("in.png", SimpleFileOptions::default())?;
+        writer.write_all(&png)?;
+        let zip = writer.finish()?.into_inner();
+        let scratch =
+            folder(&[("one.png", png.clone()), ("two/2.png", png), ("zip", zip.clone()), ("a.zip", zip), ("cut.zip", b"?".to_vec())]);
+        for (path, file) in [("one.png", "one.png"), ("two", "2.png"), ("zip", "in.png"), ("a.zip", "in.png")] {
+            let (rows, _) = classify(&open(&scratch.path().join(path))?, true, by_brightness)?;
+            assert_eq!(rows, [(file.to_owned(), Ok(("Cat", 0.8)))], "{path}");
+        }
+        let refused = |path: &str| format!("{:#}", open(&scratch.path().join(path)).expect_err("refused"));
+        assert!(refused("cut.zip").contains("whole zip") && refused("missing").contains("cannot read"));
+        Ok(())
+    }
+
+    #[test]
+    fn a_picture_shows_some_of_many_images_and_says_so() -> Result<()> {
+        let (light, dark) = (image(225, ImageFormat::Png), image(122, ImageFormat::Png));
+        let names: Vec<String> = (1..=300).map(|index| format!("{index}.png")).collect();
+        let one = |(index, name)| (name, if index < 290 { light.clone() } else { dark.clone() });
+        let files: Vec<(&str, Vec<u8>)> = names.iter().map(String::as_str).enumerate().map(one).collect();
+        let scratch = folder(&files);
+        let (rows, tiles) = classify(&open(scratch.path())?, true, by_brightness)?;
+        assert!(rows.iter().map(|(file, _)| file).eq(&names));
+        let cats = rows.iter().filter(|(_, result)| *result == Ok(("Cat", 0.8))).count();
+        assert_eq!((cats, tiles.len()), (290, DRAWN));
+        assert_eq!([heading(DRAWN, 1_500), heading(12, 12), heading(1, 1)], ["104 of 1,500 images (the first)", "12 images", "1 image"]);
+        Ok(())
+    }
+
+    #[test]
+    fn without_an_image_it_is_said_what_is_there() -> Result<()> {
+        let names: Vec<String> = (1..=12).map(|index| format!("{index}.txt")).collect();
+        let files: Vec<(&str, Vec<u8>)> = names.iter().map(|name| (name.as_str(), b"words".to_vec())).collect();
+        for (files, expected) in [(&files[..], "1.txt (this is no image"), (&files[..0], "no files")] {
+            let scratch = folder(files);
+            let (rows, _) = classify(&open(scratch.path())?, true, by_brightness)?;
+            let error = count_readable(scratch.path(), &rows).expect_err("refused").to_string();
+            assert!(error.contains(expected) && error.contains("and 2 more") != files.is_empty(), "{error}");
+        }
+        Ok(())
+    }
+}
