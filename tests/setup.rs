@@ -688,3 +688,26 @@ fn what_is_not_supported_is_told() {
     let output = checkout.command(&[]).envs([("SYSTEM", "Darwin"), ("MACHINE", "arm64")]).output().unwrap();
     assert!(output.status.success() && !checkout.calls()[1].contains("nvidia"), "{output:?}");
 }
+
+/// Git for Windows writes CRLF where nothing says otherwise, and that checkout may be used in WSL.
+#[test]
+fn the_script_has_its_line_ends_in_every_checkout() {
+    let folder = tempfile::tempdir().unwrap();
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.args(["-c", "core.autocrlf=true", "-c", "user.name=a", "-c", "user.email=a@b"]).args(arguments);
+        command.current_dir(folder.path()).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1").env_remove("GIT_DIR");
+        command.output().map(|output| assert!(output.status.success(), "{output:?}"))
+    };
+    if git(&["init", "-q", "one"]).is_err() {
+        eprintln!("left out: there is no git here");
+        return;
+    }
+    for file in ["setup", ".gitattributes"] {
+        fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(file), folder.path().join("one").join(file)).expect(file);
+    }
+    for arguments in [&["-C", "one", "add", "."][..], &["-C", "one", "commit", "-qm", "all"], &["clone", "-q", "one", "two"]] {
+        git(arguments).unwrap();
+    }
+    assert_eq!(fs::read(folder.path().join("two/setup")).unwrap(), fs::read(folder.path().join("one/setup")).unwrap());
+}
