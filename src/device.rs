@@ -410,7 +410,7 @@ pub fn be_deterministic() -> Result<()> {
     Ok(())
 }
 
-/// The folder of the libtorch that this process runs with, which need not be the one it was built with (LD_LIBRARY_PATH wins).
+/// The folder of the libtorch that this process runs with: the one it was built with, or where that is gone one of LD_LIBRARY_PATH.
 pub fn libtorch_folder() -> Option<PathBuf> {
     let loaded = fs::read_to_string("/proc/self/maps").ok().and_then(|maps| mapped_folder(&maps, "libtorch_cpu.so"));
     // macOS has no such file; there, nothing but the built-in path is ever used.
