@@ -38,3 +38,18 @@ fn a_program_that_was_carried_elsewhere_takes_the_libtorch_of_the_library_path()
     let output = Command::new(&carried).current_dir(root).env("LD_LIBRARY_PATH", env!("LIBTORCH_LIB")).output().expect("starts");
     assert!(output.status.success(), "{output:?}");
 }
+
+/// `experiments/` is a common name.
+#[test]
+fn a_folder_of_another_project_is_not_taken_for_this_one() {
+    let scratch = Scratch::new();
+    std::fs::create_dir(scratch.path("experiments")).expect("made");
+    std::fs::write(scratch.path("experiments/fig8_cnn_architecture.toml"), "theirs = true").expect("written");
+    let mut command = example("fig8_cnn_architecture");
+    let output = scratch.in_here(command.current_dir(scratch.path(""))).output().expect("starts");
+    assert!(output.status.success(), "{output:?}");
+    // A copy of the project's own is.
+    scratch.experiments(&[("fig8_cnn_architecture", "theirs = true")]);
+    let output = command.output().expect("starts");
+    assert!(common::error_of(&output).contains("`run` is missing"), "{output:?}");
+}

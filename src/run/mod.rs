@@ -367,12 +367,13 @@ fn variants(file: &ExperimentFile, flags: &Flags) -> anyhow::Result<Vec<Variant>
     names.iter().enumerate().filter(first).map(|(_, name)| variant(name)).collect()
 }
 
-/// The folder that holds `experiments/`: the current one, so that binaries can be carried elsewhere, or the one the crate was built in.
+/// The folder with this project's `experiments/`: the current one, so that binaries can be carried elsewhere, or the one the crate was built
+/// in. Other projects have a folder of that name too, but not the report's numbers in it.
 pub fn project_root() -> anyhow::Result<PathBuf> {
     let built_in = Path::new(env!("CARGO_MANIFEST_DIR"));
     let here = std::env::current_dir()?;
-    let found = [here.as_path(), built_in].into_iter().find(|folder| folder.join("experiments").is_dir());
+    let found = [here.as_path(), built_in].into_iter().find(|folder| folder.join("experiments/reported.toml").is_file());
     let missing =
-        || anyhow::anyhow!("no folder experiments/ in {} or {}; run from the project's folder", here.display(), built_in.display());
+        || anyhow!("no experiments/reported.toml in {} or {}; run from the project's folder", here.display(), built_in.display());
     Ok(found.ok_or_else(missing)?.to_owned())
 }
