@@ -33,6 +33,7 @@ pub mod shard;
 pub mod reported;
 pub mod tensorboard;
 // 2 parts
+pub mod limits;
 pub mod device;
 pub mod data;
 pub mod layers;

@@ -53,3 +53,73 @@ fn a_folder_of_another_project_is_not_taken_for_this_one() {
     let output = command.output().expect("starts");
     assert!(common::error_of(&output).contains("`run` is missing"), "{output:?}");
 }
+
+/// `program` with a limit of the shell's, as a user without special rights: limits on processes do not hold for root.
+fn limited(limit: &str, program: &Command) -> Option<std::process::Output> {
+    let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
+    let mut command = Command::new("timeout");
+    command.arg("60");
+    if is_root && limit.starts_with("-u") {
+        command.args(["setpriv", "--reuid", "61237", "--clear-groups", "--inh-caps=-all"]);
+    }
+    let line = format!("ulimit {limit} && ulimit -c 0 && exec \"$0\" \"$@\"");
+    command.args(["bash", "-c"]).arg(line).arg(program.get_program()).args(program.get_args());
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("OMP_NUM_THREADS").env_remove("RUST_BACKTRACE");
+    // There may be no setpriv, and that user may not be allowed to reach the program.
+    command.output().ok().filter(|output| ![Some(126), Some(127)].contains(&output.status.code()))
+}
+
+/// libtorch would wait forever for its threads, or end the process.
+#[test]
+fn too_few_threads_are_told_in_one_line() {
+    let scratch = Scratch::new();
+    std::fs::set_permissions(scratch.path(""), std::fs::Permissions::from_mode(0o777)).expect("set");
+    for name in ["doctor", "fig8_cnn_architecture"] {
+        let mut program = example(name);
+        if name != "doctor" {
+            scratch.in_here(&mut program);
+        }
+        let Some(output) = limited("-u 1", &program) else { return eprintln!("left out: there is no other user here") };
+        let said = [output.stdout.as_slice(), &output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("0 more threads can be started") && said.contains("(ulimit -u)"), "{said}");
+        assert!(said.lines().any(|line| line.starts_with("Error: ")) && !said.contains("panicked"), "{said}");
+    }
+}
+
+#[test]
+fn too_little_virtual_memory_is_told_in_one_line() {
+    let scratch = Scratch::new();
+    let output = limited("-v 500000", scratch.in_here(&mut example("fig8_cnn_architecture"))).expect("bash");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+    assert!(said.contains("0.51 GB") && said.contains("ulimit -v"), "{said}");
+}
+
+/// Not a test: what the next one runs.
+#[test]
+#[ignore = "panics on purpose"]
+fn a_bug() {
+    reproduction::run::explain_panics();
+    let other = std::thread::spawn(|| panic!("the sky fell\\nframe #0: c10::sky()"));
+    other.join().expect("a thread that panics makes others panic");
+}
+
+#[test]
+fn a_panic_is_told_once_and_as_a_bug() {
+    let run = |backtrace: &str| {
+        let mut command = Command::new(std::env::current_exe().expect("this test"));
+        command.args(["--exact", "a_bug", "--ignored", "--nocapture"]).env("RUST_BACKTRACE", backtrace);
+        let output = command.output().expect("starts");
+        assert_eq!(output.status.code(), Some(101), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = run("0");
+    assert_eq!(said.trim().lines().count(), 3, "{said}");
+    assert!(
+        said.contains("this is a bug in this program at tests/surroundings.rs") && said.contains("the sky fell\nPlease report"),
+        "{said}"
+    );
+    assert!(run("1").contains("stack backtrace"));
+}

@@ -1,5 +1,6 @@
 //! What an example holds: its flags, its inputs, its trials and its outputs.
 
+mod crash;
 mod errors;
 mod everything;
 mod flags;
@@ -16,6 +17,7 @@ mod search;
 mod trainer;
 mod trials;
 
+pub use crash::explain_panics;
 pub use errors::Errors;
 pub use inside::Inside;
 pub use samples::Samples;
@@ -30,6 +32,7 @@ use crate::data::mnist::{self, Mnist};
 use crate::device;
 use crate::experiment::{Experiment, ExperimentFile, Search};
 use crate::files::{ensure_writable, write_whole};
+use crate::limits;
 use crate::model;
 use crate::plot::{self, Figure};
 use crate::points::{self, Point};
@@ -96,6 +99,7 @@ impl Run {
     /// # Errors
     /// If a variant is unknown, the device cannot be used or a folder of outputs not written: before any work.
     pub fn start(name: &'static str) -> Result<Run> {
+        explain_panics();
         let flags = Flags::read(name);
         let root = project_root()?;
         let file = ExperimentFile::read(&root.join("experiments").join(format!("{name}.toml")))?;
@@ -105,6 +109,7 @@ impl Run {
 
     /// As [`Run::start`], for an example that has no experiment.
     pub fn untrained(name: &'static str) -> Result<Run> {
+        explain_panics();
         Run::with(name, Flags::read(name), project_root()?, Vec::new())
     }
 
@@ -118,6 +123,7 @@ impl Run {
             device::be_deterministic()?;
         }
         device::keep_memory();
+        limits::check()?;
         device::set_threads();
         Ok(Run { name, flags, root, device, variants, search: None })
     }
@@ -373,7 +379,6 @@ pub fn project_root() -> anyhow::Result<PathBuf> {
     let built_in = Path::new(env!("CARGO_MANIFEST_DIR"));
     let here = std::env::current_dir()?;
     let found = [here.as_path(), built_in].into_iter().find(|folder| folder.join("experiments/reported.toml").is_file());
-    let missing =
-        || anyhow!("no experiments/reported.toml in {} or {}; run from the project's folder", here.display(), built_in.display());
+    let missing = || anyhow!("no experiments/reported.toml in {} or {}; run from the project's folder", here.display(), built_in.display());
     Ok(found.ok_or_else(missing)?.to_owned())
 }
