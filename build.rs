@@ -17,8 +17,20 @@ fn main() {
     let folder = std::fs::canonicalize(&folder).unwrap_or_else(|_| folder.into());
     compile_shim(&folder);
     println!("cargo:rustc-env=LIBTORCH_LIB={}", folder.display());
+    if folder.to_str().is_none_or(|text| text.contains([':', '\n'])) {
+        println!(
+            "cargo::error=no rpath can hold libtorch's folder {folder:?}, for its ':', line break or bytes that are no UTF-8: move it"
+        );
+    }
     if std::env::var("CARGO_CFG_TARGET_FAMILY").as_deref() == Ok("unix") {
-        println!("cargo:rustc-link-arg=-Wl,-rpath,{}", folder.display());
+        // An argument of its own: the path may have a comma, which separates arguments in -Wl.
+        println!("cargo:rustc-link-arg=-Xlinker\ncargo:rustc-link-arg=-rpath");
+        println!("cargo:rustc-link-arg=-Xlinker\ncargo:rustc-link-arg={}", folder.display());
+    }
+    if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
+        // The older kind of rpath, which is searched before LD_LIBRARY_PATH: another libtorch there would not fit. Where this folder is gone,
+        // on another machine, LD_LIBRARY_PATH is searched still.
+        println!("cargo:rustc-link-arg=-Wl,--disable-new-dtags");
     }
 }
 

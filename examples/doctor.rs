@@ -3,8 +3,8 @@
 
 use clap::Parser;
 use reproduction::doctor::{self, Doctor};
-use reproduction::run::{Result, project_root};
-use reproduction::say;
+use reproduction::run::{Result, explain_panics, project_root};
+use reproduction::{limits, say};
 
 /// Is this machine ready?
 #[derive(Parser)]
@@ -15,14 +15,19 @@ struct Flags {
 }
 
 fn main() -> Result<()> {
+    explain_panics();
     let flags = Flags::parse();
+    limits::check()?;
     let mut report = Doctor::default();
     // CUDA first: libtorch finds its CUDA half only before it is asked about anything that involves it.
     let cuda = doctor::cuda();
     report.section("libtorch", true, &doctor::libtorch());
     report.section("processor", true, &doctor::cpu());
     report.section("CUDA", flags.cuda, &cuda);
-    report.section("data", false, &doctor::data(&project_root()?));
+    let root = project_root()?;
+    report.section("machine", true, &doctor::machine(&root));
+    report.section("data", false, &doctor::data(&root));
+    report.next("cargo run --example fig1_init (add --data embedded where no data set can be downloaded)");
     reproduction::say!("{}", report.text());
     say::ensure_written()?;
     Ok(report.verdict()?)

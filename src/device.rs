@@ -420,7 +420,7 @@ fn driver_version(text: &str) -> Option<String> {
     text.lines().next()?.split_whitespace().find(is_version).map(str::to_owned)
 }
 
-/// The folder of the libtorch that this process runs with, which need not be the one it was built with (LD_LIBRARY_PATH wins).
+/// The folder of the libtorch that this process runs with: the one it was built with, or where that is gone one of LD_LIBRARY_PATH.
 pub fn libtorch_folder() -> Option<PathBuf> {
     let loaded = fs::read_to_string("/proc/self/maps").ok().and_then(|maps| mapped_folder(&maps, "libtorch_cpu.so"));
     // macOS has no such file; there, nothing but the built-in path is ever used.

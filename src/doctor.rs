@@ -1,12 +1,15 @@
-//! What this machine has of what the examples need, item by item, with a remedy for each that is missing.
+//! What this machine has of what the examples need, item by item, with a remedy for each that is missing, and how to get what is not needed.
 //!
 //! Each section is a list of [`Line`]s, so that other modules can report on what they need, a data set say, in the same form.
 
 use crate::data::{cats_dogs, mnist};
 use crate::device::{self, NoCuda};
 use anyhow::{Result, ensure};
+use std::ffi::CString;
 use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::process::Command;
 use tch::{Device, Kind, Tensor};
 
 /// One item and what was found of it.
@@ -14,23 +17,37 @@ use tch::{Device, Kind, Tensor};
 pub struct Line {
     item: String,
     found: String,
-    /// For what is missing: the command, or the step, that mends it.
+    state: State,
+    /// For what is not there: the command, or the step, that mends it.
     remedy: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Ok,
+    /// Not there, and nothing is wrong with that where nobody asks for it.
+    Absent,
+    Missing,
 }
 
 impl Line {
     /// An item that is there.
     pub fn ok(item: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { item: item.into(), found: found.into(), remedy: None }
+        Self { item: item.into(), found: found.into(), state: State::Ok, remedy: None }
     }
 
     /// An item that is missing: what was found instead, and what to do.
     pub fn missing(item: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { item: item.into(), found: found.into(), remedy: Some(remedy.into()) }
+        Self { item: item.into(), found: found.into(), state: State::Missing, remedy: Some(remedy.into()) }
+    }
+
+    /// An item that is not there and not needed, unless its section is: what was found instead, and how to have it.
+    pub fn absent(item: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { state: State::Absent, ..Self::missing(item, found, remedy) }
     }
 
     pub fn is_missing(&self) -> bool {
-        self.remedy.is_some()
+        self.state == State::Missing
     }
 }
 
@@ -42,12 +59,16 @@ pub struct Doctor {
 }
 
 impl Doctor {
-    /// Adds a section. Whatever is missing in one that is `needed` makes [`Doctor::verdict`] an error.
+    /// Adds a section. Whatever is missing or absent in one that is `needed` makes [`Doctor::verdict`] an error.
     pub fn section(&mut self, title: &str, needed: bool, lines: &[Line]) {
         // Writing to a string cannot fail.
         let _ = writeln!(self.text, "{title}");
-        for Line { item, found, remedy } in lines {
-            let state = if remedy.is_some() { "missing" } else { "ok" };
+        for Line { item, found, state, remedy } in lines {
+            let state = match state {
+                State::Ok => "ok",
+                State::Absent if !needed => "absent",
+                State::Absent | State::Missing => "missing",
+            };
             let _ = writeln!(self.text, "  {state:<8} {item:<12} {found}");
             if let Some(remedy) = remedy {
                 let _ = writeln!(self.text, "  {:<8} {:<12} -> {remedy}", "", "");
@@ -55,6 +76,13 @@ impl Doctor {
             if needed && remedy.is_some() {
                 self.missing.push(format!("{title}: {item}"));
             }
+        }
+    }
+
+    /// Adds what to do next, where nothing needed is missing.
+    pub fn next(&mut self, command: &str) {
+        if self.missing.is_empty() {
+            let _ = writeln!(self.text, "next: {command}");
         }
     }
 
@@ -126,6 +154,56 @@ pub fn cpu() -> Vec<Line> {
     vec![Line::ok("processor", device::cpu_model()), Line::ok("vectors", listed), Line::ok("threads", threads)]
 }
 
+/// Memory, disk space below `root`, and the compiler that building anew takes.
+pub fn machine(root: &Path) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    if let (Some(available), Some(total)) = (kibibytes(&meminfo, "MemAvailable:"), kibibytes(&meminfo, "MemTotal:")) {
+        let found = format!("{:.1} of {:.1} GiB available", device::gib(available << 10), device::gib(total << 10));
+        lines.push(if available << 10 < LEAST_MEMORY {
+            Line::missing("memory", found, "end other programs, or train on fewer examples (--limit 1000)")
+        } else {
+            Line::ok("memory", found)
+        });
+    }
+    if let Some(free) = free_disk(root) {
+        let found = format!("{:.1} GiB free in {}", device::gib(free), root.display());
+        lines.push(if free < LEAST_DISK { Line::missing("disk", found, "make room there") } else { Line::ok("disk", found) });
+    }
+    // CXX may hold options, too.
+    let compiler = std::env::var("CXX").ok().filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "c++".into());
+    let mut words = compiler.split_whitespace();
+    let output = Command::new(words.next().unwrap_or("c++")).args(words).arg("--version").output();
+    let found = output.ok().filter(|output| output.status.success());
+    let told = found.and_then(|output| Some(String::from_utf8_lossy(&output.stdout).lines().next()?.to_owned()));
+    lines.push(Line::ok(
+        "compiler",
+        told.unwrap_or_else(|| format!("'{compiler}' does not run: needed only to build anew (./setup says how)")),
+    ));
+    lines
+}
+
+/// Bytes of memory that a small training takes with its data, and of disk space that its results take.
+const LEAST_MEMORY: usize = 1 << 30;
+const LEAST_DISK: usize = 1 << 28;
+
+/// A number of /proc/meminfo: `MemTotal:       24516812 kB`.
+fn kibibytes(meminfo: &str, name: &str) -> Option<usize> {
+    meminfo.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
+}
+
+/// Bytes that a program without special rights may still write in `folder`.
+#[allow(clippy::unnecessary_cast, reason = "the types differ between systems")]
+fn free_disk(folder: &Path) -> Option<usize> {
+    let folder = CString::new(folder.as_os_str().as_bytes()).ok()?;
+    // SAFETY: the struct is plain numbers, for which zero is a value; the call only writes it.
+    let (status, found) = unsafe {
+        let mut found: libc::statvfs = std::mem::zeroed();
+        (libc::statvfs(folder.as_ptr(), &mut found), found)
+    };
+    (status == 0).then(|| (found.f_bavail as u64 * found.f_frsize as u64) as usize)
+}
+
 #[cfg(target_arch = "x86_64")]
 fn cpu_features() -> Vec<&'static str> {
     let mut features = Vec::new();
@@ -173,7 +251,9 @@ pub fn cuda() -> Vec<Line> {
         NoCuda::NoDevice | NoCuda::Unseen { .. } => "device",
         NoCuda::BuiltWithout(_) | NoCuda::Library { .. } | NoCuda::TooLate => "libraries",
     };
-    vec![Line::missing(item, cause.to_string(), cause.remedy())]
+    // Most machines have no NVIDIA GPU, and nothing is wrong with that.
+    let line = if let NoCuda::NoDriver(_) = cause { Line::absent } else { Line::missing };
+    vec![line(item, cause.to_string(), cause.remedy())]
 }
 
 /// A device counts as there when it computes: a driver may list one that libtorch has no code for.
@@ -201,17 +281,22 @@ fn product_on(device: Device) -> Result<()> {
 
 /// Data sets: each place where one may lie. `root` is the project's folder.
 pub fn data(root: &Path) -> Vec<Line> {
-    let mut lines = places("MNIST", mnist::survey(root));
-    lines.extend(places("cats & dogs", cats_dogs::survey(root)));
+    let mut lines = places(root, "MNIST", mnist::survey(root));
+    lines.extend(places(root, "cats & dogs", cats_dogs::survey(root)));
     lines
 }
 
-/// A line for each place where the data set `item` may lie: whether it is there, and what was found.
-fn places(item: &str, survey: Vec<(bool, String)>) -> Vec<Line> {
-    let line = |(is_there, text): (bool, String)| match text.split_once("; ") {
-        Some((found, remedy)) if !is_there => Line::missing(item, found, remedy),
-        _ if !is_there => Line::missing(item, text, "give another path with --data"),
-        _ => Line::ok(item, text),
+/// A line for each place where the data set `item` may lie: whether it is there, and what was found. The project's own place is filled
+/// by the first run; one that the user has named should hold what it is said to.
+fn places(root: &Path, item: &str, survey: Vec<(bool, String)>) -> Vec<Line> {
+    let root = root.display().to_string();
+    let line = |(is_there, text): (bool, String)| {
+        let line = if text.starts_with(&root) { Line::absent } else { Line::missing };
+        match text.split_once("; ") {
+            _ if is_there => Line::ok(item, text),
+            Some((found, remedy)) => line(item, found.to_owned(), remedy.to_owned()),
+            None => line(item, text, "give another path with --data".to_owned()),
+        }
     };
     survey.into_iter().map(line).collect()
 }
@@ -224,12 +309,18 @@ mod tests {
     fn only_what_is_needed_and_missing_is_an_error() {
         let mut doctor = Doctor::default();
         doctor.section("parts", true, &[Line::ok("bolt", "M4")]);
-        doctor.section("extras", false, &[Line::missing("bell", "none", "buy one")]);
+        doctor.section("extras", false, &[Line::missing("bell", "none", "buy one"), Line::absent("flag", "none", "sew one")]);
         assert!(doctor.verdict().is_ok());
+        doctor.next("ride");
         assert_eq!(
             doctor.text(),
-            "parts\n  ok       bolt         M4\nextras\n  missing  bell         none\n                        -> buy one\n"
+            "parts\n  ok       bolt         M4\nextras\n  missing  bell         none\n                        -> buy one\n  \
+             absent   flag         none\n                        -> sew one\nnext: ride\n"
         );
+        let mut needed = Doctor::default();
+        needed.section("extras", true, &[Line::absent("flag", "none", "sew one")]);
+        needed.next("ride");
+        assert!(needed.verdict().is_err() && needed.text().contains("missing  flag") && !needed.text().contains("ride"));
         doctor.section("tools", true, &[Line::missing("hammer", "none", "buy one"), Line::ok("saw", "sharp")]);
         assert_eq!(doctor.verdict().unwrap_err().to_string(), "missing: tools: hammer (see above what to do)");
     }
@@ -255,8 +346,25 @@ mod tests {
 
     #[test]
     fn cuda_lines_agree_with_the_device_module() {
-        let missing = cuda().iter().any(Line::is_missing);
-        assert_eq!(missing, device::cuda().is_err());
+        let lines = cuda();
+        assert_eq!(lines.iter().any(|line| line.state != State::Ok), device::cuda().is_err());
+        assert_eq!(lines.iter().any(|line| line.state == State::Absent), matches!(device::cuda(), Err(NoCuda::NoDriver(_))));
+    }
+
+    #[test]
+    fn a_place_that_nobody_named_may_be_empty() {
+        let survey = vec![(false, "/p/data: nothing; the first run downloads it".into()), (false, "MNIST_DIR: /x: no such folder".into())];
+        let states: Vec<State> = places(Path::new("/p"), "MNIST", survey).iter().map(|line| line.state).collect();
+        assert_eq!(states, [State::Absent, State::Missing]);
+    }
+
+    #[test]
+    fn memory_and_disk_are_told() {
+        assert_eq!(kibibytes("MemTotal:  24 kB\nMemAvailable:    7 kB\n", "MemAvailable:"), Some(7));
+        assert_eq!(kibibytes("MemTotal:  24 kB\n", "MemAvailable:"), None);
+        let items: Vec<String> = machine(Path::new("/")).into_iter().map(|line| line.item).collect();
+        assert!(items.contains(&"disk".to_owned()) && items.contains(&"compiler".to_owned()), "{items:?}");
+        assert_eq!(free_disk(Path::new("/no such folder")), None);
     }
 
     #[test]

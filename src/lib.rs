@@ -38,6 +38,7 @@ pub mod reported;
 pub mod tensorboard;
 // 2 parts
 pub mod libtorch;
+pub mod limits;
 pub mod device;
 pub mod data;
 pub mod layers;

@@ -55,10 +55,11 @@ fn the_doctor_says_what_is_there_and_what_mends_the_rest() {
     let output = example("doctor").output().expect("runs");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{output:?}");
-    for item in ["libtorch", "2.11.0", "threads", "CUDA", "MNIST"] {
+    for item in ["libtorch", "2.11.0", "threads", "CUDA", "disk", "compiler", "MNIST", "next: cargo run"] {
         assert!(said.contains(item), "{item}: {said}");
     }
-    let missing = said.lines().filter(|line| line.trim_start().starts_with("missing")).count();
+    let is_missing = |line: &&str| line.trim_start().starts_with("missing") || line.trim_start().starts_with("absent");
+    let missing = said.lines().filter(is_missing).count();
     let remedies = said.lines().filter(|line| line.contains("-> ")).count();
     assert_eq!(missing, remedies, "{said}");
 }

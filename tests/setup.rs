@@ -15,27 +15,45 @@ const TOOLS: [&str; 22] = [
     "sleep", "tail", "touch", "tr",
 ];
 
-/// Installs an empty torch into --target. In the home folder, the file `fail` makes it fail, and `hold` makes the first one wait.
+/// Installs an empty torch into --target, and what else is asked for. In the home folder, the file `fail` makes it fail, `hold` makes the
+/// first one wait, `version` and `without` tell what is installed in another way; `environment` and `folder` tell of its last call.
 const PYTHON: &str = r#"
-case "$1 $2 $3" in "-m pip install") ;; *) exit 0 ;; esac
+case "$1 $2 $3 $4" in
+  "-m pip config list") if [ -e "$HOME/pip.conf" ]; then cat "$HOME/pip.conf"; fi; exit 0 ;;
+  "-m pip install "*) ;;
+  *) exit 0 ;;
+esac
 echo "$*" >>"$HOME/calls"
-while [ $# -gt 0 ]; do if [ "$1" = --target ]; then target=$2; fi; shift; done
+env | grep -E '^(PIP|UV)_' >"$HOME/environment"
+for word; do if [ "$previous" = --target ]; then target=$word; fi; previous=$word; done
 mkdir -p "$target/torch/include" "$target/torch/lib"
 if [ -e "$HOME/fail" ]; then echo "ERROR: no route to host"; exit 1; fi
 if [ -e "$HOME/hold" ] && mkdir "$HOME/held" 2>/dev/null; then while [ -e "$HOME/hold" ]; do sleep 0.05; done; fi
-echo "__version__ = '2.11.0+cu130'" >"$target/torch/version.py"
-touch "$target/torch/lib/libtorch_cpu.so"
+version=2.11.0+cu130
+if [ -e "$HOME/version" ]; then version=$(cat "$HOME/version"); fi
+echo "__version__ = '$version'" >"$target/torch/version.py"
+touch "$target/torch/lib/libtorch_cpu.so" "$target/torch/lib/libtorch_cuda.so"
+for word; do case $word in *==*) mkdir -p "$target/$(echo "${word%%==*}" | tr - _)-${word##*==}.dist-info" ;; esac; done
+if [ -e "$HOME/without" ]; then rm -r "$target/"$(cat "$HOME/without"); fi
 "#;
+
+/// The same as uv: called with another folder first.
+fn uv() -> String {
+    format!("echo \"$1 $2\" >$HOME/folder; shift 2; set -- -m \"$@\"\n{PYTHON}")
+}
 
 struct Checkout {
     root: tempfile::TempDir,
+    /// Where the script lies.
+    folder: PathBuf,
 }
 
 impl Checkout {
     fn new() -> Self {
-        let checkout = Self { root: tempfile::tempdir().expect("a temporary folder") };
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let checkout = Self { folder: root.path().join("checkout"), root };
         fs::create_dir_all(checkout.path("bin")).unwrap();
-        fs::create_dir_all(checkout.path("checkout")).unwrap();
+        fs::create_dir_all(&checkout.folder).unwrap();
         fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("setup"), checkout.at("setup")).expect("the script");
         fs::write(checkout.at("Cargo.toml"), "[package]\nrust-version = \"1.88\"\n").unwrap();
         let path = std::env::var_os("PATH").expect("PATH");
@@ -59,7 +77,7 @@ impl Checkout {
 
     /// A path in the checkout itself.
     fn at(&self, name: &str) -> PathBuf {
-        self.path("checkout").join(name)
+        self.folder.join(name)
     }
 
     /// Puts a shell script on the PATH. Its home is the folder that holds everything.
@@ -118,7 +136,7 @@ impl Checkout {
     }
 
     fn staging(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.path("checkout")).unwrap().map(|entry| entry.unwrap().path());
+        let entries = fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().path());
         entries.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("libtorch.partial")).collect()
     }
 
@@ -333,10 +351,220 @@ fn uv_comes_first_and_pip_stands_in() {
 
     // And the other way: without python3, uv alone will do.
     let checkout = Checkout::new();
-    checkout.tool("uv", &format!("set -- -m \"$@\"\n{PYTHON}"));
+    checkout.tool("uv", &uv());
     fs::remove_file(checkout.path("bin/python3")).unwrap();
     checkout.succeed(&["--cpu"]);
     assert_eq!(checkout.installed().as_deref(), Some("2.11.0 cpu"));
+}
+
+#[test]
+fn what_was_really_installed_decides() {
+    // A setting or an index has put something else there than was asked for.
+    for (version, without, arguments, expected) in [
+        ("2.5.1+cu124", "", ["--cpu"], "it is 2.5.1+cu124; 2.11.0 is needed"),
+        ("2.11.01", "", ["--cpu"], "2.11.01"),
+        ("2.11.0+cpu", "torch/lib/libtorch_cuda.so", ["--cuda"], "built without CUDA"),
+        ("2.11.0+cu126", "", ["--cuda"], "2.11.0+cu126; the build for the CPU or for CUDA 13"),
+        ("2.11.0+rocm6.4", "", ["--cpu"], "2.11.0+rocm6.4"),
+        ("2.11.0+cu130", "nvidia_cudnn_cu13-9.19.0.56.dist-info", ["--cuda"], "nvidia-cudnn-cu13"),
+        ("2.11.0+cu130", "torch/version.py", ["--cpu"], "does not say its version"),
+        ("2.11.0+cu130", "torch/include", ["--cpu"], "include/"),
+    ] {
+        let checkout = Checkout::new();
+        checkout.tool("uv", &uv());
+        fs::write(checkout.path("version"), version).unwrap();
+        if !without.is_empty() {
+            fs::write(checkout.path("without"), without).unwrap();
+        }
+        let said = checkout.error(&mut checkout.command(&arguments));
+        assert!(said.contains(expected) && said.contains("UV_DEFAULT_INDEX") && said.contains("PIP_INDEX_URL"), "{expected}: {said}");
+        assert!(!checkout.at("libtorch").exists() && !checkout.at(".cargo/config.toml").exists());
+        assert_eq!(checkout.calls().len(), 2, "what uv gets wrong, pip may get right");
+        checkout.assert_tidy();
+
+        if expected == "built without CUDA" {
+            checkout.succeed(&["--cpu"]);
+            assert_eq!(checkout.installed().as_deref(), Some("2.11.0 cpu"));
+        }
+    }
+}
+
+#[test]
+fn pip_is_tried_where_uv_installs_something_else() {
+    let checkout = Checkout::new();
+    checkout.tool("uv", &format!("{}\necho \"__version__ = '2.5.1'\" >$target/torch/version.py", uv()));
+    let said = checkout.succeed(&["--cpu"]);
+    assert!(said.contains("2.5.1") && said.contains("pip is tried"), "{said}");
+    assert_eq!((checkout.calls().len(), checkout.installed().as_deref()), (2, Some("2.11.0 cpu")));
+}
+
+#[test]
+fn a_mark_that_is_not_true_is_not_believed() {
+    let checkout = Checkout::new();
+    checkout.succeed(&["--cuda"]);
+    fs::write(checkout.at("libtorch/torch/version.py"), "__version__ = '2.5.1'\n").unwrap();
+    checkout.succeed(&["--cuda"]);
+    fs::remove_file(checkout.at("libtorch/torch/lib/libtorch_cuda.so")).unwrap();
+    checkout.succeed(&["--cuda"]);
+    assert_eq!(checkout.calls().len(), 3);
+}
+
+/// Settings of the user that tell how packages are reached stay; those on what is installed, and where, are for other projects.
+#[test]
+fn settings_for_pip_and_uv_change_only_how_packages_are_reached() {
+    let kept = [
+        ("PIP_INDEX_URL", "https://mirror/simple"),
+        ("PIP_CERT", "/a b/ca.pem"),
+        ("PIP_PROXY", "http://proxy:3128"),
+        ("PIP_DEFAULT_TIMEOUT", "180"),
+        ("PIP_NO_CACHE_DIR", "1"),
+        ("UV_DEFAULT_INDEX", "https://mirror/simple"),
+        ("UV_INDEX_MIRROR_PASSWORD", "secret"),
+        ("UV_HTTP_TIMEOUT", "90"),
+        ("UV_CONFIG_FILE", "/uv.toml"),
+    ];
+    let dropped = [
+        "PIP_CONSTRAINT",
+        "PIP_BUILD_CONSTRAINT",
+        "PIP_REQUIREMENT",
+        "PIP_PREFIX",
+        "PIP_ROOT",
+        "PIP_TARGET",
+        "PIP_USER",
+        "PIP_DRY_RUN",
+        "PIP_REQUIRE_HASHES",
+        "PIP_NO_BINARY",
+        "PIP_UPGRADE",
+        "PIP_PLATFORM",
+        "PIP_PYTHON",
+        "UV_OVERRIDE",
+        "UV_CONSTRAINT",
+        "UV_REQUIRE_HASHES",
+        "UV_SYSTEM_PYTHON",
+        "UV_PRERELEASE",
+        "UV_EXCLUDE_NEWER",
+        "UV_TORCH_BACKEND",
+        "UV_PROJECT",
+        "UV_PYTHON",
+    ];
+    for has_uv in [false, true] {
+        let checkout = Checkout::new();
+        if has_uv {
+            checkout.tool("uv", &uv());
+        }
+        let conf = "global.cert='/other'\nglobal.extra-index-url=\"\\nhttps://a/it's\\nhttps://b\"\nglobal.find-links='/general'\n\
+                    install.find-links='/x /y'\ninstall.user='true'\ninstall.constraint='c.txt'\n";
+        fs::write(checkout.path("pip.conf"), conf).unwrap();
+        let mut command = checkout.command(&["--cpu"]);
+        let output = command.envs(kept).envs(dropped.map(|name| (name, "1"))).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let environment = fs::read_to_string(checkout.path("environment")).unwrap();
+        for (name, value) in kept {
+            assert!(environment.lines().any(|line| line == format!("{name}={value}")), "{name}: {environment}");
+        }
+        for name in dropped {
+            assert!(!environment.contains(&format!("{name}=")), "{name}: {environment}");
+        }
+        if has_uv {
+            // uv reads settings in its folder and above.
+            assert_eq!(fs::read_to_string(checkout.path("folder")).unwrap(), "--directory /\n");
+        } else {
+            // What pip's own files say is told it as well, and they are read by nobody else.
+            for line in ["PIP_EXTRA_INDEX_URL= https://a/it's https://b", "PIP_FIND_LINKS=/x /y", "PIP_CONFIG_FILE=/dev/null"] {
+                assert!(environment.lines().any(|found| found == line), "{line}: {environment}");
+            }
+        }
+    }
+}
+
+#[test]
+fn variables_that_lead_the_build_elsewhere_are_refused() {
+    let checkout = Checkout::new();
+    checkout.succeed(&["--cpu"]);
+    let own = checkout.at("libtorch/torch");
+    let own = own.to_str().unwrap();
+    for (variables, refused) in [
+        (vec![("LIBTORCH", "")], Some("LIBTORCH")),
+        (vec![("LIBTORCH_USE_PYTORCH", "0")], Some("LIBTORCH_USE_PYTORCH")),
+        (vec![("LIBTORCH_LIB", "/usr")], Some("LIBTORCH_LIB")),
+        (vec![("LIBTORCH_INCLUDE", "")], Some("LIBTORCH_INCLUDE")),
+        (vec![("LIBTORCH_STATIC", "1")], Some("LIBTORCH_STATIC")),
+        (vec![("LIBTORCH_CXX11_ABI", "0")], Some("LIBTORCH_CXX11_ABI")),
+        (vec![("LIBTORCH", own), ("LIBTORCH_LIB", "/usr")], Some("LIBTORCH_LIB")),
+        (vec![("LIBTORCH", own), ("LIBTORCH_LIB", own), ("LIBTORCH_INCLUDE", own)], None),
+        (vec![("LIBTORCH_STATIC", "0"), ("LIBTORCH_CXX11_ABI", "1"), ("LIBTORCH_BYPASS_VERSION_CHECK", "1")], None),
+    ] {
+        let mut command = checkout.command(&["--cpu"]);
+        command.envs(variables.clone());
+        match refused {
+            Some(name) => {
+                let said = checkout.error(&mut command);
+                assert!(said.starts_with(&format!("setup: {name} is set")) && said.contains(&format!("unset {name};")), "{said}");
+            }
+            None => assert!(command.status().unwrap().success(), "{variables:?}"),
+        }
+    }
+
+    // Cargo's own way to set them, in a folder above or at home.
+    fs::create_dir(checkout.path(".cargo")).unwrap();
+    fs::write(checkout.path(".cargo/config.toml"), "[build]\njobs = 1\n[env]\nLIBTORCH_LIB = \"/usr\"\n").unwrap();
+    let said = checkout.error(&mut checkout.command(&["--cpu"]));
+    assert!(said.contains(".cargo/config.toml sets LIBTORCH"), "{said}");
+    fs::write(checkout.path(".cargo/config.toml"), "[build]\njobs = 1\n").unwrap();
+    checkout.succeed(&["--cpu"]);
+}
+
+/// Under any path there is a working checkout or a refusal. Here only the script's own part: the names that are accepted were built with.
+#[test]
+fn a_path_that_cannot_be_built_in_is_refused_in_one_line() {
+    use std::os::unix::ffi::OsStrExt;
+    let run = |name: &[u8]| {
+        let mut checkout = Checkout::new();
+        let folder = checkout.root.path().join(std::ffi::OsStr::from_bytes(name));
+        fs::create_dir_all(folder.parent().unwrap()).ok()?;
+        // File systems of Macs take UTF-8 only.
+        fs::rename(checkout.path("checkout"), &folder).ok()?;
+        checkout.folder = folder;
+        let output = checkout.run(&["--cpu"]);
+        assert_eq!(output.status.success(), checkout.installed().is_some(), "{output:?}");
+        Some((output.status.success(), String::from_utf8(output.stderr).unwrap()))
+    };
+    for name in [
+        "a b",
+        "it's \"x\"",
+        "a$HOME$$",
+        "a#b",
+        "a,b",
+        "a\\b",
+        "a;b&c|d",
+        "*?[b]",
+        "-a",
+        "@a",
+        "né",
+        "日本😀",
+        "~",
+        "(a){b}",
+        "a`b`",
+        "a\tb",
+    ] {
+        let (works, said) = run(name.as_bytes()).expect("made");
+        assert!(works && said.is_empty(), "{name}: {said}");
+    }
+    let refused: [(&[u8], &str); 7] = [
+        (b"a:b", "':'"),
+        (b"100%", "'%'"),
+        (b"a\nb", "line break"),
+        (b"$LIB", "loader"),
+        (b"${ORIGIN}", "loader"),
+        (b"a\xffb", "UTF-8"),
+        (b"a\xc3/b", "UTF-8"),
+    ];
+    for (name, expected) in refused {
+        let Some((works, said)) = run(name) else { continue };
+        assert!(!works && said.lines().count() == 2 && said.lines().next().unwrap().contains(expected), "{name:?}: {said}");
+    }
+    let (works, said) = run(vec!["x".repeat(200); 19].join("/").as_bytes()).expect("made");
+    assert!(!works && said.contains("3800") && said.lines().all(|line| line.len() < 600), "{said}");
 }
 
 #[test]
@@ -459,4 +687,27 @@ fn what_is_not_supported_is_told() {
     fs::remove_dir_all(checkout.at("libtorch")).unwrap();
     let output = checkout.command(&[]).envs([("SYSTEM", "Darwin"), ("MACHINE", "arm64")]).output().unwrap();
     assert!(output.status.success() && !checkout.calls()[1].contains("nvidia"), "{output:?}");
+}
+
+/// Git for Windows writes CRLF where nothing says otherwise, and that checkout may be used in WSL.
+#[test]
+fn the_script_has_its_line_ends_in_every_checkout() {
+    let folder = tempfile::tempdir().unwrap();
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.args(["-c", "core.autocrlf=true", "-c", "user.name=a", "-c", "user.email=a@b"]).args(arguments);
+        command.current_dir(folder.path()).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1").env_remove("GIT_DIR");
+        command.output().map(|output| assert!(output.status.success(), "{output:?}"))
+    };
+    if git(&["init", "-q", "one"]).is_err() {
+        eprintln!("left out: there is no git here");
+        return;
+    }
+    for file in ["setup", ".gitattributes"] {
+        fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(file), folder.path().join("one").join(file)).expect(file);
+    }
+    for arguments in [&["-C", "one", "add", "."][..], &["-C", "one", "commit", "-qm", "all"], &["clone", "-q", "one", "two"]] {
+        git(arguments).unwrap();
+    }
+    assert_eq!(fs::read(folder.path().join("two/setup")).unwrap(), fs::read(folder.path().join("one/setup")).unwrap());
 }

@@ -1,5 +1,6 @@
 //! What an example holds: its flags, its inputs, its trials and its outputs.
 
+mod crash;
 mod ending;
 mod errors;
 mod everything;
@@ -19,6 +20,7 @@ mod search;
 mod trainer;
 mod trials;
 
+pub use crash::explain_panics;
 pub use ending::{Failure, main};
 pub use errors::Errors;
 pub use inside::Inside;
@@ -35,6 +37,7 @@ use crate::data::{DataSet, Location};
 use crate::device;
 use crate::experiment::{Experiment, ExperimentFile, Precision, Search};
 use crate::files::{ensure_writable, write_whole};
+use crate::limits;
 use crate::model;
 use crate::plot::{self, Figure};
 use crate::points::{self, Point, is_report_data};
@@ -88,8 +91,7 @@ impl Run {
     /// # Errors
     /// If the flags do not parse, a variant is unknown, the device cannot be used or a folder of outputs not written: before any work.
     pub fn start(name: &'static str) -> Result<Run> {
-        let flags = Flags::read(name)?;
-        let (root, device) = (project_root()?, select_device(&flags)?);
+        let (flags, root, device) = begin(name)?;
         let file = ExperimentFile::read(&root.join("experiments").join(format!("{name}.toml")))?;
         let has_bf16 = precision::has_bf16(device);
         let variants = variants(&file, &flags, has_bf16)?;
@@ -101,8 +103,8 @@ impl Run {
 
     /// As [`Run::start`], for an example that has no experiment.
     pub fn untrained(name: &'static str) -> Result<Run> {
-        let flags = Flags::read(name)?;
-        let (root, device, is_reproduction) = (project_root()?, select_device(&flags)?, !flags.change_result());
+        let (flags, root, device) = begin(name)?;
+        let is_reproduction = !flags.change_result();
         Run::with(name, flags, root, device, is_reproduction)
     }
 
@@ -388,6 +390,16 @@ fn select_device(flags: &Flags) -> anyhow::Result<Device> {
     Ok(device)
 }
 
+/// What every example begins with: its flags, the project's folder and the device.
+fn begin(name: &'static str) -> Result<(Flags, PathBuf, Device)> {
+    explain_panics();
+    let flags = Flags::read(name)?;
+    let root = project_root()?;
+    limits::check()?;
+    let device = select_device(&flags)?;
+    Ok((flags, root, device))
+}
+
 /// Says what `--precision auto` has come to, and that bf16 is slow where it is.
 fn tell_precision(flags: &Flags, variants: &[Variant], device: Device, has_bf16: bool) {
     if flags.redraw {
@@ -433,12 +445,12 @@ fn variants(file: &ExperimentFile, flags: &Flags, has_bf16: bool) -> anyhow::Res
     names.iter().enumerate().filter(first).map(|(_, name)| variant(name)).collect()
 }
 
-/// The folder that holds `experiments/`: the current one, so that binaries can be carried elsewhere, or the one the crate was built in.
+/// The folder with this project's `experiments/`: the current one, so that binaries can be carried elsewhere, or the one the crate was built
+/// in. Other projects have a folder of that name too, but not the report's numbers in it.
 pub fn project_root() -> anyhow::Result<PathBuf> {
     let built_in = Path::new(env!("CARGO_MANIFEST_DIR"));
     let here = std::env::current_dir()?;
-    let found = [here.as_path(), built_in].into_iter().find(|folder| folder.join("experiments").is_dir());
-    let missing =
-        || anyhow::anyhow!("no folder experiments/ in {} or {}; run from the project's folder", here.display(), built_in.display());
+    let found = [here.as_path(), built_in].into_iter().find(|folder| folder.join("experiments/reported.toml").is_file());
+    let missing = || anyhow!("no experiments/reported.toml in {} or {}; run from the project's folder", here.display(), built_in.display());
     Ok(found.ok_or_else(missing)?.to_owned())
 }

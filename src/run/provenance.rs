@@ -141,8 +141,8 @@ pub(super) fn commit(root: &Path) -> String {
 }
 
 /// The command line, with the program by its name: where it lies on this machine says nothing.
-fn command() -> String {
-    let mut words: Vec<String> = std::env::args().collect();
+pub(super) fn command() -> String {
+    let mut words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     if let Some(program) = words.first_mut() {
         *program = Path::new(program).file_stem().map_or(String::new(), |name| name.to_string_lossy().into_owned());
     }
