@@ -66,7 +66,7 @@ pub fn main(run: Result<Run>, example: impl FnOnce(&Run) -> Result<()>) -> ExitC
             if run.flags.out.is_none() && !run.is_reproduction() {
                 let (folder, name) = (run.out(), run.name);
                 tell!(
-                    "everything is in {}, which git ignores: this was not experiments/{name}.toml as it stands, on the report's data \
+                    "everything is in {}, apart from the committed results: this was not experiments/{name}.toml as it stands, on the report's data \
                      (--out DIR writes elsewhere)",
                     folder.display()
                 );

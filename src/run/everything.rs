@@ -30,16 +30,16 @@ pub(super) struct Folders {
 impl Folders {
     /// Those of `run`; with `--quick` folders of their own, with small experiments, below that of runs.
     pub fn new(run: &Run) -> Result<Folders> {
-        let here = std::path::absolute(&run.flags.runs)?;
+        let (out, here) = (std::path::absolute(run.out())?, std::path::absolute(&run.flags.runs)?);
         if !run.flags.quick {
-            return Ok(Folders { root: run.root.clone(), out: std::path::absolute(run.out())?, runs: here });
+            return Ok(Folders { root: run.root.clone(), out, runs: here });
         }
         let root = here.join("quick");
         if root.exists() {
             std::fs::remove_dir_all(&root).with_context(|| format!("cannot empty {}", root.display()))?;
         }
         copy_small(&run.root.join("experiments"), &root.join("experiments"))?;
-        Ok(Folders { out: root.join("plots"), runs: root.join("runs"), root })
+        Ok(Folders { out, runs: root.join("runs"), root })
     }
 }
 

@@ -150,7 +150,7 @@ impl Flags {
     pub fn change_result(&self) -> bool {
         let shortened = self.epochs.is_some() || self.limit.is_some() || self.precision.is_some();
         let other_trials = self.seed != 1 || self.seeds.is_some() || !self.variant.is_empty();
-        shortened || other_trials || self.predict.is_some() || self.data() == Location::Embedded
+        shortened || other_trials || self.predict.is_some() || self.quick || self.data() == Location::Embedded
     }
 
     pub fn data(&self) -> Location {

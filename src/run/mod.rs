@@ -357,10 +357,15 @@ impl Run {
         self.is_reproduction.fetch_and(is_report_data(&data.source().name), Ordering::Relaxed);
     }
 
-    /// The folder that `--out` names; else `plots`, or `plots/local` for what is not to take the place of a committed result.
+    /// The folder that `--out` names; else `plots`, or `plots/local` for what is not to take the place of a committed result. What `--quick`
+    /// makes is apart from both.
     fn out(&self) -> PathBuf {
-        let folder = if self.is_reproduction() { "plots" } else { "plots/local" };
-        self.flags.out.clone().unwrap_or_else(|| folder.into())
+        match &self.flags.out {
+            _ if self.flags.quick => self.flags.runs.join("quick/plots"),
+            Some(folder) => folder.clone(),
+            None if self.is_reproduction() => "plots".into(),
+            None => "plots/local".into(),
+        }
     }
 
     fn is_reproduction(&self) -> bool {

@@ -143,7 +143,7 @@ pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
         }
         (_, shard) => {
             let trials = run.variants.iter().map(|variant| variant.seeds.clone().count()).sum();
-            bail!(share_done(shard, trials, "When all shares are trained, the same command with --merge puts them together."))
+            bail!(share_done(shard, trials, "When all shares are, the same command with --merge puts them together."))
         }
     }
 }
@@ -152,7 +152,9 @@ pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
 pub(super) fn share_done(shard: Option<Shard>, trials: usize, next: &str) -> Early {
     let what = match shard {
         Some(shard) if shard.is_empty(trials) => {
-            format!("NOTHING WAS TRAINED: share {shard} is empty, there are more shares than the {trials} trial(s) of this command.")
+            format!(
+                "NOTHING WAS TRAINED: share {shard} is empty, there are more shares than the {trials} trial(s). The others are to be trained."
+            )
         }
         Some(shard) => format!("share {shard} is trained."),
         None => "others train the rest.".to_owned(),
