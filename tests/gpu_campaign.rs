@@ -259,6 +259,14 @@ fn rehearsed_from_packing_to_drawing_at_home() {
     fs::rename(project.home.join(".gpu"), &machine).expect("carried");
     let commit = fs::read_to_string(machine.join("commit")).expect("a commit").trim().to_owned();
 
+    // PyTorch need not be here to see that its script finds what it takes from benches/.
+    let stubs = "import runpy, sys, unittest.mock as m\n\
+        for n in ['torch', 'torch.nn', 'torch.nn.functional', 'torch.utils', 'torch.utils.data', 'torchvision', 'numpy', 'PIL']:\n    \
+            sys.modules[n] = m.MagicMock()\n\
+        g = runpy.run_path('benches/gpu/peer.py', run_name='x')\n\
+        print(g['peer'].mnist, g['peer_vgg'].vgg)";
+    run(Command::new("python3").args(["-c", stubs]).current_dir(&machine));
+
     let campaign = |words: [&str; 2], steps: &str, variables: &[(&str, &str)]| {
         let mut command = Command::new("bash");
         command
