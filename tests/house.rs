@@ -122,10 +122,10 @@ fn the_readme_names_what_is_there() {
     }
 }
 
-/// The commands that the README and the report card tell, with their flags: each is understood.
+/// The commands that the README and docs/ tell, with their flags: each is understood.
 #[test]
 fn every_documented_command_is_understood() {
-    let readme = read(&root().join("README.md"));
+    let readme = read(&root().join("README.md")) + &files(&root().join("docs"), "md").iter().map(|file| read(file)).collect::<String>();
     let cargo = read(&root().join("Cargo.toml"));
     let mut told = 0;
     // A command ends where its line, its quotation or a remark does.
