@@ -314,7 +314,13 @@ fn rehearsed_from_packing_to_drawing_at_home() {
     let unpack = |words: &[&str]| project.script("unpack", &[&[parts.to_str().expect("a path")], words].concat());
     let table = said(&run(&mut unpack(&[])));
     assert!(table.contains("part B: 4 of 4 steps done"), "{table}");
+    let provenance =
+        fs::read_dir(project.home.join("runs/fig1_init")).expect("listed").flatten().map(|trial| trial.path().join("provenance.toml"));
+    let provenance = provenance.into_iter().find_map(|path| fs::read_to_string(path).ok()).expect("a trial");
+    assert!(provenance.contains(&format!("commit = \"{commit}\"")), "{provenance}");
     let plots = project.home.join("plots");
+    let picture = fs::read(plots.join("fig1_init.png")).expect("a picture");
+    assert!(picture.windows(commit.len()).any(|window| window == commit.as_bytes()), "the picture names the commit");
     assert!(plots.join("committed.csv").exists() && project.home.join(format!("runs/gpu/{commit}/fig9_cnn")).exists());
     for name in ["fig1_init", "fig9_cnn", "kaggle_vgg"] {
         fs::remove_file(plots.join(format!("{name}.png"))).expect("the picture came, too");

@@ -9,10 +9,11 @@ mod networks;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
-use networks::{Network, allow_tf32, splits};
+use networks::{Network, splits};
 use reproduction::device::{self, Choice};
 use reproduction::experiment::{Experiment, Precision};
 use reproduction::layers::Mode;
+use reproduction::libtorch::Arithmetic;
 use reproduction::loss::Objective;
 use reproduction::model;
 use reproduction::optim::Sgd;
@@ -55,7 +56,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<()> {
     let device = device::select(flags.device)?;
     device::keep_memory();
     device::set_threads();
-    println!("{}", device::describe(device));
+    reproduction::say!("{}", device::describe(device));
     let (rounds, steps, images) = if device == Device::Cpu { (1, 2, 1_400) } else { (7, 100, 70_000) };
     let (rounds, steps) = (flags.rounds.unwrap_or(rounds), flags.steps.unwrap_or(steps));
     let bench = Bench { device, rounds, steps, images: flags.images.unwrap_or(images) };
@@ -64,19 +65,20 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<()> {
     for network in networks {
         let mut experiment = network.experiment()?;
         // Without a GPU there is no TF32, and bf16 is many times slower on a processor without such instructions.
-        let precisions = [("f32", Precision::F32, false), ("TF32", Precision::F32, true), ("bf16", Precision::Bf16, false)];
-        for (name, precision, tf32) in precisions.into_iter().take(if device.is_cuda() { 3 } else { 1 }) {
-            if device.is_cuda() {
-                allow_tf32(tf32, tf32)?;
-            }
+        // f32 as the examples have it, and without TF32 in convolutions; the others are a GPU's.
+        let precisions = [
+            ("f32", Precision::F32, true),
+            ("f32 without TF32", Precision::F32, false),
+            ("tf32", Precision::Tf32, true),
+            ("bf16", Precision::Bf16, true),
+        ];
+        for (name, precision, tf32_convolutions) in precisions.into_iter().take(if device.is_cuda() { 4 } else { 1 }) {
+            Arithmetic { tf32_convolutions, tf32_products: precision == Precision::Tf32, benchmark: true }.set();
             experiment.model.precision = precision;
             bench.step(*network, name, &experiment)?;
         }
     }
-    if device.is_cuda() {
-        // As libtorch has it, and with it the examples.
-        allow_tf32(true, false)?;
-    }
+    device::set_arithmetic(false);
     for network in networks.iter().filter(|network| matches!(network, Network::Mlp | Network::Cnn)) {
         bench.epoch(*network)?;
     }
@@ -117,11 +119,11 @@ impl Bench {
         let (values, side) = if self.device == Device::Cpu { (1 << 22, 1_024) } else { (1 << 28, 8_192) };
         let (from, mut to) = (Tensor::zeros([values], (Kind::Float, self.device)), Tensor::zeros([values], (Kind::Float, self.device)));
         let (copy, _) = self.timed(|| to.copy_(&from));
-        println!("copy: {:.3} TB/s read and written", 8.0 * values as f64 / copy / 1e12);
+        reproduction::say!("copy: {:.3} TB/s read and written", 8.0 * values as f64 / copy / 1e12);
         for kind in [Kind::Float, Kind::BFloat16].into_iter().take(if self.device == Device::Cpu { 1 } else { 2 }) {
             let a = Tensor::randn([side, side], (Kind::Float, self.device)).to_kind(kind);
             let (product, _) = self.timed(|| drop(a.matmul(&a)));
-            println!("matrix product, {kind:?}: {:.2} TFLOP/s", 2.0 * (side as f64).powi(3) / product / 1e12);
+            reproduction::say!("matrix product, {kind:?}: {:.2} TFLOP/s", 2.0 * (side as f64).powi(3) / product / 1e12);
         }
     }
 
@@ -143,7 +145,7 @@ impl Bench {
         let (data, _) = self.timed(|| (0..self.steps).for_each(|_| drop(examples.select(&index))));
         let in_ms = 1e3 / self.steps as f64;
         let memory = device::memory(self.device);
-        println!(
+        reproduction::say!(
             "{}, {precision}, step of {}: {:.3} ms; host {:.3} ms; gathering and augmentation {:.3} ms{}",
             network.name(),
             index.size()[0],
@@ -177,7 +179,7 @@ impl Bench {
             seconds = started.elapsed().as_secs_f64() / 3.0;
         }
         let (train, all) = (splits.train.len(), splits.train.len() + splits.validation.len());
-        println!("{}, epoch of {train} images with evaluation of {all}: {seconds:.3} s", network.name());
+        reproduction::say!("{}, epoch of {train} images with evaluation of {all}: {seconds:.3} s", network.name());
         Ok(())
     }
 }

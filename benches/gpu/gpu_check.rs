@@ -9,11 +9,12 @@ mod networks;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
-use networks::{Network, allow_tf32, augmented, splits};
+use networks::{Network, augmented, splits};
 use reproduction::data::splits::Minibatch;
 use reproduction::device::{self, Choice};
 use reproduction::experiment::{Experiment, Layer, Precision};
 use reproduction::layers::Mode;
+use reproduction::libtorch::Arithmetic;
 use reproduction::loss::Objective;
 use reproduction::model::{self, Model, Parameter};
 use reproduction::optim::Sgd;
@@ -59,7 +60,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<()> {
     let device = device::select(flags.device)?;
     device::keep_memory();
     device::set_threads();
-    println!("{} against {}", device::describe(device), device::describe(Device::Cpu));
+    reproduction::say!("{} against {}", device::describe(device), device::describe(Device::Cpu));
     let networks = if flags.network.is_empty() { Network::value_variants() } else { &flags.network };
     let mut failures = Vec::new();
     for network in networks {
@@ -74,18 +75,18 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<()> {
                 _ => case.minibatch(flags.seed, against, Device::Cpu)?,
             };
             if device.is_cuda() {
-                allow_tf32(tf32, tf32)?;
+                Arithmetic { tf32_convolutions: tf32, tf32_products: tf32, benchmark: false }.set();
             }
             let what = format!("{}, {name}", network.name());
             let mut found = worst(&known, &case.minibatch(flags.seed, precision, device)?)?;
             // Where rounding has decided for a ReLU or a pool, it has with one seed; a wrong arithmetic is wrong with every seed.
             if precision == Precision::F32 && exceeds(&found, bound) {
-                println!("{what}, seed {}: {}", flags.seed, told(&found));
+                reproduction::say!("{what}, seed {}: {}", flags.seed, told(&found));
                 let mut seeds = vec![found];
                 for seed in [flags.seed + 1, flags.seed + 2] {
                     let reference = case.minibatch(seed, against, Device::Cpu)?;
                     seeds.push(worst(&reference, &case.minibatch(seed, precision, device)?)?);
-                    println!("{what}, seed {seed}: {}", told(&seeds[seeds.len() - 1]));
+                    reproduction::say!("{what}, seed {seed}: {}", told(&seeds[seeds.len() - 1]));
                 }
                 found = medians(seeds);
             }
@@ -103,7 +104,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<()> {
         report(&format!("augmentation of {name}"), &worst, Some(SINGLE), &mut failures);
     }
     ensure!(failures.is_empty(), "{} of the comparisons above exceed their bounds: {}", failures.len(), failures.join("; "));
-    println!("all within their bounds");
+    reproduction::say!("all within their bounds");
     Ok(())
 }
 
@@ -272,7 +273,7 @@ fn medians(seeds: Vec<Worst>) -> Worst {
 
 /// Prints a line, and adds to `failures` what exceeds the bound.
 pub fn report(what: &str, found: &Worst, bound: Option<f64>, failures: &mut Vec<String>) {
-    println!("{what}: {}{}", told(found), bound.map_or(" (no bound)".to_owned(), |bound| format!(" (bound {bound:.0e})")));
+    reproduction::say!("{what}: {}{}", told(found), bound.map_or(" (no bound)".to_owned(), |bound| format!(" (bound {bound:.0e})")));
     let Some(bound) = bound else { return };
     let beyond = found.iter().filter(|(_, difference, _)| *difference > bound);
     failures.extend(beyond.map(|(_, difference, name)| format!("{what}, {name}: {difference:.1e}, expected at most {bound:.0e}")));

@@ -1,14 +1,12 @@
-//! Shared by gpu_check and gpu_bench: their networks, drawn images, and whether libtorch may use TF32.
+//! Shared by gpu_check and gpu_bench: their networks and drawn images.
 
 #![allow(dead_code, reason = "both programs share it, and each uses a part")]
 
-use anyhow::{Context, Result, anyhow};
-use libloading::os::unix::{Library, Symbol};
+use anyhow::{Context, Result};
 use reproduction::data::embedded;
 use reproduction::data::splits::Splits;
 use reproduction::experiment::{Experiment, ExperimentFile, Split, Validation};
 use reproduction::run::project_root;
-use std::ffi::c_void;
 use tch::Device;
 
 /// The networks, each from an experiment of the project.
@@ -64,27 +62,6 @@ pub fn splits(experiment: &Experiment, images: i64, device: Device) -> Result<Sp
     let (train, _) = if is_of_photographs { embedded::cats_dogs(images, 0, 1) } else { embedded::digits(images, 0, 1) };
     let split = Split { validation: Validation::Last, validation_examples: Some(images * 2 / 7), validation_share: None, limit: None };
     Splits::new(&train, None, &Experiment { split: Some(split), ..experiment.clone() }, 1, device)
-}
-
-/// Whether single-precision convolutions and matrix products on a GPU may round their inputs to TF32's 10 bits of mantissa. libtorch's
-/// default: convolutions may, matrix products may not.
-///
-/// # Errors
-/// If this libtorch cannot be told.
-pub fn allow_tf32(convolutions: bool, products: bool) -> Result<()> {
-    // tch does not reach these; libtorch exports them, methods as functions of their object.
-    let libtorch = Library::this();
-    let missing = |error: libloading::Error| anyhow!("this libtorch cannot be told whether to use TF32 ({error})");
-    // SAFETY: the types are those of the declarations in libtorch's ATen/Context.h.
-    unsafe {
-        let context: Symbol<extern "C" fn() -> *mut c_void> = libtorch.get(b"_ZN2at13globalContextEv\0").map_err(missing)?;
-        let cudnn: Symbol<extern "C" fn(*mut c_void, bool)> = libtorch.get(b"_ZN2at7Context17setAllowTF32CuDNNEb\0").map_err(missing)?;
-        let cublas: Symbol<extern "C" fn(*mut c_void, bool)> = libtorch.get(b"_ZN2at7Context18setAllowTF32CuBLASEb\0").map_err(missing)?;
-        let context = context();
-        cudnn(context, convolutions);
-        cublas(context, products);
-    }
-    Ok(())
 }
 
 /// The first of the file's variants that changes its images.
