@@ -205,7 +205,7 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn killed_at_any_moment_it_ends_where_the_undisturbed_run_does() {
-    let kills: usize = std::env::var("KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
+    let kills: usize = std::env::var("KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(6);
     let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
     let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed.to_le_bytes(), [7; 8], [7; 8], [7; 8]].concat());
     let laboratory = Laboratory::new();

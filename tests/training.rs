@@ -400,7 +400,7 @@ fn whatever_is_left_out_of_a_state_is_noticed() -> anyhow::Result<()> {
 /// `DAMAGES=20000 cargo test --test training damage -- --nocapture` does more.
 #[test]
 fn every_damage_to_a_checkpoint_is_noticed() -> anyhow::Result<()> {
-    let damages: usize = std::env::var("DAMAGES").ok().map_or(300, |text| text.parse().expect("a number"));
+    let damages: usize = std::env::var("DAMAGES").ok().map_or(90, |text| text.parse().expect("a number"));
     let (experiment, _) = whole();
     let (training, model, scratch) = (experiment.training()?, built(&experiment), tempfile::tempdir()?);
     let folder = scratch.path().join("checkpoints");

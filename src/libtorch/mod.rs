@@ -181,8 +181,8 @@ pub(crate) mod tests {
         fn shim_is_without_tf32() -> bool;
     }
 
-    /// How often `compute`, in this thread, reads a value of a tensor, makes a tensor of values that the host has, or copies from one device
-    /// to another: what would make the host wait for a GPU.
+    /// How often `compute`, in this thread, reads a value of a tensor, makes a tensor of values that the host has, or waits for the size of a
+    /// result: what would make the host wait for a GPU, as far as it shows on the CPU. All values of a tensor read at once do not.
     pub fn transfers<T>(compute: impl FnOnce() -> T) -> (T, i64) {
         static ONE: Mutex<()> = Mutex::new(());
         let _one_at_a_time = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

@@ -34,17 +34,11 @@ std::vector<at::Tensor> list(at::Tensor *const *tensors, size_t count) {
 
 std::atomic<int64_t> transfers{0};
 
-// Counts what makes the host wait for the device, or moves values between the two.
+// Counts what would make the host wait for a device: a value read by the host; a tensor of values that the host has (tch fills one of
+// zeros); results whose size depends on values.
 std::unique_ptr<at::ObserverContext> count(const at::RecordFunction &function) {
-  const std::string_view name = function.name();
-  const auto crosses = [&] {
-    const auto inputs = function.inputs();
-    return inputs.size() > 1 && inputs[0].isTensor() && inputs[1].isTensor() && inputs[0].toTensor().device() != inputs[1].toTensor().device();
-  };
-  // A value read by the host; a tensor of values that the host has (tch fills one of zeros); results whose size depends on values.
-  const bool is_transfer = name == "aten::_local_scalar_dense" || name == "aten::zeros" || name == "aten::nonzero" ||
-                           name == "aten::masked_select" || name == "aten::_unique2" || (name == "aten::copy_" && crosses());
-  if (is_transfer) transfers.fetch_add(1);
+  for (const std::string_view name : {"aten::_local_scalar_dense", "aten::zeros", "aten::nonzero", "aten::masked_select", "aten::_unique2"})
+    if (name == function.name()) transfers.fetch_add(1);
   return nullptr;
 }
 
@@ -108,7 +102,7 @@ int64_t shim_cudnn_version() {
 
 uint64_t shim_count_transfers() {
   transfers = 0;
-  return at::addThreadLocalCallback(at::RecordFunctionCallback(count).needsInputs(true).scopes({at::RecordScope::FUNCTION}));
+  return at::addThreadLocalCallback(at::RecordFunctionCallback(count).scopes({at::RecordScope::FUNCTION}));
 }
 
 int64_t shim_end_count(uint64_t handle) {
