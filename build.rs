@@ -36,8 +36,11 @@ fn main() {
 
 /// What tch does not reach of libtorch, against the headers and with the ABI that torch-sys takes.
 fn compile_shim(libtorch_lib: &Path) {
-    println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
-    let folder = std::env::var_os("LIBTORCH_INCLUDE").map_or_else(|| libtorch_lib.join(".."), PathBuf::from);
+    for name in ["LIBTORCH", "LIBTORCH_INCLUDE", "LIBTORCH_CXX11_ABI"] {
+        println!("cargo:rerun-if-env-changed={name}");
+    }
+    let named = ["LIBTORCH_INCLUDE", "LIBTORCH"].into_iter().find_map(std::env::var_os);
+    let folder = named.map_or_else(|| libtorch_lib.join(".."), PathBuf::from);
     let abi = std::env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".to_owned());
     cc::Build::new()
         .cpp(true)

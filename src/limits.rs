@@ -15,9 +15,9 @@ const LEAST_MEMORY: u64 = 256 << 20;
 /// The first limit that is too low.
 pub fn check() -> Result<()> {
     memory(limit(libc::RLIMIT_AS), mapped())?;
-    // libtorch makes two pools of threads, and the trials have theirs.
+    // libtorch makes a pool of threads, the trials have theirs, and images are decoded by one for each logical core.
     let cores = std::env::var("OMP_NUM_THREADS").ok().and_then(|text| text.trim().parse().ok()).unwrap_or(num_cpus::get_physical());
-    threads(3 * cores.clamp(1, num_cpus::get()))
+    threads(2 * cores.clamp(1, num_cpus::get()) + num_cpus::get())
 }
 
 fn memory(limit: Option<u64>, mapped: u64) -> Result<()> {
@@ -47,7 +47,7 @@ fn threads(needed: usize) -> Result<()> {
 /// What to do for want of threads.
 pub const THREADS_REMEDY: &str = "raise the limit (ulimit -u, or the container's), end other programs, or set OMP_NUM_THREADS=1";
 
-/// The limits that are set: `limits: 4096 processes and threads of the user (ulimit -u), 2.0 GB of virtual memory (ulimit -v)`.
+/// The limits that are set: `limits: 4096 processes and threads of the user (ulimit -u), 2.00 GB of virtual memory (ulimit -v)`.
 pub fn in_words() -> String {
     let container = std::fs::read_to_string("/sys/fs/cgroup/pids.max").ok().and_then(|text| text.trim().parse::<u64>().ok());
     let limits = [

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 /// Files and folders in `src/` that decide, beside the resolved experiment and the data, what a trial comes to. What reads data does not:
 /// the data's own checksum is in the id.
-pub const SOURCES: [&str; 13] = [
+pub const SOURCES: [&str; 14] = [
     "architecture.rs",
     "data/augmentation",
     "data/mod.rs",
     "data/splits.rs",
     "device.rs",
     "experiment",
+    "history.rs",
     "layers",
     "libtorch",
     "loss.rs",
@@ -33,7 +34,8 @@ pub fn source_digest(source: &Path) -> io::Result<String> {
     SOURCES.iter().try_for_each(|name| collect(source.join(name), &mut files))?;
     let mut hasher = Sha256::new();
     for file in files {
-        let text = std::fs::read_to_string(&file)?.replace("\r\n", "\n");
+        let named = |error| io::Error::other(format!("{}: {error}", file.display()));
+        let text = std::fs::read_to_string(&file).map_err(named)?.replace("\r\n", "\n");
         let name = file.strip_prefix(source).unwrap_or(&file).to_string_lossy().replace('\\', "/");
         for part in [name, text] {
             hasher.update((part.len() as u64).to_le_bytes());
@@ -43,10 +45,12 @@ pub fn source_digest(source: &Path) -> io::Result<String> {
     Ok(hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The file `path`, or all that are below the folder of that name, in the order of their names.
+/// The file `path`, or all sources that are below the folder of that name, in the order of their names: editors leave other files.
 pub fn collect(path: PathBuf, files: &mut Vec<PathBuf>) -> io::Result<()> {
     if !path.is_dir() {
-        files.push(path);
+        if path.extension().is_some_and(|ending| ending == "rs" || ending == "cpp") {
+            files.push(path);
+        }
         return Ok(());
     }
     let mut entries = std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
@@ -85,6 +89,9 @@ mod tests {
         }
         fs::write(scratch.path().join("layers/another.rs"), "")?;
         assert_ne!(digest()?, original, "a new layer");
+        fs::remove_file(scratch.path().join("layers/another.rs"))?;
+        fs::write(scratch.path().join("layers/.DS_Store"), [0xff])?;
+        assert_eq!(digest()?, original, "no source");
         fs::remove_file(scratch.path().join("loss.rs"))?;
         assert!(digest().is_err(), "a source is missing");
         Ok(())

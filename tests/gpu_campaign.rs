@@ -119,6 +119,7 @@ struct Project {
 
 impl Project {
     /// None where a tool is missing.
+    #[expect(clippy::print_stderr, reason = "the output of a test")]
     fn new() -> Option<Project> {
         for (tool, flag) in [("python3", "--version"), ("xz", "--version"), ("git", "--version"), ("bash", "--version")] {
             if Command::new(tool).arg(flag).output().is_err() {

@@ -20,6 +20,11 @@ pub(super) fn check(file: &[u8]) -> Result<()> {
     let mut rest = file;
     while let Some((marker, segment, after)) = next_segment(rest) {
         match marker {
+            0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
+                bail!(
+                    "the JPEG is lossless, hierarchical or arithmetic-coded, expected a baseline or progressive one; save it anew with an image editor"
+                )
+            }
             0xc0..=PROGRESSIVE => layout.read_frame(marker, segment),
             RESTART_INTERVAL => layout.restarts = segment != [0, 0],
             START_OF_SCAN if !scanned => {

@@ -13,8 +13,8 @@ use tch::{Kind, Tensor};
 pub const SIDE: u32 = 64;
 
 /// The most that an image may claim for itself: a file of a few bytes can claim 65,535 x 65,535 pixels.
-const LARGEST_SIDE: u32 = 12_000;
-const LARGEST_MEMORY: u64 = 512 << 20;
+const LARGEST_SIDE: u32 = 20_000;
+const LARGEST_MEMORY: u64 = 1 << 30;
 
 /// What became of some image files.
 #[derive(Debug)]

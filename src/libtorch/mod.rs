@@ -28,7 +28,7 @@ unsafe extern "C" {
 
 /// One step of stochastic gradient descent, in place for all parameters at once: a few kernel launches on a GPU, one pass over memory.
 /// With g = gradient + weight_decay w: v = momentum v + g and w = w - learning_rate v; without momentum, w = w - learning_rate g, and
-/// `velocities` are not looked at. All tensors of a parameter have its shape and its kind.
+/// `velocities` are not looked at. All tensors of a parameter have its shape and its kind, and its velocity has its strides.
 pub fn fused_sgd(parameters: &[&Tensor], gradients: &[&Tensor], velocities: &[&Tensor], step: SgdStep) {
     assert!(
         parameters.len() == gradients.len() && (step.momentum == 0.0 || parameters.len() == velocities.len()),
@@ -214,8 +214,11 @@ pub(crate) mod tests {
             let v = if momentum == 0.0 { g } else { &velocity * momentum + g };
             let expected = &weight - &v * 0.1;
             let step = SgdStep { learning_rate: 0.1, momentum, weight_decay: 0.2 };
-            fused_sgd(&[&weight, &weight.copy()], &[&gradient, &gradient], &[&velocity, &velocity.copy()], step);
+            let (other, still) = (random(3), random(4) * 0.0);
+            let other_before = other.copy();
+            fused_sgd(&[&other, &weight], &[&still, &gradient], &[&still.copy(), &velocity], step);
             assert!(weight.allclose(&expected, 1e-12, 1e-12, false), "momentum {momentum}");
+            assert!(other.allclose(&(&other_before - &other_before * 0.02), 1e-12, 1e-12, false), "each has its own gradient");
             assert!(momentum == 0.0 || velocity.allclose(&v, 1e-12, 1e-12, false));
         }
     }

@@ -18,6 +18,7 @@ use tch::Tensor;
 /// same steps as the second, with v in units of the rate; so v is kept in these, and converted when the rate changes.
 #[derive(Debug)]
 pub struct Sgd {
+    /// Above 0.
     pub learning_rate: f64,
     momentum: f64,
     weight_decay: f64,

@@ -36,14 +36,14 @@ fn message(info: &PanicHookInfo) -> String {
 
 fn explanation(message: &str, place: &str) -> String {
     let cause = without_frames(message);
-    let lower = message.to_lowercase();
+    let lower = cause.to_lowercase();
     let has = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
     if has(&["failed to spawn thread", "threadpoolbuilderror"]) {
         let (limits, remedy) = (limits::in_words(), limits::THREADS_REMEDY);
         return format!("Error: the system starts no more threads for this program ({limits}): {remedy}");
     }
     if has(&["out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc", "alloc_failed"]) {
-        let (whose, limits) = if has(&["cuda", "cublas", "cudnn", "mps"]) {
+        let (whose, limits) = if has(&["cuda", "cublas", "cudnn", "mps backend"]) {
             ("the GPU's memory", String::new())
         } else {
             ("memory", format!(" ({})", limits::in_words()))

@@ -63,7 +63,7 @@ pub fn main(run: Result<Run>, example: impl FnOnce(&Run) -> Result<()>) -> ExitC
     let done = run.and_then(|run| example(&run).map(|()| run)).and_then(|run| Ok(say::ensure_written().map(|()| run)?));
     match done {
         Ok(run) => {
-            if run.flags.out.is_none() && !run.is_reproduction() {
+            if run.flags.out.is_none() && !run.flags.quick && run.predict().is_none() && !run.is_reproduction() {
                 let (folder, name) = (run.out(), run.name);
                 tell!(
                     "everything is in {}, apart from the committed results: this was not experiments/{name}.toml as it stands, on the report's data \

@@ -76,7 +76,7 @@ pub(super) struct Flags {
     #[arg(long, conflicts_with_all = ["redraw", "shard", "merge", "variant"])]
     pub all: bool,
     /// The same with small networks on drawn stand-ins, in a few minutes, into a folder of its own below that of runs
-    #[arg(long, conflicts_with_all = ["redraw", "shard", "merge", "variant", "all", "data"])]
+    #[arg(long, conflicts_with_all = ["redraw", "shard", "merge", "variant", "all", "data", "out"])]
     pub quick: bool,
     /// Train anew what an earlier run has finished or begun
     #[arg(long)]

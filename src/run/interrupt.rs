@@ -11,6 +11,8 @@ const SIGNALS: [i32; 5] = [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGXCPU];
 
 /// While this is true, a signal ends the process at once, as it does to any other.
 static AT_ONCE: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(AtomicBool::new(true)));
+/// After the first Ctrl-C; then another one does so too.
+static AFTER_FIRST: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 /// The signal that has come, or 0.
 static ASKED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
@@ -25,12 +27,14 @@ impl Listening {
                 flag::register_conditional_default(signal, AT_ONCE.clone())?;
                 flag::register_usize(signal, ASKED.clone(), signal as usize)?;
             }
-            // After the others: the first Ctrl-C passes the first of them and then sets this, the second one does not pass.
-            flag::register(SIGINT, AT_ONCE.clone())?;
+            flag::register_conditional_default(SIGINT, AFTER_FIRST.clone())?;
+            // After the others: the first Ctrl-C passes them and then sets this, the second one does not pass.
+            flag::register(SIGINT, AFTER_FIRST.clone())?;
             Ok(())
         });
         REGISTERED.as_ref().map_err(|error| anyhow::anyhow!("{error}")).context("cannot listen for signals")?;
         ASKED.store(0, Ordering::SeqCst);
+        AFTER_FIRST.store(false, Ordering::SeqCst);
         AT_ONCE.store(false, Ordering::SeqCst);
         Ok(Listening)
     }

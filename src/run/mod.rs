@@ -95,7 +95,9 @@ impl Run {
         let file = ExperimentFile::read(&root.join("experiments").join(format!("{name}.toml")))?;
         let has_bf16 = precision::has_bf16(device);
         let variants = variants(&file, &flags, has_bf16)?;
-        precision::check(&variants, device)?;
+        if !flags.redraw && !flags.merge {
+            precision::check(&variants, device)?;
+        }
         tell_precision(&flags, &variants, device, has_bf16);
         let is_reproduction = is_as_in_file(&file, &flags, &variants)?;
         Ok(Run { search: file.search().cloned(), variants, ..Run::with(name, flags, root, device, is_reproduction)? })

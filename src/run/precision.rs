@@ -49,7 +49,7 @@ impl Choice {
 pub(super) fn check(variants: &[Variant], device: Device) -> Result<()> {
     let needs_cuda = variants.iter().find(|variant| variant.experiment.model.precision == Precision::Tf32 && !device.is_cuda());
     if let Some(Variant { name, .. }) = needs_cuda {
-        bail!("precision tf32 of {name} is for NVIDIA GPUs, but this trains on {device:?}; take f32, or --cuda");
+        bail!("precision tf32 of {name} is for NVIDIA GPUs, but this trains on {device:?}; take --precision f32, or --cuda");
     }
     Ok(())
 }

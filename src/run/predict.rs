@@ -62,7 +62,13 @@ pub(super) fn write_predictions(run: &Run, path: &Path) -> Result<()> {
 fn newest(run: &Run) -> Result<(Outcome, Experiment)> {
     let folder = run.flags.runs.join(run.name);
     let newest = trials::newest(&folder)?;
-    newest.with_context(|| format!("{} holds no trained network; run {} without --predict first", folder.display(), run.name))
+    newest.with_context(|| {
+        format!(
+            "{} holds no trained network; run {} without --predict first (with --fresh, if it keeps a trial of another example)",
+            folder.display(),
+            run.name
+        )
+    })
 }
 
 /// A folder, a zip, or any other file alone.
@@ -104,6 +110,7 @@ fn classify(
         display.say(format!("{} of {} files", thousands(rows.len() as i64), thousands(names.len() as i64)), rows.len() == names.len());
     }
     rows.extend(archive.unread().iter().map(|(name, reason)| (name.clone(), Err(reason.clone()))));
+    rows.sort_by(|(one, _), (other, _)| compare_str(one, other));
     Ok((rows, tiles))
 }
 

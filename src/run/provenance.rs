@@ -21,7 +21,7 @@ pub struct Provenance {
     pub seed: u64,
     pub data: String,
     pub data_checksum: String,
-    /// Digest of this crate's sources: results of other code are not taken for those of this.
+    /// Digest of the sources that decide a result (see `source_digest.rs`): results of other code are not taken for those of this.
     pub code: String,
     pub device: String,
     pub threads: i64,
@@ -67,7 +67,9 @@ impl Provenance {
 
     /// Whether a result of `other` is the one that this trial would have, to the last bit.
     pub fn same_result(&self, other: &Provenance) -> bool {
-        let decisive = |p: &Provenance| (p.trial.clone(), p.code.clone(), p.device.clone(), p.threads, p.is_stacked, p.libraries.clone());
+        let decisive = |p: &Provenance| {
+            (p.trial.clone(), p.code.clone(), p.device.clone(), p.threads, p.is_stacked, p.libraries.clone(), p.drivers.clone())
+        };
         decisive(self) == decisive(other)
     }
 
@@ -117,16 +119,20 @@ pub fn text_chunks(run: &Run, title: &str) -> Result<Vec<(String, String)>> {
     let of = |variant: &Variant| format!("{} {}", variant.name, variant.experiment.model.precision.name());
     let precision: Vec<String> = run.variants.iter().map(of).collect();
     let chunk = |key: &str, text: String| (key.to_owned(), text);
-    Ok(vec![
+    let mut chunks = vec![
         chunk("Title", title.to_owned()),
         chunk("Software", format!("{} {}, {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), device::libraries())),
-        chunk("Device", [device::describe(run.device), device::drivers(run.device)].join(", ").trim_end_matches(", ").to_owned()),
-        chunk("Precision", precision.join(", ")),
         chunk("Creation Time", date()),
         chunk("Commit", commit(&run.root)),
         chunk("Command", command()),
         chunk("Experiment", experiment),
-    ])
+    ];
+    // What only draws says nothing of how the networks were trained.
+    if !run.flags.redraw && !run.flags.merge {
+        let device = [device::describe(run.device), device::drivers(run.device)].join(", ");
+        chunks.extend([chunk("Device", device.trim_end_matches(", ").to_owned()), chunk("Precision", precision.join(", "))]);
+    }
+    Ok(chunks)
 }
 
 /// The commit of the checkout, with `-dirty` where files differ from it; what `REPRODUCTION_COMMIT` says where a program was carried away

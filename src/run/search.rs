@@ -48,7 +48,7 @@ pub(super) fn search(run: &Run, data: &dyn DataSet) -> Result<Searched> {
             bail!(share_done(
                 run.flags.shard,
                 stage.trials,
-                "When all shares of this stage are, the same command goes on with the next one."
+                "When all shares of this stage are trained, the same command goes on with the next one."
             ));
         };
         at_last = (trained.data, trained.device);
@@ -63,7 +63,7 @@ pub(super) fn search(run: &Run, data: &dyn DataSet) -> Result<Searched> {
         bail!(share_done(
             run.flags.shard,
             search.coarse.trials.max(search.fine.trials),
-            "Both stages are: the same command with --merge draws them."
+            "When both stages are trained, the same command with --merge draws them."
         ));
     }
     results::write_tables(run, all.iter().map(|(_, outcome)| outcome))?;

@@ -2,7 +2,7 @@
 
 use super::interrupt;
 use super::progress::Display;
-use super::provenance::Provenance;
+use super::provenance::{self, Provenance};
 use super::scalars::Scalars;
 use super::trials::{EXPERIMENT, HISTORY, Outcome, PARAMETERS, PROVENANCE};
 use crate::architecture::Architecture;
@@ -167,7 +167,7 @@ fn keep(ready: &Ready, history: Result<History>, seconds: f64) -> Result<Outcome
         let last = checkpoints.newest().ok().flatten();
         format!("trial {name}{}", last.map_or(String::new(), |path| format!(" (its last checkpoint is {})", path.display())))
     })?;
-    let provenance = Provenance { seconds, ..provenance.clone() };
+    let provenance = Provenance { seconds, date: provenance::date(), ..provenance.clone() };
     write_whole(&folder.join(HISTORY), &history.to_csv()?)?;
     parameters::save(&model.values(), &folder.join(PARAMETERS))?;
     write_whole(&folder.join(EXPERIMENT), experiment.to_toml().as_bytes())?;

@@ -143,7 +143,7 @@ pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
         }
         (_, shard) => {
             let trials = run.variants.iter().map(|variant| variant.seeds.clone().count()).sum();
-            bail!(share_done(shard, trials, "When all shares are, the same command with --merge puts them together."))
+            bail!(share_done(shard, trials, "When all shares are trained, the same command with --merge puts them together."))
         }
     }
 }
@@ -288,7 +288,7 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     if let Some(signal) = interrupt::asked() {
         let message = match trained {
             Err(error) if !error.is::<Interrupted>() => format!("Error: {error:#}"),
-            _ => "Interrupted. What was finished is kept; the same command with --resume goes on.".to_owned(),
+            _ => "Interrupted. What was finished is kept; the same command with --resume (and without --fresh) goes on.".to_owned(),
         };
         bail!(Early::signal(signal, message));
     }

@@ -276,7 +276,7 @@ mod tests {
     use std::path::Path;
 
     /// The report's VGG, narrow, with all that its training has and an average over its steps: epochs of 4 and of 12 minibatches wait for
-    /// the device as often. What a GPU would wait for shows on the CPU too, as operations.
+    /// the device as often, as far as that shows on the CPU (see [`transfers`]).
     #[test]
     fn no_step_of_the_vgg_moves_values_between_host_and_device() -> Result<()> {
         // So small that a second thread would only be waited for.

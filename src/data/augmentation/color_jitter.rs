@@ -23,7 +23,7 @@ pub fn adjust_saturation(images: Tensor, factor: &Tensor, weights: &Tensor) -> T
 /// The channels' own hues, of a whole circle: red, green, blue.
 pub const HUES: [f64; 3] = [0.0, 1.0 / 3.0, 2.0 / 3.0];
 
-/// The hue turned by `shift` of a whole circle, `[n, 1, 1, 1]`, at the same saturation and value. `hues` `[3]` are [`HUES`].
+/// The hue turned by `shift` of a whole circle, `[n, 1, 1, 1]`, at the same saturation and value. `hues` `[3]` are `HUES`.
 ///
 /// With V the largest and m the smallest of a pixel's channels, C = V - m, its hue in sixths of the circle from red by green to blue is
 /// H = ±(V - 2 m + G + B - R) / C, positive where G is at least B: the usual three cases, by which channel is the largest, in one line.

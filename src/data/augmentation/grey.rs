@@ -6,12 +6,12 @@ use tch::Tensor;
 pub const LUMA: [f64; 3] = [0.2989, 0.587, 0.114];
 
 /// Red, green and blue of the images `[n, 3, h, w]` replaced by their luma, where `keeps_colors` `[n, 1, 1, 1]` is 0 and not 1; `weights`
-/// as for [`luma`].
+/// as for `luma`.
 pub fn grey(images: &Tensor, keeps_colors: &Tensor, weights: &Tensor) -> Tensor {
     luma(images, weights).lerp_tensor(images, keeps_colors)
 }
 
-/// 0.2989 R + 0.587 G + 0.114 B of images `[n, 3, h, w]`: `[n, 1, h, w]`. `weights` `[3]` are [`LUMA`].
+/// 0.2989 R + 0.587 G + 0.114 B of images `[n, 3, h, w]`: `[n, 1, h, w]`. `weights` `[3]` are `LUMA`.
 pub fn luma(images: &Tensor, weights: &Tensor) -> Tensor {
     let (n, _, height, width) = images.size4().expect("images are [n, 3, h, w]");
     // As a product it is one pass over the pixels.

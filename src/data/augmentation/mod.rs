@@ -181,7 +181,7 @@ pub fn resample(images: &Tensor, matrices: &Tensor, pixels: &Tensor) -> Tensor {
 }
 
 /// For each pixel, row by row, what a row of a matrix is multiplied by: its coordinates x and y, 1, and the shares that as many `points`
-/// have in its displacement (see [`elastic::shares`]): `[3 + points, height * width]`.
+/// have in its displacement (see `elastic::shares`): `[3 + points, height * width]`.
 pub fn pixels(points: i64, whole: [i64; 2], options: (Kind, Device)) -> Tensor {
     let middles = |length: i64| (Tensor::arange(length, options) * 2.0 + 1.0) / length as f64 - 1.0;
     let [height, width] = whole;
