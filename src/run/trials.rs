@@ -288,7 +288,7 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     if let Some(signal) = interrupt::asked() {
         let message = match trained {
             Err(error) if !error.is::<Interrupted>() => format!("Error: {error:#}"),
-            _ => "Interrupted. What was finished is kept; the same command with --resume (and without --fresh) goes on.".to_owned(),
+            _ => "Interrupted. What was finished is kept; the same command with --resume goes on (without --fresh).".to_owned(),
         };
         bail!(Early::signal(signal, message));
     }

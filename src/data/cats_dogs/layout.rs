@@ -39,6 +39,8 @@ pub struct Layout {
     pub labelled: Vec<Labelled>,
     /// The places and numbers of the images to be predicted, in the order of the numbers.
     pub numbered: Vec<(usize, i64)>,
+    /// The numbers of those that are there, but cannot be listed.
+    pub unlisted: Vec<i64>,
     pub competition: Option<Competition>,
     /// What could be an image of either, but cannot be read, with the reason.
     pub unread: Vec<(String, String)>,
@@ -74,7 +76,9 @@ impl Layout {
 
         let parts: BTreeSet<Part> =
             roles.iter().filter_map(|role| if let Role::Labelled(part, _) = role { Some(*part) } else { None }).collect();
-        let mut layout = Layout { unread, notes, ..Layout::default() };
+        let is_numbered = |(name, _): &&(String, String)| matches!(role(name), Role::Numbered(_));
+        let unlisted = unread.iter().filter(is_numbered).filter_map(|(name, _)| number_of(name)).collect();
+        let mut layout = Layout { unread, notes, unlisted, ..Layout::default() };
         for (place, role) in roles.iter().enumerate() {
             match *role {
                 // A folder around all of them does not tell one part from another.

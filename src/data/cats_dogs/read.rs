@@ -17,7 +17,7 @@ use tch::{Device, Kind, Tensor};
 pub fn read(path: &Path, corrupt: Corrupt) -> Result<CatsDogs> {
     let archive = Archive::open_nested(path)?;
     let layout = Layout::of(&archive).and_then(Layout::with_both_classes).with_context(|| format!("in {}", path.display()))?;
-    let Layout { mut labelled, numbered, competition, unread: mut left_out, notes } = layout;
+    let Layout { mut labelled, numbered, unlisted, competition, unread: mut left_out, notes } = layout;
     let names: Vec<&str> = archive.names().collect();
     let mut decode = |places: Vec<usize>| -> Result<(Tensor, Vec<usize>)> {
         let Decoded { images, good, bad } = decode_all(&archive, &places)?;
@@ -67,7 +67,7 @@ pub fn read(path: &Path, corrupt: Corrupt) -> Result<CatsDogs> {
         held_out.examples.len()
     );
     let ids: Vec<i64> = good_asked.iter().map(|index| numbered[*index].1).collect();
-    let unreadable = numbered.iter().map(|(_, id)| *id).filter(|id| ids.binary_search(id).is_err()).collect();
+    let unreadable = numbered.iter().map(|(_, id)| *id).chain(unlisted).filter(|id| ids.binary_search(id).is_err()).collect();
     let test_names = good_asked.iter().map(|index| names[numbered[*index].0].to_owned());
     let common = CatsDogs {
         train: kept.examples,
@@ -338,6 +338,9 @@ pub(super) mod tests {
         let asked = others.asked.context("a competition's")?;
         assert_eq!((asked.ids, asked.unreadable, others.test.size()[0]), (vec![1, 3], vec![2], 2));
         assert_eq!(others.test_names, ["test1/1.jpg", "test1/3.jpg"]);
+        // One that cannot even be listed.
+        std::os::unix::fs::symlink("nowhere", scratch.path().join("test1/4.jpg"))?;
+        assert_eq!(read(scratch.path(), Corrupt::LeaveOut)?.asked.context("a competition's")?.unreadable, [2, 4]);
         Ok(())
     }
 
