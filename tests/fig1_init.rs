@@ -34,7 +34,7 @@ fn same_seed_same_bytes_another_seed_another_run() {
     let (first, again, other) = (Scratch::new(), Scratch::new(), Scratch::new());
     let output = short_run(&first).output().expect("runs");
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{stderr}");
+    assert!(output.status.success(), "{}: {stderr}", output.status);
     assert!(stderr.contains("epoch 2/2"), "plain lines where there is no terminal: {stderr}");
     assert!(short_run(&again).arg("--quiet").output().expect("runs").stderr.is_ascii());
     assert!(short_run(&other).args(["--seed", "7"]).env("REPRODUCTION_COMMIT", "carried").status().expect("runs").success());
@@ -110,7 +110,7 @@ fn only_the_experiment_as_its_file_has_it_is_written_to_plots() {
     let run = |name: &str, flags: &[&str]| {
         let output = example(name).current_dir(scratch.path("")).args(flags).output().expect("runs");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{name} {flags:?}: {said}");
+        assert!(output.status.success(), "{name} {flags:?}: {}: {said}", output.status);
         said.lines().last().is_some_and(|line| line.contains("everything is in plots/local"))
     };
     let written = |path: &str| std::fs::remove_file(scratch.path(path)).is_ok();

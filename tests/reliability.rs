@@ -132,7 +132,7 @@ impl Laboratory {
         let running = self.begun(name, "undisturbed");
         let begun = started.elapsed();
         let output = running.output();
-        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(output.status.success(), "{}: {}", output.status, stderr(&output));
         (self.results(name, "undisturbed"), begun, started.elapsed())
     }
 
@@ -163,7 +163,7 @@ impl Laboratory {
 
 fn succeed(command: &mut Command) -> Output {
     let output = command.output().expect("runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     output
 }
 
@@ -226,7 +226,7 @@ fn killed_at_any_moment_it_ends_where_the_undisturbed_run_does() {
             sleep(wait);
             if running.0.try_wait().expect("asked").is_some() {
                 let output = running.output();
-                assert!(output.status.success(), "seed {seed}, {name}: {}", stderr(&output));
+                assert!(output.status.success(), "seed {seed}, {name}: {}: {}", output.status, stderr(&output));
                 break;
             }
             running.signal(libc::SIGKILL);
@@ -306,7 +306,7 @@ fn a_lost_terminal_and_a_batch_system_stop_it_as_sigterm_does() {
     let running = laboratory.begun_by(command, MLP.0, "nohup");
     running.signal(libc::SIGHUP);
     let output = running.output();
-    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(output.status.success(), "{}: {}", output.status, stderr(&output));
     assert_eq!(laboratory.results(MLP.0, "nohup"), results);
 }
 

@@ -107,7 +107,7 @@ fn history(runs: &Path, name: &str) -> History {
 fn run(command: &mut Command) -> String {
     let output = command.output().expect("runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{said}");
+    assert!(output.status.success(), "{}: {said}", output.status);
     said
 }
 

@@ -129,7 +129,7 @@ fn fig1(scratch: &Scratch, flags: &[&str]) -> Output {
 
 fn succeed(output: Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{said}");
+    assert!(output.status.success(), "{}: {said}", output.status);
     said
 }
 
