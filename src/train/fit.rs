@@ -126,8 +126,8 @@ pub fn fit_together(models: &[&dyn Model], splits: &Splits, members: Vec<Member>
     if let [model] = models {
         return Ok(in_step(&mut Lone::new(*model), splits, members));
     }
-    let has_own_images = models.len() > 1 && (splits.train.is_augmented() || splits.validation.is_augmented());
-    ensure!(!has_own_images, "trainings with random changes of images do not go in step: each draws its own from its seed");
+    let is_augmented = splits.train.is_augmented() || splits.validation.is_augmented();
+    ensure!(!is_augmented, "trainings with random changes of images do not go in step: each draws its own from its seed");
     ensure!(members.iter().all(fits), "these trainings do not go in step: they differ in more than learning rate, order and seed");
     let mut several = Several::new(models);
     let histories = in_step(&mut several, splits, members);
