@@ -32,6 +32,9 @@ struct Flags {
     /// Only this network (can be given several times)
     #[arg(long, value_enum)]
     network: Vec<Network>,
+    /// Only this precision (can be given several times)
+    #[arg(long, value_enum)]
+    precision: Vec<Precision>,
     /// Steps in a round [default: 100 on a GPU, 2 on the CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     steps: Option<u64>,
@@ -73,9 +76,15 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<()> {
             ("bf16", Precision::Bf16, true),
         ];
         for (name, precision, tf32_convolutions) in precisions.into_iter().take(if device.is_cuda() { 4 } else { 1 }) {
+            if !flags.precision.is_empty() && !flags.precision.contains(&precision) {
+                continue;
+            }
             Arithmetic { tf32_convolutions, tf32_products: precision == Precision::Tf32, benchmark: true }.set();
             experiment.model.precision = precision;
-            bench.step(*network, name, &experiment)?;
+            bench.step(*network, name, &experiment, Layout::ChannelsLast)?;
+            if *network != Network::Mlp && matches!(name, "f32" | "bf16") {
+                bench.step(*network, name, &experiment, Layout::ChannelsFirst)?;
+            }
         }
     }
     device::set_arithmetic(false);
@@ -83,6 +92,14 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<()> {
         bench.epoch(*network)?;
     }
     Ok(())
+}
+
+/// How convolutions keep weights and values in memory; libtorch has values follow the weights.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// As the layers have it
+    ChannelsLast,
+    ChannelsFirst,
 }
 
 struct Bench {
@@ -127,10 +144,13 @@ impl Bench {
         }
     }
 
-    fn step(&self, network: Network, precision: &str, experiment: &Experiment) -> Result<()> {
+    fn step(&self, network: Network, precision: &str, experiment: &Experiment, layout: Layout) -> Result<()> {
         let (training, splits) = (experiment.training()?, splits(experiment, self.images.min(1_000), self.device)?);
         let model = model::build(&experiment.model, splits.train.image(), network.classes(), 1, self.device)?;
         let (mut parameters, mut sgd) = (model.parameters(), Sgd::new(training));
+        if layout == Layout::ChannelsFirst {
+            parameters.iter_mut().for_each(|parameter| parameter.tensor.set_data(&parameter.tensor.contiguous()));
+        }
         let examples = splits.train.augmented(1, 1);
         let index = Tensor::randperm(examples.len(), (Kind::Int64, self.device)).narrow(0, 0, training.minibatch.min(examples.len()));
         let (whole, host) = self.timed(|| {
@@ -146,8 +166,9 @@ impl Bench {
         let in_ms = 1e3 / self.steps as f64;
         let memory = device::memory(self.device);
         reproduction::say!(
-            "{}, {precision}, step of {}: {:.3} ms; host {:.3} ms; gathering and augmentation {:.3} ms{}",
+            "{}, {precision}{}, step of {}: {:.3} ms; host {:.3} ms; gathering and augmentation {:.3} ms{}",
             network.name(),
+            if layout == Layout::ChannelsFirst { ", channels first" } else { "" },
             index.size()[0],
             whole * in_ms,
             host * in_ms,
