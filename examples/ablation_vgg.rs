@@ -12,18 +12,14 @@ fn main() -> ExitCode {
 }
 
 fn make(run: &Run) -> Result<()> {
-    let points = match run.redraw()? {
-        Some(points) => points,
-        None => {
-            let trained = run.train(&run.cats_dogs()?)?;
-            trained.variants().iter().flat_map(|variant| trained.learned(variant)).collect()
-        }
-    };
+    let points = run.points(|| Ok(run.train(&run.cats_dogs()?)?.all_curves()))?;
+
+    // A row for the report's way of training, and one for the later way.
     let names = variants(&points, Accuracy);
     let (modern, plain): (Vec<&String>, Vec<&String>) = names.iter().partition(|name| name.ends_with("_modern"));
-    let row = |names: &[&String]| names.iter().map(|name| vec![Panel::new(name, Accuracy, "accuracy")]).collect();
-    let rows = [plain, modern].iter().filter(|names| !names.is_empty()).map(|names| row(names)).collect();
+    let row = |names: &Vec<&String>| names.iter().map(|name| vec![Panel::new(name, Accuracy, "accuracy")]).collect();
+    let rows = [plain, modern].iter().filter(|names| !names.is_empty()).map(row).collect();
     let title = format!("Beyond the report: normalization, depth and shortcuts on cats and dogs, {} epochs", epochs(&points));
     run.write(&Figure { title, rows }, &points)?;
-    run.write_tables(&[("After the last epoch", table::networks(&points, &run.experiments(), [3, 64, 64])?)])
+    run.write_tables(&[("After the last epoch", table::networks(&points, run.variants(), [3, 64, 64])?)])
 }

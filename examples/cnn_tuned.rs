@@ -3,7 +3,6 @@
 
 use reproduction::history::Metric::{Accuracy, Loss};
 use reproduction::plot::{Figure, Panel};
-use reproduction::points::variants;
 use reproduction::run::{self, ExitCode, Result, Run};
 use reproduction::table;
 
@@ -12,18 +11,17 @@ fn main() -> ExitCode {
 }
 
 fn make(run: &Run) -> Result<()> {
-    let points = match run.redraw()? {
-        Some(points) => points,
-        None => {
-            let trained = run.train(&run.mnist()?)?;
-            trained.variants().iter().flat_map(|variant| trained.learned(variant)).collect()
-        }
-    };
-    let row = |variant: &String| {
-        let (loss, accuracy) = (Panel::new(variant, Loss, "loss").logarithmic(), Panel::new(variant, Accuracy, "accuracy").near_one());
-        vec![vec![loss], vec![accuracy]]
-    };
-    let title = "Beyond the report: the CNNs of 570,436 (large) and of 2,066 parameters (small) on MNIST".to_owned();
-    run.write(&Figure { title, rows: variants(&points, Accuracy).iter().map(row).collect() }, &points)?;
-    run.write_tables(&[("After the last epoch", table::networks(&points, &run.experiments(), [1, 28, 28])?)])
+    let points = run.points(|| Ok(run.train(&run.mnist()?)?.all_curves()))?;
+
+    let figure = Figure::of_variants(
+        "Beyond the report: the CNNs of 570,436 (large) and of 2,066 parameters (small) on MNIST",
+        &points,
+        |variant| {
+            let loss = Panel::new(variant, Loss, "loss").logarithmic();
+            let accuracy = Panel::new(variant, Accuracy, "accuracy").near_one();
+            vec![vec![loss], vec![accuracy]]
+        },
+    );
+    run.write(&figure, &points)?;
+    run.write_tables(&[("After the last epoch", table::networks(&points, run.variants(), [1, 28, 28])?)])
 }

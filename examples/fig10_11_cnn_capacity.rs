@@ -12,29 +12,34 @@ fn main() -> ExitCode {
 }
 
 fn make(run: &Run) -> Result<()> {
-    let points = match run.redraw()? {
-        Some(points) => points,
-        None => {
-            let trained = run.train(&run.mnist()?)?;
-            let mut points = Vec::new();
-            for variant in trained.variants() {
-                let published = run.reported(if variant == "small" { 11 } else { 10 })?;
-                points.extend(trained.with_reported(variant, Loss, &published, "main_loss")?);
-                points.extend(trained.with_reported(variant, Accuracy, &published, "main_accuracy")?);
-                points.extend([Loss, Accuracy].into_iter().flat_map(|metric| trained.gaps(variant, metric)));
-            }
-            points
+    let report = run.report()?;
+    let points = run.points(|| {
+        let trained = run.train(&run.mnist()?)?;
+        let mut points = Vec::new();
+        for variant in trained.variants() {
+            let published = report.figure(if variant == "small" { 11 } else { 10 })?;
+            points.extend(trained.with_reported(variant, Loss, &published, "main_loss")?);
+            points.extend(trained.with_reported(variant, Accuracy, &published, "main_accuracy")?);
+            points.extend(trained.gaps(variant, Loss));
+            points.extend(trained.gaps(variant, Accuracy));
         }
-    };
-    let row = |variant: &String| {
-        let (loss, accuracy) = (Panel::new(variant, Loss, "loss").logarithmic(), Panel::new(variant, Accuracy, "accuracy").near_one());
-        [loss, accuracy, Panel::gap(variant, Accuracy)].map(|panel| vec![panel]).to_vec()
-    };
-    let names = variants(&points, Accuracy);
-    let title = "Figures 10 and 11: CNNs with 570,436 (large) and with 2,066 parameters (small) on MNIST".to_owned();
-    run.write(&Figure { title, rows: names.iter().map(row).collect() }, &points)?;
+        Ok(points)
+    })?;
+
+    let title = "Figures 10 and 11: CNNs with 570,436 (large) and with 2,066 parameters (small) on MNIST";
+    let figure = Figure::of_variants(title, &points, |variant| {
+        let loss = Panel::new(variant, Loss, "loss").logarithmic();
+        let accuracy = Panel::new(variant, Accuracy, "accuracy").near_one();
+        vec![vec![loss], vec![accuracy], vec![Panel::gap(variant, Accuracy)]]
+    });
+    run.write(&figure, &points)?;
+
     let mut comparisons = compare::last_points(&points);
-    comparisons.extend(compare::with_number(&points, "small", run.reported_numbers()?.number("Section 2.d, small CNN")?));
-    run.write_tables(&[("After the last epoch", compare::table(&comparisons)), ("Overfitting", table::gaps(&points, &names))])?;
-    run.summarize(&comparisons)
+    comparisons.extend(compare::with_number(&points, "small", report.number("Section 2.d, small CNN")?));
+    run.write_tables(&[
+        ("After the last epoch", compare::table(&comparisons)),
+        ("Overfitting", table::gaps(&points, &variants(&points, Accuracy))),
+    ])?;
+    compare::print_summary(&comparisons);
+    Ok(())
 }

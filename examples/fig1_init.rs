@@ -4,7 +4,6 @@
 use reproduction::compare;
 use reproduction::history::Metric::{Accuracy, Loss, TwiceSoftmaxedLoss};
 use reproduction::plot::{Figure, Panel};
-use reproduction::points::variants;
 use reproduction::run::{self, ExitCode, Result, Run};
 
 fn main() -> ExitCode {
@@ -12,32 +11,28 @@ fn main() -> ExitCode {
 }
 
 fn make(run: &Run) -> Result<()> {
-    let points = match run.redraw()? {
-        Some(points) => points,
-        None => {
-            let digits = run.mnist()?;
-            let trained = run.train(&digits)?;
-            let published = run.reported(1)?;
+    let points = run.points(|| {
+        let trained = run.train(&run.mnist()?)?;
+        let published = run.report()?.figure(1)?;
+        let mut points = Vec::new();
+        for variant in trained.variants() {
+            let name = variant.trim_end_matches("_as_published");
+            points.extend(trained.curves(variant, Loss));
             // The published losses are cross-entropies of softmax outputs: the softmax was taken twice.
-            let laid_over = |(variant, name): (&str, &str)| {
-                Ok([
-                    trained.curves(variant, Loss),
-                    trained.with_reported(variant, TwiceSoftmaxedLoss, &published, &format!("{name}_loss"))?,
-                    trained.with_reported(variant, Accuracy, &published, &format!("{name}_accuracy"))?,
-                ])
-            };
-            let names = trained.variants().into_iter().map(|variant| (variant, variant.trim_end_matches("_as_published")));
-            names.map(laid_over).collect::<Result<Vec<_>>>()?.into_iter().flatten().flatten().collect()
+            points.extend(trained.with_reported(variant, TwiceSoftmaxedLoss, &published, &format!("{name}_loss"))?);
+            points.extend(trained.with_reported(variant, Accuracy, &published, &format!("{name}_accuracy"))?);
         }
-    };
-    let row = |variant: &String| {
-        let losses = vec![
-            Panel::new(variant, Loss, "cross-entropy"),
-            Panel::new(variant, TwiceSoftmaxedLoss, "cross-entropy of softmax outputs, as published"),
-        ];
-        vec![losses, vec![Panel::new(variant, Accuracy, "accuracy")]]
-    };
-    let title = "Figure 1: a 512-512 MLP on MNIST under three initializations".to_owned();
-    run.write(&Figure { title, rows: variants(&points, Accuracy).iter().map(row).collect() }, &points)?;
-    run.compare(&compare::last_points(&points))
+        Ok(points)
+    })?;
+
+    let title = "Figure 1: a 512-512 MLP on MNIST under three initializations";
+    let figure = Figure::of_variants(title, &points, |variant| {
+        let loss = Panel::new(variant, Loss, "cross-entropy");
+        let as_published = Panel::new(variant, TwiceSoftmaxedLoss, "cross-entropy of softmax outputs, as published");
+        vec![vec![loss, as_published], vec![Panel::new(variant, Accuracy, "accuracy")]]
+    });
+    run.write(&figure, &points)?;
+
+    compare::print(&compare::last_points(&points));
+    Ok(())
 }

@@ -4,7 +4,6 @@
 use reproduction::compare;
 use reproduction::history::Metric::{Accuracy, Loss};
 use reproduction::plot::{Figure, Panel};
-use reproduction::points::variants;
 use reproduction::run::{self, ExitCode, Result, Run};
 
 fn main() -> ExitCode {
@@ -12,22 +11,22 @@ fn main() -> ExitCode {
 }
 
 fn make(run: &Run) -> Result<()> {
-    let points = match run.redraw()? {
-        Some(points) => points,
-        None => {
-            let digits = run.mnist()?;
-            let trained = run.train(&digits)?;
-            let (figure_2, figure_3) = (run.reported(2)?, run.reported(3)?);
-            let laid_over = |variant: &&str| {
-                Ok([trained.with_reported(variant, Loss, &figure_2, "main")?, trained.with_reported(variant, Accuracy, &figure_3, "main")?])
-            };
-            trained.variants().iter().map(laid_over).collect::<Result<Vec<_>>>()?.into_iter().flatten().flatten().collect()
+    let points = run.points(|| {
+        let trained = run.train(&run.mnist()?)?;
+        let report = run.report()?;
+        let mut points = Vec::new();
+        for variant in trained.variants() {
+            points.extend(trained.with_reported(variant, Loss, &report.figure(2)?, "main")?);
+            points.extend(trained.with_reported(variant, Accuracy, &report.figure(3)?, "main")?);
         }
-    };
-    let row = |variant: &String| {
+        Ok(points)
+    })?;
+
+    let figure = Figure::of_variants("Figures 2 and 3: the best MLP, 512-512, on MNIST", &points, |variant| {
         vec![vec![Panel::new(variant, Loss, "loss (Figure 2)")], vec![Panel::new(variant, Accuracy, "accuracy (Figure 3)")]]
-    };
-    let title = "Figures 2 and 3: the best MLP, 512-512, on MNIST".to_owned();
-    run.write(&Figure { title, rows: variants(&points, Accuracy).iter().map(row).collect() }, &points)?;
-    run.compare(&compare::last_points(&points))
+    });
+    run.write(&figure, &points)?;
+
+    compare::print(&compare::last_points(&points));
+    Ok(())
 }

@@ -10,16 +10,13 @@ fn main() -> ExitCode {
 }
 
 fn make(run: &Run) -> Result<()> {
-    let points = match run.redraw()? {
-        Some(points) => points,
-        None => {
-            let digits = run.mnist()?;
-            let mut points = run.check_gradients(&digits)?;
-            points.extend(run.reported(5)?.over(&points, "main", "as_published_n")?);
-            points.extend(run.reported(6)?.over(&points, "main", "as_published_epsilon")?);
-            points
-        }
-    };
+    let points = run.points(|| {
+        let mut points = run.check_gradients(&run.mnist()?)?;
+        let report = run.report()?;
+        points.extend(report.figure(5)?.over(&points, "main", "as_published_n")?);
+        points.extend(report.figure(6)?.over(&points, "main", "as_published_epsilon")?);
+        Ok(points)
+    })?;
     let (epsilon, n) = ("epsilon", "N = 1 / epsilon");
     let published = "as published: softmax taken twice in the differenced loss";
     let correct = "as it should be: the loss that is differentiated";
@@ -35,5 +32,6 @@ fn make(run: &Run) -> Result<()> {
     ];
     let title = "Figures 5 and 6: largest gradient difference over ten weights of layer 2".to_owned();
     run.write(&Figure { title, rows }, &points)?;
-    run.judge_gradients(&points)
+    run.judge_gradients(&points);
+    Ok(())
 }

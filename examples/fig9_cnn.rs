@@ -12,26 +12,29 @@ fn main() -> ExitCode {
 }
 
 fn make(run: &Run) -> Result<()> {
-    let points = match run.redraw()? {
-        Some(points) => points,
-        None => {
-            let digits = run.mnist()?;
-            let trained = run.train(&digits)?;
-            let published = run.reported(9)?;
-            let curves = |variant: &&str| match *variant {
-                "cnn" => trained.with_reported("cnn", Accuracy, &published, "main"),
-                other => Ok(trained.curves(other, Accuracy)),
-            };
-            trained.variants().iter().map(curves).collect::<std::result::Result<Vec<_>, _>>()?.concat()
+    let report = run.report()?;
+    let points = run.points(|| {
+        let trained = run.train(&run.mnist()?)?;
+        let mut points = Vec::new();
+        for variant in trained.variants() {
+            points.extend(match variant {
+                "cnn" => trained.with_reported("cnn", Accuracy, &report.figure(9)?, "main")?,
+                other => trained.curves(other, Accuracy),
+            });
         }
-    };
+        Ok(points)
+    })?;
+
+    // Both networks side by side.
     let panel = |variant: &String| vec![Panel::new(variant, Accuracy, "accuracy").near_one()];
     let title = "Figure 9: a CNN with 570,436 parameters on MNIST, beside the best MLP".to_owned();
-    run.write(&Figure { title, rows: vec![variants(&points, Accuracy).iter().map(panel).collect()] }, &points)?;
-    let numbers = run.reported_numbers()?;
+    let rows = vec![variants(&points, Accuracy).iter().map(panel).collect()];
+    run.write(&Figure { title, rows }, &points)?;
+
     let mut comparisons = compare::last_points(&points);
     for (variant, place) in [("cnn", "Section 2.c, CNN after 10 epochs"), ("mlp", "Section 2.c, MLP after 10 epochs")] {
-        comparisons.extend(compare::with_number(&points, variant, numbers.number(place)?));
+        comparisons.extend(compare::with_number(&points, variant, report.number(place)?));
     }
-    run.compare(&comparisons)
+    compare::print(&comparisons);
+    Ok(())
 }

@@ -3,7 +3,7 @@
 
 use reproduction::history::Metric::{Accuracy, Loss};
 use reproduction::plot::{Figure, Panel};
-use reproduction::points::{epochs, variants};
+use reproduction::points::epochs;
 use reproduction::run::{self, ExitCode, Result, Run};
 use reproduction::table;
 
@@ -12,20 +12,17 @@ fn main() -> ExitCode {
 }
 
 fn make(run: &Run) -> Result<()> {
-    if let Some(folder) = run.predict() {
-        return run.write_predictions(folder);
-    }
-    let points = match run.redraw()? {
-        Some(points) => points,
-        None => {
-            let photographs = run.cats_dogs()?;
-            let trained = run.train(&photographs)?;
-            run.write_submission(&trained, &photographs)?;
-            trained.variants().iter().flat_map(|variant| trained.learned(variant)).collect()
-        }
-    };
-    let row = |variant: &String| [Loss, Accuracy].map(|metric| vec![Panel::new(variant, metric, metric.name())]).to_vec();
+    let points = run.points(|| {
+        let photographs = run.cats_dogs()?;
+        let trained = run.train(&photographs)?;
+        run.write_submission(&trained, &photographs)?;
+        Ok(trained.all_curves())
+    })?;
+
     let title = format!("Beyond the report: a residual network on cats and dogs, {} epochs", epochs(&points));
-    run.write(&Figure { title, rows: variants(&points, Accuracy).iter().map(row).collect() }, &points)?;
-    run.write_tables(&[("After the last epoch", table::networks(&points, &run.experiments(), [3, 64, 64])?)])
+    let figure = Figure::of_variants(&title, &points, |variant| {
+        vec![vec![Panel::new(variant, Loss, "loss")], vec![Panel::new(variant, Accuracy, "accuracy")]]
+    });
+    run.write(&figure, &points)?;
+    run.write_tables(&[("After the last epoch", table::networks(&points, run.variants(), [3, 64, 64])?)])
 }

@@ -3,6 +3,7 @@
 
 use reproduction::plot::draw_search;
 use reproduction::run::{self, ExitCode, Result, Run};
+use reproduction::table;
 
 fn main() -> ExitCode {
     run::main(Run::start("kaggle_search"), make)
@@ -18,8 +19,8 @@ fn make(run: &Run) -> Result<()> {
     run.write_tables(&[("The ten best", searched.best_ten())])?;
 
     // The report gives no more of its search than the setting it chose, that of Figure 14.
-    if let Some(reported) = run.reported_numbers()?.number("Section 3, VGG")?.best_validation {
-        let settings = run.settings("vgg");
+    if let Some(reported) = run.report()?.number("Section 3, VGG")?.best_validation {
+        let settings = table::settings(run.variants(), "vgg");
         reproduction::say!("\nThe report chose {settings}: {:.0} % of its validation images, after up to 100 epochs.", 100.0 * reported);
     }
     Ok(())

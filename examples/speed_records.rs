@@ -3,7 +3,6 @@
 
 use reproduction::history::Metric::Accuracy;
 use reproduction::plot::{Figure, Panel, Scale};
-use reproduction::points::variants;
 use reproduction::run::{self, ExitCode, Result, Run};
 use reproduction::table;
 
@@ -12,20 +11,22 @@ fn main() -> ExitCode {
 }
 
 fn make(run: &Run) -> Result<()> {
-    let points = match run.redraw()? {
-        Some(points) => points,
-        None => {
-            let trained = run.train(&run.mnist()?)?;
-            let of =
-                |variant: &&str| [trained.curves(variant, Accuracy), trained.by_seed(variant), vec![trained.seconds(variant)]].concat();
-            trained.variants().iter().flat_map(of).collect()
+    let points = run.points(|| {
+        let trained = run.train(&run.mnist()?)?;
+        let mut points = Vec::new();
+        for variant in trained.variants() {
+            points.extend(trained.curves(variant, Accuracy));
+            points.extend(trained.by_seed(variant));
+            points.push(trained.seconds(variant));
         }
-    };
-    let panel = |variant: &String, what: &str, title: &str| {
-        vec![Panel::against("seed", &format!("{variant}_{what}_by_seed"), &format!("{variant}: {title}"), Scale::Linear).apart()]
-    };
-    let row = |variant: &String| vec![panel(variant, "accuracy", "accuracy"), panel(variant, "seconds", "seconds")];
-    let title = "Beyond the report: seconds to the test accuracy, MNIST, one training at a time".to_owned();
-    run.write(&Figure { title, rows: variants(&points, Accuracy).iter().map(row).collect() }, &points)?;
-    run.write_tables(&[("Means over seeds", table::networks(&points, &run.experiments(), [1, 28, 28])?)])
+        Ok(points)
+    })?;
+
+    let title = "Beyond the report: seconds to the test accuracy, MNIST, one training at a time";
+    let figure = Figure::of_variants(title, &points, |variant| {
+        let panel = |what| Panel::against("seed", &format!("{variant}_{what}_by_seed"), &format!("{variant}: {what}"), Scale::Linear);
+        vec![vec![panel("accuracy").apart()], vec![panel("seconds").apart()]]
+    });
+    run.write(&figure, &points)?;
+    run.write_tables(&[("Means over seeds", table::networks(&points, run.variants(), [1, 28, 28])?)])
 }

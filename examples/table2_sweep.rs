@@ -12,31 +12,31 @@ fn main() -> ExitCode {
 }
 
 fn make(run: &Run) -> Result<()> {
-    let points = match run.redraw()? {
-        Some(points) => points,
-        None => {
-            let digits = run.mnist()?;
-            let trained = run.train(&digits)?;
-            trained
-                .variants()
-                .iter()
-                .flat_map(|variant| [trained.curves(variant, Loss), trained.curves(variant, Accuracy)])
-                .flatten()
-                .collect()
+    let points = run.points(|| {
+        let trained = run.train(&run.mnist()?)?;
+        let mut points = Vec::new();
+        for variant in trained.variants() {
+            points.extend(trained.curves(variant, Loss));
+            points.extend(trained.curves(variant, Accuracy));
         }
-    };
-    let numbers = run.reported_numbers()?;
+        Ok(points)
+    })?;
+
+    let figure = Figure::of_variants("Table 2: five MLPs on MNIST, 60 epochs", &points, |variant| {
+        vec![vec![Panel::new(variant, Loss, "loss")], vec![Panel::new(variant, Accuracy, "accuracy")]]
+    });
+    run.write(&figure, &points)?;
+
+    let report = run.report()?;
     let mut comparisons = Vec::new();
     for variant in variants(&points, Accuracy) {
         let place = format!("Table 2, {}", variant.replace('_', " "));
-        comparisons.extend(compare::with_number(&points, &variant, numbers.number(&place)?));
+        comparisons.extend(compare::with_number(&points, &variant, report.number(&place)?));
     }
-    let row = |variant: &String| vec![vec![Panel::new(variant, Loss, "loss")], vec![Panel::new(variant, Accuracy, "accuracy")]];
-    let title = "Table 2: five MLPs on MNIST, 60 epochs".to_owned();
-    run.write(&Figure { title, rows: variants(&points, Accuracy).iter().map(row).collect() }, &points)?;
     run.write_tables(&[
-        ("Table 1: hyperparameters", table::hyperparameters(&run.experiments())),
+        ("Table 1: hyperparameters", table::hyperparameters(run.variants())),
         ("Table 2: accuracies after the last epoch", compare::table(&comparisons)),
     ])?;
-    run.summarize(&comparisons)
+    compare::print_summary(&comparisons);
+    Ok(())
 }

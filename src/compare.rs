@@ -199,6 +199,33 @@ pub fn words(comparison: &Comparison) -> [String; 6] {
     ]
 }
 
+/// Prints the comparisons as a table, how many of the report's numbers were met, and by which rule.
+pub fn print(comparisons: &[Comparison]) {
+    if !comparisons.is_empty() {
+        say!("\n{}", table(comparisons));
+    }
+    print_summary(comparisons);
+}
+
+/// Prints how many of the report's numbers were met, and by which rule.
+pub fn print_summary(comparisons: &[Comparison]) {
+    if comparisons.is_empty() {
+        say!("\nNothing here can be compared with the report: this was not its data set in full, or not its epochs.");
+        return;
+    }
+    let count = |verdict| comparisons.iter().filter(|comparison| comparison.verdict() == verdict).count();
+    say!(
+        "\n{} equal, {} reproduced, {} differ, {} without verdict (one seed).",
+        count(Verdict::Equal),
+        count(Verdict::Reproduced),
+        count(Verdict::Differs),
+        count(Verdict::OneSeed),
+    );
+    if count(Verdict::Equal) < comparisons.len() {
+        say!("Rule: {RULE}.");
+    }
+}
+
 /// The comparisons as a table for a terminal.
 pub fn table(comparisons: &[Comparison]) -> Table {
     let mut table = table::new(["", "reported", "reproduced", "difference", "allowed", "verdict"]);

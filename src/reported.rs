@@ -4,7 +4,7 @@ use crate::points::{Origin, Point, is_report_data};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// `experiments/reported.toml`: the numbers printed in the report, and how exactly its curves could be read.
 #[derive(Debug, Deserialize)]
@@ -14,7 +14,9 @@ pub struct Reported {
     /// The figures whose first epoch is called 0.
     epochs_from_zero: Vec<u32>,
     /// Figure, panel, largest error of a digitised point.
-    pub reading_error: BTreeMap<String, BTreeMap<String, f64>>,
+    reading_error: BTreeMap<String, BTreeMap<String, f64>>,
+    #[serde(skip)]
+    experiments: PathBuf,
 }
 
 /// Numbers printed in one place. Accuracies are fractions.
@@ -77,7 +79,8 @@ impl Reported {
     pub fn read(experiments: &Path) -> Result<Reported> {
         let path = experiments.join("reported.toml");
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read the report's numbers {}", path.display()))?;
-        toml::from_str(&text).with_context(|| format!("in {}", path.display()))
+        let reported: Reported = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+        Ok(Reported { experiments: experiments.to_owned(), ..reported })
     }
 
     /// What the report prints in `place`.
@@ -85,18 +88,16 @@ impl Reported {
         let found = self.number.iter().find(|number| number.place == place);
         found.with_context(|| format!("reported.toml has no number where = \"{place}\""))
     }
-}
 
-impl Figure {
-    /// Reads `<experiments>/reported/fig<number>.csv`. Epochs are counted from 1, as everywhere in this crate. Where a published panel
-    /// shows losses and accuracies together, its series `train_loss` becomes the series `train` of the panel `main_loss`.
-    pub fn read(experiments: &Path, number: u32) -> Result<Figure> {
+    /// The published curves of a figure, from `<experiments>/reported/fig<number>.csv`. Epochs are counted from 1, as everywhere in this
+    /// crate. Where a published panel shows losses and accuracies together, its series `train_loss` becomes the series `train` of the panel
+    /// `main_loss`.
+    pub fn figure(&self, number: u32) -> Result<Figure> {
         let name = format!("fig{number}");
-        let path = experiments.join("reported").join(format!("{name}.csv"));
+        let path = self.experiments.join("reported").join(format!("{name}.csv"));
         let mut reader = csv::Reader::from_path(&path).with_context(|| format!("cannot read the published curves {}", path.display()))?;
         let rows = reader.deserialize().collect::<Result<Vec<Row>, _>>().with_context(|| format!("in {}", path.display()))?;
-        let mut reported = Reported::read(experiments)?;
-        let shift = f64::from(u8::from(reported.epochs_from_zero.contains(&number)));
+        let shift = f64::from(u8::from(self.epochs_from_zero.contains(&number)));
         let in_our_terms = |row: Row| {
             let (panel, series) = match row.series.rsplit_once('_') {
                 Some((split, metric @ ("loss" | "accuracy"))) => (format!("{}_{metric}", row.panel), split.to_owned()),
@@ -104,11 +105,13 @@ impl Figure {
             };
             Row { panel, series, x: row.x + shift, y: row.y }
         };
-        let reading_error = reported.reading_error.remove(&name);
+        let reading_error = self.reading_error.get(&name).cloned();
         let reading_error = reading_error.with_context(|| format!("reported.toml has no [reading_error.{name}]"))?;
         Ok(Figure { name, rows: rows.into_iter().map(in_our_terms).collect(), reading_error })
     }
+}
 
+impl Figure {
     /// The published curves of `panel` to lay over `ours`, in the panel `to`; none where our data are not the report's, whole. Series are renamed to this crate's words (`valid` is `validation`).
     ///
     /// # Errors
@@ -156,7 +159,7 @@ mod tests {
     fn published_curves_come_in_this_crates_terms() -> Result<()> {
         let ours = [];
         let first = |number, panel: &str, series: &str| {
-            let points = Figure::read(&experiments(), number)?.over(&ours, panel, "to")?;
+            let points = Reported::read(&experiments())?.figure(number)?.over(&ours, panel, "to")?;
             let point = points.iter().find(|point| point.series == series).context("the series")?;
             assert_eq!(point.panel, "to");
             anyhow::Ok((point.x, point.y))
@@ -165,7 +168,7 @@ mod tests {
         assert_eq!(first(9, "main", "train")?, (1.0, 0.80120), "counted from 0 in the report");
         assert_eq!(first(10, "main_loss", "validation")?, (1.0, 2.28974));
         assert_eq!(first(10, "main_accuracy", "train")?, (1.0, 0.11985));
-        assert!(Figure::read(&experiments(), 10)?.over(&ours, "main", "to").is_err(), "losses and accuracies are apart");
+        assert!(Reported::read(&experiments())?.figure(10)?.over(&ours, "main", "to").is_err(), "losses and accuracies are apart");
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Tables, for a terminal and as Markdown.
 
 use crate::architecture::{Architecture, KERNEL, Shape, Stage};
-use crate::experiment::{Experiment, Layer, Training};
+use crate::experiment::{Experiment, Layer, Training, Variant};
 use crate::plot::thousands;
 use crate::points::{Origin, Point};
 use anyhow::{Context, Result};
@@ -25,13 +25,13 @@ pub fn markdown(table: &Table) -> String {
 }
 
 /// Hyperparameters, a column per variant, as the report's Table 1 has them.
-pub fn hyperparameters(variants: &[(&str, &Experiment)]) -> Table {
-    let mut table = new(std::iter::once("").chain(variants.iter().map(|(name, _)| *name)));
+pub fn hyperparameters(variants: &[Variant]) -> Table {
+    let mut table = new(std::iter::once("").chain(variants.iter().map(|variant| variant.name.as_str())));
     let mut row = |name: &str, value: &dyn Fn(&Experiment) -> String| {
-        let values = variants.iter().map(|(_, experiment)| value(experiment));
+        let values = variants.iter().map(|variant| value(&variant.experiment));
         table.add_row(std::iter::once(name.to_owned()).chain(values));
     };
-    let deepest = variants.iter().map(|(_, experiment)| experiment.model.hidden.len()).max().unwrap_or(0);
+    let deepest = variants.iter().map(|variant| variant.experiment.model.hidden.len()).max().unwrap_or(0);
     for layer in 0..deepest {
         let width = |experiment: &Experiment| experiment.model.hidden.get(layer).map_or(String::new(), i64::to_string);
         row(&format!("h{}", layer + 1), &width);
@@ -47,8 +47,9 @@ pub fn hyperparameters(variants: &[(&str, &Experiment)]) -> Table {
     table
 }
 
-/// Dropout, L2 and learning rate of `experiment`, as the report's Figure 15 names its runs.
-pub fn settings(experiment: &Experiment) -> String {
+/// Dropout, L2 and learning rate of the variant `name`, as the report's Figure 15 names its runs; nothing if it is none of `variants`.
+pub fn settings(variants: &[Variant], name: &str) -> String {
+    let Some(Variant { experiment, .. }) = variants.iter().find(|variant| variant.name == name) else { return String::new() };
     let dropout =
         experiment.model.layers.iter().find_map(|layer| if let Layer::Dropout(probability) = layer { Some(*probability) } else { None });
     let dropout = dropout.map(|probability| format!("dropout {probability}"));
@@ -148,9 +149,9 @@ pub fn gaps(points: &[Point], variants: &[String]) -> Table {
 ///
 /// # Errors
 /// If a network's layers do not fit the images.
-pub fn networks(points: &[Point], variants: &[(&str, &Experiment)], image: [i64; 3]) -> Result<Table> {
+pub fn networks(points: &[Point], variants: &[Variant], image: [i64; 3]) -> Result<Table> {
     let mut table = new(["", "parameters", "seconds an epoch", "train", "validation", "train - validation", "test", "epochs", "seeds"]);
-    for (variant, experiment) in variants {
+    for Variant { name: variant, experiment, .. } in variants {
         let last = |panel: &str, series: &str| {
             let panel = format!("{variant}_{panel}");
             points.iter().rfind(|point| point.panel == panel && point.series == series && point.origin == Origin::Reproduced)

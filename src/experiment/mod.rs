@@ -9,6 +9,7 @@ mod groups;
 mod model;
 mod search;
 mod training;
+mod variant;
 
 pub use augmentation::{Augmentation, Elastic, Normalization};
 pub use file::{ExperimentFile, MOST_SEEDS};
@@ -16,6 +17,7 @@ pub use groups::Group;
 pub use model::{Initialization, Layer, Model, Precision, Start, Views};
 pub use search::{Distribution, Search, Stage};
 pub use training::{Decay, Keep, MomentumForm, Order, ReduceOnPlateau, Schedule, StopEarly, Training};
+pub use variant::Variant;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};

@@ -15,7 +15,7 @@ use crate::experiment::{self, Views};
 use crate::layers::{Gradient, Mode};
 use crate::loss::Objective;
 use crate::seed::{Purpose, draw};
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use tch::{Device, Tensor};
 
 /// A parameter by name. The tensor is a handle: it shares its storage with the network's own.
@@ -79,6 +79,18 @@ pub fn build(model: &experiment::Model, image: [i64; 3], classes: i64, seed: u64
         "the network has {found} parameters, but model.parameters is {stated}; correct model.parameters, or the layers"
     );
     Ok(if *views == Views::Single { network } else { Box::new(Viewed::new(network, *views)) })
+}
+
+/// The layers of the network that `model` describes, for images `[channels, height, width]`.
+///
+/// # Errors
+/// If the network that is built from them has not as many parameters as they, or as the experiment states.
+pub fn architecture(model: &experiment::Model, image: [i64; 3]) -> Result<Architecture> {
+    let architecture = Architecture::new(image, &model.layers)?;
+    let Shape::Vector(classes) = architecture.output() else { bail!("the last layer of model.layers is not fully connected") };
+    let (described, built) = (architecture.parameters(), build(model, image, classes, 0, Device::Cpu)?.parameter_count());
+    ensure!(described == built, "model.layers describes {described} parameters, but the network built from it has {built}");
+    Ok(architecture)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::canvas::{Area, Canvas};
 use super::style::{FAINT, INK, OVERSAMPLING, colour, darker, scaled};
 use crate::history::Metric;
-use crate::points::{Origin, Point, REPORT_DATA};
+use crate::points::{Origin, Point, REPORT_DATA, variants};
 use anyhow::Result;
 use image::RgbImage;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, ValueFormatter};
@@ -16,6 +16,14 @@ pub struct Figure {
     pub title: String,
     /// From top to bottom; each from left to right.
     pub rows: Vec<Vec<Cell>>,
+}
+
+impl Figure {
+    /// A row for each variant that has accuracies among `points`, with the cells that `row` gives it.
+    pub fn of_variants(title: &str, points: &[Point], row: impl Fn(&str) -> Vec<Cell>) -> Figure {
+        let rows = variants(points, Metric::Accuracy).iter().map(|variant| row(variant)).collect();
+        Figure { title: title.to_owned(), rows }
+    }
 }
 
 /// One place of the grid: panels one below the other.

@@ -161,7 +161,7 @@ mod tests {
     use super::*;
     use crate::points;
     use crate::report_card::{Contents, ReportCard};
-    use crate::reported::{Figure, Reported};
+    use crate::reported::Reported;
     use std::path::Path;
 
     const ENTRY: &str = "what = 'a'\nexample = 'tuned'\npanel = 'plain_accuracy'\nseries = 'test'\naim = 0.986\ncommand = 'run'\n";
@@ -308,7 +308,7 @@ mod tests {
         for Beyond { report, report_place, .. } in Contents::read(&experiments)?.beyond {
             let Some((report, place)) = report.zip(report_place) else { continue };
             if place == "Figure 14, validation, best epoch" {
-                let curve = Figure::read(&experiments, 14)?.over(&[], "main_accuracy", "")?;
+                let curve = reported.figure(14)?.over(&[], "main_accuracy", "")?;
                 let accuracies = curve.iter().filter(|point| point.series == "validation").map(|point| point.y);
                 assert_eq!(accuracies.fold(0.0, f64::max), report, "{place}");
             } else {

@@ -1,6 +1,6 @@
 //! How an example ends: what it says last, and its exit code.
 
-use super::{Result, Run};
+use super::{Result, Run, predict};
 use crate::say;
 use std::process::ExitCode;
 
@@ -58,12 +58,20 @@ impl std::fmt::Display for Early {
 
 impl std::error::Error for Early {}
 
-/// The whole of an example's `main`: does what `example` says with a run that was started, prints its error, and gives its exit code.
+/// The whole of an example's `main`: does what `example` says with a run that was started or, with `--predict`, classifies images; prints
+/// its error, and gives its exit code.
 pub fn main(run: Result<Run>, example: impl FnOnce(&Run) -> Result<()>) -> ExitCode {
-    let done = run.and_then(|run| example(&run).map(|()| run)).and_then(|run| Ok(say::ensure_written().map(|()| run)?));
-    match done {
+    let make = |run: Run| {
+        match &run.flags.predict {
+            Some(path) => predict::write_predictions(&run, path)?,
+            None => example(&run)?,
+        }
+        say::ensure_written()?;
+        Ok(run)
+    };
+    match run.and_then(make) {
         Ok(run) => {
-            if run.flags.out.is_none() && !run.flags.quick && run.predict().is_none() && !run.is_reproduction() {
+            if run.flags.out.is_none() && !run.flags.quick && run.flags.predict.is_none() && !run.is_reproduction() {
                 let (folder, name) = (run.out(), run.name);
                 tell!(
                     "everything is in {}, apart from the committed results: this was not experiments/{name}.toml as it stands, on the report's data \

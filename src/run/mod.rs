@@ -29,29 +29,26 @@ pub use search::Searched;
 pub use std::process::ExitCode;
 pub use trials::{Outcome, Trained};
 
-use crate::architecture::{Architecture, Shape};
-use crate::compare::{self, Comparison, Verdict};
+use crate::compare;
 use crate::data::cats_dogs::CatsDogs;
 use crate::data::mnist::{self, Mnist};
 use crate::data::{DataSet, Location};
 use crate::device;
-use crate::experiment::{Experiment, ExperimentFile, Precision, Search};
+use crate::experiment::{ExperimentFile, Precision, Search, Variant};
 use crate::files::{ensure_writable, write_whole};
 use crate::limits;
-use crate::model;
 use crate::plot::{self, Figure};
 use crate::points::{self, Point, is_report_data};
 use crate::report_card::ReportCard;
-use crate::reported;
+use crate::reported::Reported;
 use crate::table;
 use crate::tensorboard::EventFile;
-use anyhow::{anyhow, bail, ensure};
+use anyhow::anyhow;
 use comfy_table::Table;
 use everything::Folders;
 use flags::Flags;
 use image::RgbImage;
 use serde::Serialize;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -72,17 +69,6 @@ pub struct Run {
     search: Option<Search>,
     /// Whether this is the experiment as its file has it, on the report's data as far as data were read: a result that may be committed.
     is_reproduction: AtomicBool,
-}
-
-struct Variant {
-    name: String,
-    experiment: Experiment,
-    is_as_in_file: bool,
-    seeds: Range<u64>,
-    /// How long training may go on until where it stands is kept.
-    checkpoint_after: Duration,
-    /// How many trials are trained at the same time at most, where that is not left to the machine.
-    at_a_time: Option<u64>,
 }
 
 impl Run {
@@ -166,24 +152,6 @@ impl Run {
         Ok(photographs::write_submission(self, trained, photographs)?)
     }
 
-    /// With `--predict`, the image, folder or zip of images to classify.
-    pub fn predict(&self) -> Option<&Path> {
-        self.flags.predict.as_deref()
-    }
-
-    /// Classifies the image `path`, or each file in the folder or zip `path`, with the network that was trained last; prints a table and
-    /// writes `<out>/<name>_predictions.csv` and `<out>/<name>_predictions.png`.
-    ///
-    /// The CSV has a line `file,prediction,probability,reason` for each file, in the natural order of their names (2 before 10). Where a file
-    /// cannot be read as an image, `prediction` and `probability` are empty and `reason` says why. Files are read by their contents, whatever
-    /// their names, and turned upright as their EXIF data say. The picture shows the first hundred or so.
-    ///
-    /// # Errors
-    /// If no network has been trained, or no file can be read as an image.
-    pub fn write_predictions(&self, path: &Path) -> Result<()> {
-        Ok(predict::write_predictions(self, path)?)
-    }
-
     /// Trains every variant with every seed, as `experiments/<name>.toml` and the flags say; finished trials of an earlier run with
     /// the same settings, data and code are kept.
     ///
@@ -203,14 +171,6 @@ impl Run {
         Ok(search::search(self, data)?)
     }
 
-    /// The network of the first variant for images `[channels, height, width]`, as its list of layers describes it.
-    ///
-    /// # Errors
-    /// If the network that is built from it has not as many parameters as the description, or as the experiment states.
-    pub fn architecture(&self, image: [i64; 3]) -> Result<Architecture> {
-        Ok(architecture(self, image)?)
-    }
-
     /// The first layer's filters of the first trained network, and the validation images that it gets most confidently wrong.
     ///
     /// # Errors
@@ -225,24 +185,21 @@ impl Run {
     }
 
     /// Prints whether the hand-derived gradients are right, and where the published differences level off beside ours.
-    pub fn judge_gradients(&self, points: &[Point]) -> Result<()> {
+    pub fn judge_gradients(&self, points: &[Point]) {
         if let Some(verdict) = gradients::verdict(points) {
             say!("\n{verdict}");
         }
-        self.compare(&compare::plateau(points))
+        compare::print(&compare::plateau(points));
     }
 
-    /// The published curves of figure `number`.
-    pub fn reported(&self, number: u32) -> Result<reported::Figure> {
-        Ok(reported::Figure::read(&self.root.join("experiments"), number)?)
+    /// The report's numbers and published curves.
+    pub fn report(&self) -> Result<Reported> {
+        Ok(Reported::read(&self.root.join("experiments"))?)
     }
 
-    /// With `--redraw`, the points of the figure's CSV, `<out>/<name>.csv`.
-    pub fn redraw(&self) -> Result<Option<Vec<Point>>> {
-        if !self.flags.redraw {
-            return Ok(None);
-        }
-        Ok(Some(points::read_csv(&self.output("csv"))?))
+    /// The points of the figure: those that `train` makes or, with `--redraw`, those of its CSV, `<out>/<name>.csv`.
+    pub fn points(&self, train: impl FnOnce() -> Result<Vec<Point>>) -> Result<Vec<Point>> {
+        if self.flags.redraw { Ok(points::read_csv(&self.output("csv"))?) } else { train() }
     }
 
     /// Writes `<out>/<name>.csv`, the points, and `<out>/<name>.png`, the figure that draws them.
@@ -282,11 +239,6 @@ impl Run {
         Some(self.flags.tensorboard.as_ref()?.join(self.name).join(format!("{variant}-seed{seed}")))
     }
 
-    /// The numbers that the report prints.
-    pub fn reported_numbers(&self) -> Result<reported::Reported> {
-        Ok(reported::Reported::read(&self.root.join("experiments"))?)
-    }
-
     /// Prints titled tables and writes them to `<out>/<name>.md`.
     pub fn write_tables(&self, tables: &[(&str, Table)]) -> Result<()> {
         let path = self.output("md");
@@ -297,43 +249,9 @@ impl Run {
         Ok(())
     }
 
-    /// The variants that are run, with their experiments.
-    pub fn experiments(&self) -> Vec<(&str, &Experiment)> {
-        self.variants.iter().map(|variant| (variant.name.as_str(), &variant.experiment)).collect()
-    }
-
-    /// What sets variant `name` apart in how its network is regularised and trained, in a few words.
-    pub fn settings(&self, name: &str) -> String {
-        let variant = self.variants.iter().find(|variant| variant.name == name);
-        variant.map_or(String::new(), |variant| table::settings(&variant.experiment))
-    }
-
-    /// Prints reported beside reproduced, with verdicts and their rule.
-    pub fn compare(&self, comparisons: &[Comparison]) -> Result<()> {
-        if !comparisons.is_empty() {
-            say!("\n{}", compare::table(comparisons));
-        }
-        self.summarize(comparisons)
-    }
-
-    /// Prints how many of the report's numbers were met, and by which rule.
-    pub fn summarize(&self, comparisons: &[Comparison]) -> Result<()> {
-        if comparisons.is_empty() {
-            say!("\nNothing here can be compared with the report: this was not its data set in full, or not its epochs.");
-            return Ok(());
-        }
-        let count = |verdict| comparisons.iter().filter(|comparison| comparison.verdict() == verdict).count();
-        say!(
-            "\n{} equal, {} reproduced, {} differ, {} without verdict (one seed).",
-            count(Verdict::Equal),
-            count(Verdict::Reproduced),
-            count(Verdict::Differs),
-            count(Verdict::OneSeed),
-        );
-        if count(Verdict::Equal) < comparisons.len() {
-            say!("Rule: {}.", compare::RULE);
-        }
-        Ok(())
+    /// The variants that are run, with what the flags change.
+    pub fn variants(&self) -> &[Variant] {
+        &self.variants
     }
 
     /// Sets everything that has a result beside the report, and writes `<out>/report_card.md` and `.html`. With `--all` or `--quick` it first
@@ -377,16 +295,6 @@ impl Run {
     fn output(&self, extension: &str) -> PathBuf {
         self.out().join(format!("{}.{extension}", self.name))
     }
-}
-
-fn architecture(run: &Run, image: [i64; 3]) -> anyhow::Result<Architecture> {
-    let Some(Variant { experiment, .. }) = run.variants.first() else { bail!("the experiment has no variant") };
-    let architecture = Architecture::new(image, &experiment.model.layers)?;
-    let Shape::Vector(classes) = architecture.output() else { bail!("the last layer of model.layers is not fully connected") };
-    let network = model::build(&experiment.model, image, classes, run.flags.seed, Device::Cpu)?;
-    let (described, built) = (architecture.parameters(), network.parameter_count());
-    ensure!(described == built, "model.layers describes {described} parameters, but the network built from it has {built}");
-    Ok(architecture)
 }
 
 fn select_device(flags: &Flags) -> anyhow::Result<Device> {

@@ -27,7 +27,15 @@ const NAMED: usize = 10;
 /// A file with its class and the probability of that; or with the reason why it cannot be read.
 type Row = (String, Result<(&'static str, f64), String>);
 
-/// See [`Run::write_predictions`].
+/// Classifies the image `path`, or each file in the folder or zip `path`, with the network of this example that was trained last; prints a
+/// table and writes `<out>/<name>_predictions.csv` and `<out>/<name>_predictions.png`.
+///
+/// The CSV has a line `file,prediction,probability,reason` for each file, in the natural order of their names (2 before 10). Where a file
+/// cannot be read as an image, `prediction` and `probability` are empty and `reason` says why. Files are read by their contents, whatever
+/// their names, and turned upright as their EXIF data say. The picture shows the first hundred or so.
+///
+/// # Errors
+/// If no network has been trained, or no file can be read as an image.
 pub(super) fn write_predictions(run: &Run, path: &Path) -> Result<()> {
     let (outcome, experiment) = newest(run)?;
     let archive = open(path)?;

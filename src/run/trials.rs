@@ -104,9 +104,10 @@ impl Trained {
         outcomes.filter_map(of).flatten().collect()
     }
 
-    /// What there is to say of networks that the report has not: losses, accuracies, and seconds.
-    pub fn learned(&self, variant: &str) -> Vec<Point> {
-        [self.curves(variant, Metric::Loss), self.curves(variant, Metric::Accuracy), vec![self.seconds(variant)]].concat()
+    /// Losses, accuracies and seconds of every variant: the points of a figure that the report does not have.
+    pub fn all_curves(&self) -> Vec<Point> {
+        let of = |variant| [self.curves(variant, Metric::Loss), self.curves(variant, Metric::Accuracy), vec![self.seconds(variant)]];
+        self.variants().into_iter().flat_map(of).flatten().collect()
     }
 
     fn histories(&self, variant: &str) -> Vec<&History> {
