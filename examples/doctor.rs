@@ -3,7 +3,7 @@
 
 use clap::Parser;
 use reproduction::doctor::{self, Doctor};
-use reproduction::run::{Result, explain_panics, project_root};
+use reproduction::run::{self, ExitCode, Result, explain_panics, project_root};
 use reproduction::{limits, say};
 
 /// Is this machine ready?
@@ -14,9 +14,12 @@ struct Flags {
     cuda: bool,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    run::finish(check(&Flags::parse()))
+}
+
+fn check(flags: &Flags) -> Result<()> {
     explain_panics();
-    let flags = Flags::parse();
     limits::check()?;
     let mut report = Doctor::default();
     // CUDA first: libtorch finds its CUDA half only before it is asked about anything that involves it.
@@ -28,7 +31,7 @@ fn main() -> Result<()> {
     report.section("machine", true, &doctor::machine(&root));
     report.section("data", false, &doctor::data(&root));
     report.next("cargo run --example fig1_init (add --data embedded where no data set can be downloaded)");
-    reproduction::say!("{}", report.text());
+    say!("{}", report.text());
     say::ensure_written()?;
-    Ok(report.verdict()?)
+    report.verdict()
 }

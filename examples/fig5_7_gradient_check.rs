@@ -1,9 +1,17 @@
 //! Figures 5 and 6 (7 is their common caption): finite differences against the hand-derived backward pass.
 //! Trains nothing. Reads experiments/fig5_7_gradient_check.toml; writes plots/fig5_7_gradient_check.png and .csv.
 
+use reproduction::data::DataSet;
+use reproduction::data::mnist::Mnist;
+use reproduction::data::splits::Splits;
+use reproduction::experiment::Variant;
+use reproduction::gradient_check::{LARGEST_GRADIENT, differences};
 use reproduction::plot::Scale::{Linear, Logarithmic};
 use reproduction::plot::{Figure, Panel};
+use reproduction::points::Origin::{Guide, Reproduced};
+use reproduction::points::Point;
 use reproduction::run::{self, ExitCode, Result, Run};
+use reproduction::{compare, device, say};
 
 fn main() -> ExitCode {
     run::main(Run::start("fig5_7_gradient_check"), make)
@@ -11,27 +19,60 @@ fn main() -> ExitCode {
 
 fn make(run: &Run) -> Result<()> {
     let points = run.points(|| {
-        let mut points = run.check_gradients(&run.mnist()?)?;
-        let report = run.report()?;
+        let (digits, report) = (run.mnist()?, run.report()?);
+        let mut points = run.variants().iter().map(|variant| curves(run, variant, &digits)).collect::<Result<Vec<_>>>()?.concat();
         points.extend(report.figure(5)?.over(&points, "main", "as_published_n")?);
         points.extend(report.figure(6)?.over(&points, "main", "as_published_epsilon")?);
         Ok(points)
     })?;
-    let (epsilon, n) = ("epsilon", "N = 1 / epsilon");
-    let published = "as published: softmax taken twice in the differenced loss";
-    let correct = "as it should be: the loss that is differentiated";
+
+    let row = |variant: &str, what, scale| {
+        let panel = |axis: &str, x| vec![Panel::against(x, &format!("{variant}_{axis}"), what, scale)];
+        vec![panel("n", "N = 1 / epsilon"), panel("epsilon", "epsilon")]
+    };
     let rows = vec![
-        vec![
-            vec![Panel::against(n, "as_published_n", published, Linear)],
-            vec![Panel::against(epsilon, "as_published_epsilon", published, Linear)],
-        ],
-        vec![
-            vec![Panel::against(n, "correct_n", correct, Logarithmic)],
-            vec![Panel::against(epsilon, "correct_epsilon", correct, Logarithmic)],
-        ],
+        row("as_published", "as published: softmax taken twice in the differenced loss", Linear),
+        row("correct", "as it should be: the loss that is differentiated", Logarithmic),
     ];
     let title = "Figures 5 and 6: largest gradient difference over ten weights of layer 2".to_owned();
     run.write(&Figure { title, rows }, &points)?;
-    run.judge_gradients(&points);
+
+    let find = |series| points.iter().find(|point| point.panel == "correct_epsilon" && point.series == series);
+    if let (Some(least), Some(gradient)) = (find(LEAST_ERROR), find(LARGEST_GRADIENT)) {
+        let digits = -(least.y / gradient.y).log10();
+        let verdict = if digits >= 6.0 { "is right" } else { "is NOT confirmed" };
+        let (epsilon, difference, largest) = (least.x, least.y, gradient.y);
+        say!(
+            "\nThe hand-derived gradient {verdict}: at epsilon = {epsilon:.1e} it differs from the central difference by {difference:.1e} \
+             at most, where its largest element is {largest:.1e}: {digits:.1} digits agree."
+        );
+    }
+    compare::print(&compare::plateau(&points));
     Ok(())
+}
+
+const LEAST_ERROR: &str = "least error";
+
+/// Curves against N and epsilon, one for each seed, since a mean over unequal weights would be nobody's gradient. Where the differenced loss
+/// is the one that is differentiated, the first seed's has guides beside it, and its least error is marked.
+fn curves(run: &Run, variant: &Variant, digits: &Mnist) -> Result<Vec<Point>> {
+    let Variant { name, experiment, seeds, .. } = variant;
+    let train = Splits::new(&digits.train, None, experiment, seeds.start, run.device())?.train;
+    let mut found = Vec::new();
+    for seed in seeds.clone() {
+        let differences = differences(experiment, &train, digits.classes().len() as i64, seed)?;
+        found.extend(differences.largest.iter().map(|(n, difference)| (format!("seed {seed}"), Reproduced, *n, *difference)));
+        if seed == seeds.start && differences.is_own_loss {
+            found.extend(differences.guides().into_iter().map(|(series, n, y)| (series.to_owned(), Guide, n, y)));
+            found.extend(differences.least().map(|(n, least)| (LEAST_ERROR.to_owned(), Reproduced, n, least)));
+        }
+    }
+    let (data, device) = (&digits.source.name, &device::describe(run.device()));
+    let point = |(series, origin, n, y): (String, _, f64, _)| {
+        [(n, "n"), (1.0 / n, "epsilon")].map(|(x, axis)| {
+            let (panel, series, data, device) = (format!("{name}_{axis}"), series.clone(), data.clone(), device.clone());
+            Point { panel, series, origin, x, y, seeds: Some(1), data, device, ..Point::default() }
+        })
+    };
+    Ok(found.into_iter().flat_map(point).collect())
 }

@@ -3,25 +3,25 @@
 
 use reproduction::report_card::State;
 use reproduction::run::{self, ExitCode, Result, Run};
+use reproduction::say;
 
 fn main() -> ExitCode {
     run::main(Run::untrained("report_card"), make)
 }
 
 fn make(run: &Run) -> Result<()> {
-    run.no_redraw()?;
     // With --all it runs first what has no result yet, with --quick everything, small.
     let card = run.report_card()?;
     for result in &card.items {
-        reproduction::say!("{:28} {:12} {}", result.item.report, result.state.name(), result.item.what);
+        say!("{:28} {:12} {}", result.item.report, result.state.name(), result.item.what);
     }
-    reproduction::say!("\n{}", card.summary());
+    say!("\n{}", card.summary());
     for aim in &card.beyond {
-        reproduction::say!("beyond the report: {:12} {:20} {}", aim.state.name(), aim.reason, aim.what);
+        say!("beyond the report: {:12} {:20} {}", aim.state.name(), aim.reason, aim.what);
     }
     let missing = card.items.iter().filter(|result| result.state == State::NotRun).count();
     if missing > 0 {
-        reproduction::say!("\nWhat is not run yet: cargo run --example report_card -- --all");
+        say!("\nWhat is not run yet: cargo run --example report_card -- --all");
     }
     Ok(())
 }

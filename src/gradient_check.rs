@@ -3,9 +3,11 @@
 //! dL/dw = (L(w + epsilon) - L(w - epsilon)) / (2 epsilon) + O(epsilon^2): the error of the difference falls with epsilon^2 until the
 //! rounding of L, about u |L| / epsilon for unit roundoff u, takes over. In double precision the best epsilon is near 1e-5.
 
+use crate::data::splits::{Inputs, Minibatch};
+use crate::experiment::{CheckedLoss, Experiment, GradientCheck};
 use crate::layers::Mode;
-use crate::loss::{Objective, cross_entropy};
-use crate::model::{Model, Parameter};
+use crate::loss::{Objective, cross_entropy, twice_softmaxed_cross_entropy};
+use crate::model::{self, Model, Parameter};
 use anyhow::{Context, Result};
 use tch::{Kind, Tensor};
 
@@ -22,7 +24,7 @@ pub struct Agreement {
 }
 
 /// A loss of logits and labels, as a mean per example.
-pub type Loss = fn(&Tensor, &Tensor) -> Tensor;
+type Loss = fn(&Tensor, &Tensor) -> Tensor;
 
 /// Compares the gradients of `model` with central differences of the mean cross-entropy on the first `elements` elements of every
 /// parameter. Meant for networks in double precision.
@@ -40,7 +42,7 @@ pub fn check(model: &dyn Model, images: &Tensor, labels: &Tensor, epsilon: f64, 
 
 /// Central differences of `loss` with respect to the first `elements` elements of `parameter`, as doubles `[elements]`. The parameter is
 /// moved and put back.
-pub fn central_differences(
+fn central_differences(
     model: &dyn Model,
     loss: Loss,
     images: &Tensor,
@@ -74,27 +76,83 @@ fn element(tensor: &Tensor, index: i64) -> Tensor {
     view
 }
 
-/// For each N, the largest absolute difference between `own` and the central differences of `loss` with epsilon = 1/N, over the first
-/// elements of the parameter of this name; `own`: the gradient that is checked, doubles `[elements]`.
+/// How far a network's own gradient is from central differences with epsilon = 1/N, over some elements of one parameter.
+#[derive(Clone, Debug)]
+pub struct Differences {
+    /// Each N, ascending, with the largest absolute difference.
+    pub largest: Vec<(f64, f64)>,
+    /// Whether the loss that is differenced is the one that the network differentiates.
+    pub is_own_loss: bool,
+    /// The largest element of the network's own gradient.
+    gradient: f64,
+    /// The loss that is differenced.
+    loss: f64,
+}
+
+pub const LARGEST_GRADIENT: &str = "largest gradient";
+
+/// Does what `[gradient_check]` says: on one image of `train`, for the network of so many classes that `seed` draws.
 ///
 /// # Errors
-/// If the model has no such parameter.
-pub fn largest_differences(
-    model: &dyn Model,
-    loss: Loss,
-    images: &Tensor,
-    labels: &Tensor,
-    parameter: &str,
-    own: &Tensor,
-    numbers: &[f64],
-) -> Result<Vec<(f64, f64)>> {
-    let found = model.parameters().into_iter().find(|candidate| candidate.name == parameter);
-    let found = found.with_context(|| format!("the network has no parameter `{parameter}`"))?;
-    let difference = |n: &f64| {
-        let numeric = central_differences(model, loss, images, labels, &found, 1.0 / n, own.numel() as i64);
-        (*n, agreement(parameter, &numeric, own).largest_difference)
+/// If `experiment` has no `[gradient_check]`, the network has no such parameter, or its gradient is zero on every image.
+pub fn differences(experiment: &Experiment, train: &Inputs, classes: i64, seed: u64) -> Result<Differences> {
+    let check = experiment.gradient_check.as_ref().context("the experiment has no [gradient_check], so there is nothing to check")?;
+    let GradientCheck { loss, parameter: name, elements, multiples, powers } = check;
+    let is_own_loss = *loss == CheckedLoss::CrossEntropy;
+    let loss: Loss = if is_own_loss { cross_entropy } else { twice_softmaxed_cross_entropy };
+    let model = model::build(&experiment.model, train.image(), classes, seed, train.device())?;
+    let parameters = model.parameters();
+    let found = parameters.iter().zip(0..).find(|(parameter, _)| parameter.name == *name);
+    let (parameter, index) = found.with_context(|| {
+        let names: Vec<&str> = parameters.iter().map(|parameter| parameter.name.as_str()).collect();
+        format!("the network has no parameter `{name}`; it has: {}", names.join("; "))
+    })?;
+    let (Minibatch { images, labels }, own) = first_that_reaches(&*model, train, index, *elements)
+        .with_context(|| format!("the gradient of the first {elements} elements of {name} is zero on every training image"))?;
+    let mut numbers: Vec<u64> = powers.iter().flat_map(|power| multiples.iter().map(|k| u64::from(*k) * 10_u64.pow(*power))).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let difference = |n: u64| {
+        let numeric = central_differences(&*model, loss, &images, &labels, parameter, 1.0 / n as f64, own.numel() as i64);
+        (n as f64, agreement(name, &numeric, &own).largest_difference)
     };
-    Ok(numbers.iter().map(difference).collect())
+    let largest = numbers.into_iter().map(difference).collect();
+    let loss = loss(&model.logits(&images, Mode::Eval), &labels).double_value(&[]);
+    Ok(Differences { largest, is_own_loss, gradient: own.abs().max().double_value(&[]), loss })
+}
+
+/// The first training image on which the gradient of these elements is not zero, and that gradient, doubles `[elements]`: behind a unit that
+/// an image leaves at rest there is nothing to check.
+fn first_that_reaches(model: &dyn Model, train: &Inputs, parameter: usize, elements: i64) -> Option<(Minibatch, Tensor)> {
+    (0..train.len()).map(|index| train.range(index, 1)).find_map(|example| {
+        let (_, gradients) = model.gradients(&example.images, &example.labels, Mode::Eval, Objective::default());
+        let whole = gradients[parameter].whole().flatten(0, -1).to_kind(Kind::Double);
+        let own = whole.narrow(0, 0, elements.min(whole.numel() as i64));
+        (own.abs().max().double_value(&[]) > 0.0).then_some((example, own))
+    })
+}
+
+impl Differences {
+    /// The N where the difference is least, and that difference.
+    pub fn least(&self) -> Option<(f64, f64)> {
+        self.largest.iter().min_by(|a, b| a.1.total_cmp(&b.1)).copied()
+    }
+
+    /// What to draw beside the differences, as series, N and value: the largest gradient, and the two errors of a central difference, whose
+    /// factor c is taken from where the truncation error rules and no ReLU is crossed, around N = 50. Errors far below the differences, which
+    /// would only squeeze them, are left out.
+    pub fn guides(&self) -> Vec<(&'static str, f64, f64)> {
+        let Some((_, least)) = self.least() else { return Vec::new() };
+        let middle = self.largest.iter().min_by(|a, b| (a.0 - 50.0).abs().total_cmp(&(b.0 - 50.0).abs()));
+        let c = middle.map_or(0.0, |(n, difference)| difference * n * n);
+        let at = |n: f64| {
+            let truncation = ("truncation: c epsilon²", n, c / (n * n));
+            let rounding = ("rounding: u L / epsilon", n, f64::EPSILON / 2.0 * self.loss * n);
+            let errors = [truncation, rounding].into_iter().filter(move |(_, _, error)| *error > least / 3.0);
+            std::iter::once((LARGEST_GRADIENT, n, self.gradient)).chain(errors)
+        };
+        self.largest.iter().flat_map(|(n, _)| at(*n)).collect()
+    }
 }
 
 /// `numeric` and `own` are doubles of the same shape.

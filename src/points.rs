@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Who a curve is from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// This crate.
+    #[default]
     Reproduced,
     /// The report.
     Reported,
@@ -28,7 +29,7 @@ pub fn is_report_data(data: &str) -> bool {
 }
 
 /// One point of one curve. `y` is a mean over `seeds` runs, `deviation` their standard deviation (n - 1 in the denominator).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     pub panel: String,
     pub series: String,

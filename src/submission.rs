@@ -1,8 +1,33 @@
-//! What Kaggle takes: a CSV with the columns `id` and `label`.
+//! Predictions as CSV: for images whose labels are known, and as Kaggle takes them, with the columns `id` and `label`.
 
 use crate::data::cats_dogs::{Asked, CLASSES, Competition};
 use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
 use tch::{Kind, Tensor};
+
+/// What a network predicts for one image whose label is known: a line of `<example>_validation.csv`, for example.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Prediction {
+    pub file: String,
+    pub label: String,
+    pub prediction: String,
+    /// The probability that the network gives its prediction.
+    pub confidence: f64,
+}
+
+/// The predictions for the validation images that `example` has written into `folder`.
+///
+/// # Errors
+/// If they are not there, or there is none.
+pub fn read_predictions(folder: &Path, example: &str) -> Result<Vec<Prediction>> {
+    let path = folder.join(format!("{example}_validation.csv"));
+    let how = || format!("cannot read the predictions {}; {example} writes them", path.display());
+    let mut reader = csv::Reader::from_path(&path).with_context(how)?;
+    let all = reader.deserialize().collect::<Result<Vec<Prediction>, _>>().with_context(|| format!("in {}", path.display()))?;
+    ensure!(!all.is_empty(), "{} holds no predictions; run {example} again", path.display());
+    Ok(all)
+}
 
 /// An answer for one test image.
 #[derive(Clone, Copy, Debug, PartialEq)]

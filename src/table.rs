@@ -5,7 +5,8 @@ use crate::experiment::{Experiment, Layer, Training, Variant};
 use crate::plot::thousands;
 use crate::points::{Origin, Point};
 use anyhow::{Context, Result};
-use comfy_table::{CellAlignment, Table, presets};
+pub use comfy_table::Table;
+use comfy_table::{CellAlignment, presets};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

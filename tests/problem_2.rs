@@ -50,7 +50,7 @@ fn the_cnn_is_trained_beside_the_mlp_and_can_be_looked_into() {
     let confidences = wrong.lines().skip(1).map(|line| line.split(',').nth(3).and_then(|text| text.parse::<f64>().ok()).expect("a number"));
     assert!(confidences.is_sorted_by(|a, b| a >= b), "the surest come first");
     let refused = scratch.in_here(example("cnn_filters").arg("--redraw")).output().expect("runs");
-    assert!(error_of(&refused).contains("cnn_filters draws images, which its CSV does not hold"));
+    assert!(error_of(&refused).contains("--redraw is no flag of cnn_filters: it draws what its CSV does not hold"));
 }
 
 #[test]

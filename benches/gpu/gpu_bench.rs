@@ -19,6 +19,7 @@ use reproduction::model;
 use reproduction::optim::Sgd;
 use reproduction::train::{State, fit};
 use std::ffi::OsString;
+use std::process::ExitCode;
 use std::time::Instant;
 use tch::{Cuda, Device, Kind, Tensor};
 
@@ -49,8 +50,8 @@ struct Flags {
     bench: bool,
 }
 
-pub fn main() -> reproduction::run::Result<()> {
-    Ok(run(std::env::args_os())?)
+pub fn main() -> ExitCode {
+    reproduction::run::finish(run(std::env::args_os()))
 }
 
 /// Runs with a command line whose first word is the program's name.

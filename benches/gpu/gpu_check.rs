@@ -20,6 +20,7 @@ use reproduction::model::{self, Model, Parameter};
 use reproduction::optim::Sgd;
 use reproduction::train::Average;
 use std::ffi::OsString;
+use std::process::ExitCode;
 use tch::{Device, Kind, Tensor};
 
 /// Compares a GPU's arithmetic with the CPU's: loss, gradients, SGD step, EMA step, augmentation.
@@ -50,8 +51,8 @@ const DOUBLE: f64 = 1e-10;
 /// A named tensor on the CPU.
 type Found = Vec<(String, Tensor)>;
 
-pub fn main() -> reproduction::run::Result<()> {
-    Ok(run(std::env::args_os())?)
+pub fn main() -> ExitCode {
+    reproduction::run::finish(run(std::env::args_os()))
 }
 
 /// Runs with a command line whose first word is the program's name.

@@ -3,7 +3,7 @@
 use super::canvas::{Area, Canvas};
 use super::style::{INK, OVERSAMPLING, scaled};
 use anyhow::Result;
-use image::{RgbImage, imageops};
+use image::{Rgb, RgbImage, imageops};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -54,6 +54,15 @@ pub fn draw_grid(title: &str, subtitle: &str, sections: &[Section], columns: u32
     })
 }
 
+/// Values, row by row, from blue for `-largest` by white for 0 to red for `largest`: a picture with a pixel for each.
+pub fn signed_picture(values: &[f32], width: u32, largest: f32) -> RgbImage {
+    let color = |value: f32| {
+        let faded = (255.0 * (1.0 - (value / largest).abs())) as u8;
+        if value < 0.0 { Rgb([faded, faded, 255]) } else { Rgb([255, faded, faded]) }
+    };
+    RgbImage::from_fn(width, values.len() as u32 / width, |x, y| color(values[(y * width + x) as usize]))
+}
+
 fn paint_tile(area: &Area, tile: &Tile, left: u32, top: u32) -> Result<()> {
     let side = scaled(TILE);
     let place = (scaled(left) as i32, scaled(top) as i32);
@@ -72,7 +81,6 @@ fn paint_tile(area: &Area, tile: &Tile, left: u32, top: u32) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::Rgb;
 
     #[test]
     fn every_tile_is_in_its_place() -> Result<()> {
@@ -85,5 +93,11 @@ mod tests {
         assert_eq!([middle(0, first), middle(1, first), middle(0, first + row), middle(0, second)], [40, 80, 120, 160]);
         assert_eq!(middle(1, first + row), 255, "no fourth tile");
         Ok(())
+    }
+
+    #[test]
+    fn signed_values_are_on_one_scale_with_white_at_zero() {
+        let pixels = |values: &[f32]| signed_picture(values, 2, 2.0).pixels().map(|pixel| pixel.0).collect::<Vec<_>>();
+        assert_eq!(pixels(&[0.0, 2.0, -1.0, 1.0]), [[255; 3], [255, 0, 0], [127, 127, 255], [255, 127, 127]]);
     }
 }

@@ -12,7 +12,7 @@ mod style;
 
 pub use architecture::{draw_architecture, thousands};
 pub use curves::{Cell, Figure, Panel, Scale, draw};
-pub use image_grid::{Section, Tile, draw_grid};
+pub use image_grid::{Section, Tile, draw_grid, signed_picture};
 pub use search::{Axis, Tried, draw_search};
 
 use anyhow::Result;

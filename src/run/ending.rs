@@ -1,40 +1,27 @@
 //! How an example ends: what it says last, and its exit code.
 
-use super::{Result, Run, predict};
+use super::{Run, predict};
 use crate::say;
+use anyhow::Result;
 use std::process::ExitCode;
 
-/// An error of an example, printed as one chain: what, because of what.
-pub struct Failure(pub(super) anyhow::Error);
-
-impl<E: Into<anyhow::Error>> From<E> for Failure {
-    fn from(error: E) -> Failure {
-        Failure(error.into())
-    }
+/// The exit code of a program that ends with `error`: 128 + signal if a signal stopped the training, 0 if a share of the trials is trained or
+/// help was asked for, 2 if the flags are wrong, 1 for every other error.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    let of_flags = || Some(error.downcast_ref::<clap::Error>()?.exit_code() as u8);
+    error.downcast_ref::<Early>().map(|early| early.code).or_else(of_flags).unwrap_or(1)
 }
 
-impl std::fmt::Debug for Failure {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(formatter, "{:#}", self.0)
+/// The end of an example's `main`: prints its error as one chain, what because of what, and gives its exit code.
+pub fn finish(done: Result<()>) -> ExitCode {
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    match (error.downcast_ref::<clap::Error>(), error.downcast_ref::<Early>()) {
+        // Where nobody reads it any more, the exit code still says it.
+        (Some(error), _) => drop(error.print()),
+        (None, Some(early)) => tell!("{early}"),
+        (None, None) => tell!("Error: {error:#}"),
     }
-}
-
-impl Failure {
-    /// 128 + signal if a signal stopped the training, 0 if a share of the trials is trained or help was asked for, 2 if the flags are
-    /// wrong, 1 for every other error.
-    pub fn exit_code(&self) -> u8 {
-        let of_flags = || Some(self.0.downcast_ref::<clap::Error>()?.exit_code() as u8);
-        self.0.downcast_ref::<Early>().map(|early| early.code).or_else(of_flags).unwrap_or(1)
-    }
-
-    fn tell(&self) {
-        match (self.0.downcast_ref::<clap::Error>(), self.0.downcast_ref::<Early>()) {
-            // Where nobody reads it any more, the exit code still says it.
-            (Some(error), _) => drop(error.print()),
-            (None, Some(early)) => tell!("{early}"),
-            (None, None) => tell!("Error: {self:?}"),
-        };
-    }
+    ExitCode::from(exit_code(&error))
 }
 
 /// The end of an example that was stopped, or that had only a share of the work to do.
@@ -61,29 +48,21 @@ impl std::error::Error for Early {}
 /// The whole of an example's `main`: does what `example` says with a run that was started or, with `--predict`, classifies images; prints
 /// its error, and gives its exit code.
 pub fn main(run: Result<Run>, example: impl FnOnce(&Run) -> Result<()>) -> ExitCode {
-    let make = |run: Run| {
-        match &run.flags.predict {
-            Some(path) => predict::write_predictions(&run, path)?,
-            None => example(&run)?,
+    finish(run.and_then(|run| {
+        if let Some(path) = &run.flags.predict {
+            predict::write_predictions(&run, path)?;
+            return say::ensure_written();
         }
+        example(&run)?;
         say::ensure_written()?;
-        Ok(run)
-    };
-    match run.and_then(make) {
-        Ok(run) => {
-            if run.flags.out.is_none() && !run.flags.quick && run.flags.predict.is_none() && !run.is_reproduction() {
-                let (folder, name) = (run.out(), run.name);
-                tell!(
-                    "everything is in {}, apart from the committed results: this was not experiments/{name}.toml as it stands, on the report's data \
-                     (--out DIR writes elsewhere)",
-                    folder.display()
-                );
-            }
-            ExitCode::SUCCESS
+        if run.flags.out.is_none() && !run.flags.quick && !run.is_reproduction() {
+            let (folder, name) = (run.out(), run.name);
+            tell!(
+                "everything is in {}, apart from the committed results: this was not experiments/{name}.toml as it stands, on the report's data \
+                 (--out DIR writes elsewhere)",
+                folder.display()
+            );
         }
-        Err(failure) => {
-            failure.tell();
-            ExitCode::from(failure.exit_code())
-        }
-    }
+        Ok(())
+    }))
 }

@@ -8,7 +8,7 @@ use crate::shard::Shard;
 use anyhow::{Result, bail};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -24,21 +24,8 @@ pub(super) struct Flags {
     /// The data set's folder or zip, or `embedded` for drawn stand-ins
     #[arg(long, value_name = "PATH")]
     data: Option<Location>,
-    /// The first seed
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=1 << 53))]
-    pub seed: u64,
-    /// Seeds to train with: N, N + 1, ...; 3 of them where the experiment says nothing else
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_SEEDS)))]
-    seeds: Option<u32>,
-    /// Epochs instead of the experiment's
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=LARGEST_COUNT))]
-    pub epochs: Option<i64>,
-    /// Train on the first N examples only
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
-    pub limit: Option<i64>,
-    /// Precision of the matrix products, parameters stay in f32; auto is bf16 where the device has instructions for it, else f32
-    #[arg(long, value_enum)]
-    pub precision: Option<precision::Choice>,
+    #[command(flatten)]
+    pub changes: Changes,
     /// Folder for the figure and its CSV; without it plots, or plots/local for all but the experiment as its file has it on the report's data
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -78,40 +65,60 @@ pub(super) struct Flags {
     /// Train anew what an earlier run has finished or begun
     #[arg(long)]
     pub fresh: bool,
-    /// Only this variant of the experiment (can be given several times)
-    #[arg(long, value_name = "NAME")]
-    pub variant: Vec<String>,
     /// No progress
     #[arg(long)]
     pub quiet: bool,
 }
 
-/// Flags that only some examples have.
-const ONLY: [(&str, &[&str]); 5] = [
-    ("skip_corrupt", &["ablation_vgg", "fig12_samples", "fig15_vgg_sweep", "fig16_errors", "kaggle_ahead", "kaggle_search", "kaggle_vgg"]),
-    ("predict", &["kaggle_ahead", "kaggle_vgg"]),
-    ("all", &["report_card"]),
-    ("quick", &["report_card"]),
-    (
-        "tensorboard",
-        &[
-            "ablation_vgg",
-            "cnn_filters",
-            "cnn_tuned",
-            "fig10_11_cnn_capacity",
-            "fig15_vgg_sweep",
-            "fig1_init",
-            "fig2_4_best_mlp",
-            "fig9_cnn",
-            "kaggle_ahead",
-            "kaggle_search",
-            "kaggle_vgg",
-            "mlp_tuned",
-            "speed_records",
-            "table2_sweep",
-        ],
-    ),
-];
+/// The flags that change what is trained.
+#[derive(Args, Clone, Debug, PartialEq)]
+pub(super) struct Changes {
+    /// The first seed
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=1 << 53))]
+    pub seed: u64,
+    /// Seeds to train with: N, N + 1, ...; 3 of them where the experiment says nothing else
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_SEEDS)))]
+    pub seeds: Option<u32>,
+    /// Epochs instead of the experiment's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=LARGEST_COUNT))]
+    pub epochs: Option<i64>,
+    /// Train on the first N examples only
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    pub limit: Option<i64>,
+    /// Precision of the matrix products, parameters stay in f32; auto is bf16 where the device has instructions for it, else f32
+    #[arg(long, value_enum)]
+    pub precision: Option<precision::Choice>,
+    /// Only this variant of the experiment (can be given several times)
+    #[arg(long, value_name = "NAME")]
+    pub variant: Vec<String>,
+}
+
+/// What changes nothing.
+impl Default for Changes {
+    fn default() -> Changes {
+        Changes { seed: 1, seeds: None, epochs: None, limit: None, precision: None, variant: Vec::new() }
+    }
+}
+
+const READ_PHOTOGRAPHS: [&str; 7] =
+    ["ablation_vgg", "fig12_samples", "fig15_vgg_sweep", "fig16_errors", "kaggle_ahead", "kaggle_search", "kaggle_vgg"];
+const TRAIN_NOTHING: [&str; 6] =
+    ["fig12_samples", "fig13_vgg_architecture", "fig16_errors", "fig5_7_gradient_check", "fig8_cnn_architecture", "report_card"];
+const DRAW_IMAGES: [&str; 5] = ["cnn_filters", "fig12_samples", "fig16_errors", "kaggle_search", "report_card"];
+
+/// The flags that example `name` does not have, and why.
+fn lacking(name: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let is_card = name == "report_card";
+    let some_have = [
+        ("skip_corrupt", READ_PHOTOGRAPHS.contains(&name), "reads no photographs"),
+        ("predict", ["kaggle_ahead", "kaggle_vgg"].contains(&name), "has no network for photographs"),
+        ("all", is_card, "runs no other examples"),
+        ("quick", is_card, "runs no other examples"),
+        ("tensorboard", !TRAIN_NOTHING.contains(&name), "trains nothing"),
+        ("redraw", !DRAW_IMAGES.contains(&name), "draws what its CSV does not hold"),
+    ];
+    some_have.into_iter().filter(|(_, has, _)| !has).map(|(flag, _, why)| (flag, why))
+}
 
 impl Flags {
     /// Reads the command line of example `name`.
@@ -119,15 +126,13 @@ impl Flags {
     /// # Errors
     /// If flags do not parse, or it has them not; if it was asked for help.
     pub fn read(name: &'static str) -> Result<Flags, clap::Error> {
-        let others = || ONLY.iter().filter(|(_, examples)| !examples.contains(&name)).map(|(flag, _)| *flag);
         let mut command = Flags::command().name(name).bin_name(name);
-        for flag in others() {
+        for (flag, _) in lacking(name) {
             command = command.mut_arg(flag, |argument| argument.hide(true));
         }
         let matches = command.clone().try_get_matches()?;
-        let found = others().find(|flag| matches.value_source(flag) == Some(ValueSource::CommandLine));
-        if let Some(flag) = found {
-            let message = format!("--{} is no flag of {name}", flag.replace('_', "-"));
+        if let Some((flag, why)) = lacking(name).find(|(flag, _)| matches.value_source(flag) == Some(ValueSource::CommandLine)) {
+            let message = format!("--{} is no flag of {name}: it {why}", flag.replace('_', "-"));
             return Err(command.error(ErrorKind::UnknownArgument, message));
         }
         Flags::from_arg_matches(&matches)
@@ -138,20 +143,15 @@ impl Flags {
         self.device.unwrap_or(automatic)
     }
 
+    pub fn data(&self) -> Location {
+        self.data.clone().unwrap_or(Location::Search)
+    }
+}
+
+impl Changes {
     /// The seeds to train with, if the experiment asks for so many.
     pub fn seeds(&self, default: u32) -> Range<u64> {
         self.seed..self.seed + u64::from(self.seeds.unwrap_or(default))
-    }
-
-    /// Whether a flag changes what the result is, or could: another part of the experiment, other data.
-    pub fn change_result(&self) -> bool {
-        let shortened = self.epochs.is_some() || self.limit.is_some() || self.precision.is_some();
-        let other_trials = self.seed != 1 || self.seeds.is_some() || !self.variant.is_empty();
-        shortened || other_trials || self.predict.is_some() || self.quick || self.data() == Location::Embedded
-    }
-
-    pub fn data(&self) -> Location {
-        self.data.clone().unwrap_or(Location::Search)
     }
 
     /// The experiment with what the flags change, for a device that has instructions for bf16 or not.

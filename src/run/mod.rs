@@ -2,11 +2,8 @@
 
 mod crash;
 mod ending;
-mod errors;
 mod everything;
 mod flags;
-mod gradients;
-mod inside;
 mod interrupt;
 mod photographs;
 mod precision;
@@ -14,39 +11,36 @@ mod predict;
 mod progress;
 mod provenance;
 mod results;
-mod samples;
 mod scalars;
 mod search;
 mod trainer;
 mod trials;
 
+pub use anyhow::Result;
 pub use crash::explain_panics;
-pub use ending::{Failure, main};
-pub use errors::Errors;
-pub use inside::Inside;
-pub use samples::Samples;
+pub use ending::{exit_code, finish, main};
 pub use search::Searched;
 pub use std::process::ExitCode;
 pub use trials::{Outcome, Trained};
 
-use crate::compare;
 use crate::data::cats_dogs::CatsDogs;
 use crate::data::mnist::{self, Mnist};
 use crate::data::{DataSet, Location};
 use crate::device;
-use crate::experiment::{ExperimentFile, Precision, Search, Variant};
+use crate::experiment::{Experiment, ExperimentFile, Search, Variant};
 use crate::files::{ensure_writable, write_whole};
 use crate::limits;
+use crate::model::Model;
 use crate::plot::{self, Figure};
 use crate::points::{self, Point, is_report_data};
 use crate::report_card::ReportCard;
 use crate::reported::Reported;
 use crate::table;
 use crate::tensorboard::EventFile;
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use comfy_table::Table;
 use everything::Folders;
-use flags::Flags;
+use flags::{Changes, Flags};
 use image::RgbImage;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -54,21 +48,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tch::Device;
 
-/// What an example's functions return.
-pub type Result<T> = std::result::Result<T, Failure>;
-
 /// One run of an example.
 pub struct Run {
     name: &'static str,
     flags: Flags,
     root: PathBuf,
     device: Device,
-    /// The variants to train, with what the flags change, and whether that is as the file has them.
+    plan: Plan,
+    /// Whether this is the experiment as its file has it, on the report's data as far as data were read: a result that may be committed.
+    is_reproduction: AtomicBool,
+}
+
+/// What is to be trained.
+#[derive(Debug, Default, PartialEq)]
+struct Plan {
     variants: Vec<Variant>,
     /// The random search that the file describes, if it does.
     search: Option<Search>,
-    /// Whether this is the experiment as its file has it, on the report's data as far as data were read: a result that may be committed.
-    is_reproduction: AtomicBool,
 }
 
 impl Run {
@@ -80,42 +76,32 @@ impl Run {
         let (flags, root, device) = begin(name)?;
         let file = ExperimentFile::read(&root.join("experiments").join(format!("{name}.toml")))?;
         let has_bf16 = precision::has_bf16(device);
-        let variants = variants(&file, &flags, has_bf16)?;
+        let plan = Plan::new(&file, &flags.changes, has_bf16)?;
+        let is_as_in_file = plan == Plan::new(&file, &Changes::default(), has_bf16)?;
         if !flags.redraw && !flags.merge {
-            precision::check(&variants, device)?;
+            precision::check(&plan.variants, device)?;
         }
-        tell_precision(&flags, &variants, device, has_bf16);
-        let is_reproduction = is_as_in_file(&file, &flags, &variants)?;
-        Ok(Run { search: file.search().cloned(), variants, ..Run::with(name, flags, root, device, is_reproduction)? })
+        precision::report(&flags, &plan.variants, device, has_bf16);
+        Run::with(name, flags, root, device, plan, is_as_in_file)
     }
 
     /// As [`Run::start`], for an example that has no experiment.
     pub fn untrained(name: &'static str) -> Result<Run> {
         let (flags, root, device) = begin(name)?;
-        let is_reproduction = !flags.change_result();
-        Run::with(name, flags, root, device, is_reproduction)
+        let is_unchanged = flags.changes == Changes::default();
+        Run::with(name, flags, root, device, Plan::default(), is_unchanged)
     }
 
-    fn with(name: &'static str, flags: Flags, root: PathBuf, device: Device, is_reproduction: bool) -> Result<Run> {
+    fn with(name: &'static str, flags: Flags, root: PathBuf, device: Device, plan: Plan, is_unchanged: bool) -> Result<Run> {
         if let Some(folder) = &flags.tensorboard {
             ensure_writable(&folder.join(name))?;
         }
         device::keep_memory();
         device::set_threads();
-        let run = Run { name, flags, root, device, variants: Vec::new(), search: None, is_reproduction: AtomicBool::new(is_reproduction) };
+        let is_reproduction = is_unchanged && flags.predict.is_none() && flags.data() != Location::Embedded;
+        let run = Run { name, flags, root, device, plan, is_reproduction: AtomicBool::new(is_reproduction) };
         ensure_writable(&run.out())?;
         Ok(run)
-    }
-
-    /// For an example whose pictures are images.
-    ///
-    /// # Errors
-    /// With `--redraw`: a CSV holds no images.
-    pub fn no_redraw(&self) -> Result<()> {
-        if self.flags.redraw {
-            return Err(anyhow!("{} draws images, which its CSV does not hold; leave --redraw out", self.name).into());
-        }
-        Ok(())
     }
 
     /// MNIST, or what `--data` says.
@@ -132,34 +118,21 @@ impl Run {
         Ok(photographs)
     }
 
-    /// Some training images, the same as training changes them, and one of them under each change alone.
-    ///
-    /// # Errors
-    /// If the experiment changes no images.
-    pub fn samples(&self, photographs: &CatsDogs) -> Result<Samples> {
-        Ok(samples::samples(self, photographs)?)
-    }
-
-    /// What `<out>/<of>_validation.csv` says that the network of example `of` gets wrong, in the groups of `experiments/<name>.toml`.
-    pub fn errors(&self, photographs: &CatsDogs, of: &str) -> Result<Errors> {
-        Ok(errors::errors(self, photographs, of)?)
-    }
-
     /// Writes the predictions of the first trained network for the validation images, `<out>/<name>_validation.csv`, and for the test
     /// images: `<out>/<name>_test.csv` where their labels are known, and `<out>/<name>_submission.csv`, in the form that Kaggle takes, where
     /// they are a competition's.
     pub fn write_submission(&self, trained: &Trained, photographs: &CatsDogs) -> Result<()> {
-        Ok(photographs::write_submission(self, trained, photographs)?)
+        photographs::write_submission(self, trained, photographs)
     }
 
     /// Trains every variant with every seed, as `experiments/<name>.toml` and the flags say; finished trials of an earlier run with
     /// the same settings, data and code are kept.
     ///
     /// # Errors
-    /// If training fails, if a signal stops it, or if only a share of the trials was to be trained: [`Failure::exit_code`] tells which.
+    /// If training fails, if a signal stops it, or if only a share of the trials was to be trained: [`exit_code`] tells which.
     pub fn train(&self, data: &dyn DataSet) -> Result<Trained> {
         self.note(data);
-        Ok(trials::train(self, data)?)
+        trials::train(self, data)
     }
 
     /// Draws the settings of the file's random search, trains them, and looks again around the best.
@@ -168,38 +141,26 @@ impl Run {
     /// As [`Run::train`]; if the file describes no search.
     pub fn search(&self, data: &dyn DataSet) -> Result<Searched> {
         self.note(data);
-        Ok(search::search(self, data)?)
+        search::search(self, data)
     }
 
-    /// The first layer's filters of the first trained network, and the validation images that it gets most confidently wrong.
-    ///
-    /// # Errors
-    /// If the network looks at more than one channel.
-    pub fn look_inside(&self, trained: &Trained, digits: &Mnist) -> Result<Inside> {
-        Ok(inside::look(self, trained, digits)?)
-    }
-
-    /// Checks the gradients of every variant with every seed.
-    pub fn check_gradients(&self, digits: &Mnist) -> Result<Vec<Point>> {
-        Ok(gradients::check(self, digits)?)
-    }
-
-    /// Prints whether the hand-derived gradients are right, and where the published differences level off beside ours.
-    pub fn judge_gradients(&self, points: &[Point]) {
-        if let Some(verdict) = gradients::verdict(points) {
-            say!("\n{verdict}");
-        }
-        compare::print(&compare::plateau(points));
+    /// The network of a finished trial of this run on `data`, and the experiment that trained it.
+    pub fn network(&self, outcome: &Outcome, data: &dyn DataSet) -> Result<(Box<dyn Model>, Experiment)> {
+        let variant = self.plan.variants.iter().find(|variant| variant.name == outcome.variant).context("no variant has this name")?;
+        let experiment = variant.experiment.with_own_validation(data.validation());
+        let (_, channels, height, width) = data.train().images.size4()?;
+        let network = trials::network(outcome, &experiment, [channels, height, width], data.classes().len() as i64, self.device)?;
+        Ok((network, experiment))
     }
 
     /// The report's numbers and published curves.
     pub fn report(&self) -> Result<Reported> {
-        Ok(Reported::read(&self.root.join("experiments"))?)
+        Reported::read(&self.root.join("experiments"))
     }
 
     /// The points of the figure: those that `train` makes or, with `--redraw`, those of its CSV, `<out>/<name>.csv`.
     pub fn points(&self, train: impl FnOnce() -> Result<Vec<Point>>) -> Result<Vec<Point>> {
-        if self.flags.redraw { Ok(points::read_csv(&self.output("csv"))?) } else { train() }
+        if self.flags.redraw { points::read_csv(&self.output("csv")) } else { train() }
     }
 
     /// Writes `<out>/<name>.csv`, the points, and `<out>/<name>.png`, the figure that draws them.
@@ -223,11 +184,11 @@ impl Run {
         }
         write_whole(&self.output("png"), &png)?;
         tell!("wrote {}", self.output("png").display());
-        Ok(self.show_picture(self.name, picture, &png)?)
+        self.show_picture(self.name, picture, &png)
     }
 
     /// With `--tensorboard`, `picture`, which is also there as `png`, as an image event.
-    fn show_picture(&self, tag: &str, picture: &RgbImage, png: &[u8]) -> anyhow::Result<()> {
+    fn show_picture(&self, tag: &str, picture: &RgbImage, png: &[u8]) -> Result<()> {
         if let Some(folder) = &self.flags.tensorboard {
             EventFile::replace(&folder.join(self.name), tag)?.picture(0, tag, picture.dimensions(), png)?;
         }
@@ -249,9 +210,19 @@ impl Run {
         Ok(())
     }
 
+    /// Where it is computed.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// `experiments/<name>.toml`.
+    pub fn experiment_path(&self) -> PathBuf {
+        self.root.join("experiments").join(self.name).with_extension("toml")
+    }
+
     /// The variants that are run, with what the flags change.
     pub fn variants(&self) -> &[Variant] {
-        &self.variants
+        &self.plan.variants
     }
 
     /// Sets everything that has a result beside the report, and writes `<out>/report_card.md` and `.html`. With `--all` or `--quick` it first
@@ -279,7 +250,7 @@ impl Run {
 
     /// The folder that `--out` names; else `plots`, or `plots/local` for what is not to take the place of a committed result. What `--quick`
     /// makes is apart from both.
-    fn out(&self) -> PathBuf {
+    pub fn out(&self) -> PathBuf {
         match &self.flags.out {
             _ if self.flags.quick => self.flags.runs.join("quick/plots"),
             Some(folder) => folder.clone(),
@@ -297,7 +268,7 @@ impl Run {
     }
 }
 
-fn select_device(flags: &Flags) -> anyhow::Result<Device> {
+fn select_device(flags: &Flags) -> Result<Device> {
     let device = if flags.redraw { Device::Cpu } else { device::select(flags.device())? };
     if flags.deterministic {
         device::be_deterministic()?;
@@ -315,54 +286,35 @@ fn begin(name: &'static str) -> Result<(Flags, PathBuf, Device)> {
     Ok((flags, root, device))
 }
 
-/// Says what `--precision auto` has come to, and that bf16 is slow where it is.
-fn tell_precision(flags: &Flags, variants: &[Variant], device: Device, has_bf16: bool) {
-    if flags.redraw {
-        return;
+impl Plan {
+    /// The file's variants and search, with what the flags change, for a device that has instructions for bf16 or not.
+    fn new(file: &ExperimentFile, changes: &Changes, has_bf16: bool) -> Result<Plan> {
+        let mut search = file.search().cloned();
+        if let (Some(Search { coarse, fine, .. }), Some(epochs)) = (&mut search, changes.epochs) {
+            (coarse.epochs, fine.epochs) = (epochs, epochs);
+        }
+        let names = if changes.variant.is_empty() { file.default_variants() } else { &changes.variant };
+        let variant = |name: &String| {
+            let as_in_file = file.variant(name)?;
+            let experiment = changes.apply(as_in_file.clone(), has_bf16)?;
+            Ok(Variant {
+                name: name.clone(),
+                is_as_in_file: experiment == as_in_file && search.as_ref() == file.search(),
+                experiment,
+                seeds: changes.seeds(file.seeds(name)?),
+                checkpoint_after: Duration::from_secs(file.checkpoint_seconds(name)?),
+                at_a_time: file.trials_at_a_time(name)?,
+            })
+        };
+        let first = |(index, name): &(usize, &String)| !names[..*index].contains(name);
+        let variants = names.iter().enumerate().filter(first).map(|(_, name)| variant(name)).collect::<Result<_>>()?;
+        Ok(Plan { variants, search })
     }
-    if flags.precision == Some(precision::Choice::Auto) {
-        let mut resolved: Vec<&str> = variants.iter().map(|variant| variant.experiment.model.precision.name()).collect();
-        resolved.dedup();
-        let has = if has_bf16 { "has" } else { "has no" };
-        tell!("precision auto: {}; this device {has} instructions for bf16", resolved.join(", "));
-    }
-    let trains_in_bf16 = |variant: &Variant| variant.experiment.training.is_some() && variant.experiment.model.precision == Precision::Bf16;
-    if device == Device::Cpu && !has_bf16 && variants.iter().any(trains_in_bf16) {
-        tell!(
-            "bf16 takes many times as long as f32 on this processor, which has no instructions for it (AVX512-BF16 or AMX); \
-             --precision auto takes what is fast"
-        );
-    }
-}
-
-/// Whether these are all the variants that the file runs, with its seeds, and nothing in them is changed.
-fn is_as_in_file(file: &ExperimentFile, flags: &Flags, variants: &[Variant]) -> anyhow::Result<bool> {
-    let mut is_as_in_file = variants.iter().map(|variant| &variant.name).eq(file.default_variants());
-    for Variant { name, seeds, is_as_in_file: is_unchanged, .. } in variants {
-        is_as_in_file &= *is_unchanged && *seeds == (1..1 + u64::from(file.seeds(name)?));
-    }
-    Ok(is_as_in_file && flags.predict.is_none() && flags.data() != Location::Embedded)
-}
-
-fn variants(file: &ExperimentFile, flags: &Flags, has_bf16: bool) -> anyhow::Result<Vec<Variant>> {
-    let names = if flags.variant.is_empty() { file.default_variants() } else { &flags.variant };
-    let variant = |name: &String| {
-        let as_in_file = file.variant(name)?;
-        let experiment = flags.apply(as_in_file.clone(), has_bf16)?;
-        let seeds = flags.seeds(file.seeds(name)?);
-        let checkpoint_after = Duration::from_secs(file.checkpoint_seconds(name)?);
-        // The stages of a search have epochs of their own, which the flag changes.
-        let is_as_in_file = experiment == as_in_file && (file.search().is_none() || flags.epochs.is_none());
-        let at_a_time = file.trials_at_a_time(name)?;
-        Ok(Variant { name: name.clone(), is_as_in_file, experiment, seeds, checkpoint_after, at_a_time })
-    };
-    let first = |(index, name): &(usize, &String)| !names[..*index].contains(name);
-    names.iter().enumerate().filter(first).map(|(_, name)| variant(name)).collect()
 }
 
 /// The folder with this project's `experiments/`: the current one, so that binaries can be carried elsewhere, or the one the crate was built
 /// in. Other projects have a folder of that name too, but not the report's numbers in it.
-pub fn project_root() -> anyhow::Result<PathBuf> {
+pub fn project_root() -> Result<PathBuf> {
     let built_in = Path::new(env!("CARGO_MANIFEST_DIR"));
     let here = std::env::current_dir()?;
     let found = [here.as_path(), built_in].into_iter().find(|folder| folder.join("experiments/reported.toml").is_file());

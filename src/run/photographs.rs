@@ -1,7 +1,7 @@
 //! What a network trained on photographs says of those it has not learned from.
 
+use super::Run;
 use super::trials::{self, Outcome, Trained};
-use super::{Run, Variant};
 use crate::data::Examples;
 use crate::data::cats_dogs::{self, CLASSES, CatsDogs, Corrupt};
 use crate::data::photographs::SIDE;
@@ -9,21 +9,10 @@ use crate::data::splits::{Inputs, Splits};
 use crate::experiment::Experiment;
 use crate::files::write_whole;
 use crate::model::Model;
-use crate::submission;
+use crate::submission::{self, Prediction};
 use crate::train::{logits, predictions};
 use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
-
-/// What a network says of one validation image.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Prediction {
-    pub file: String,
-    pub label: String,
-    pub prediction: String,
-    /// The probability that the network gives its prediction.
-    pub confidence: f64,
-}
 
 /// How many test images are listed where others are only counted.
 const FEW: usize = 20;
@@ -36,16 +25,14 @@ pub(super) fn load(run: &Run) -> Result<CatsDogs> {
 /// See [`Run::write_submission`].
 pub(super) fn write_submission(run: &Run, trained: &Trained, photographs: &CatsDogs) -> Result<()> {
     let outcome = trained.outcomes.first().context("nothing was trained")?;
-    let Variant { experiment, .. } = run.variants.iter().find(|variant| variant.name == outcome.variant).context("the variant")?;
-    let experiment = &experiment.with_own_validation(photographs.validation);
-    let model = network(outcome, experiment, run.device)?;
+    let (model, experiment) = &run.network(outcome, photographs)?;
     let (_, places) = Splits::places(photographs.train.len(), experiment, outcome.seed)?;
     let Examples { images, labels } = photographs.train.select(&places);
     let names = Vec::<i64>::try_from(&places)?.into_iter().map(|place| &photographs.names[place as usize]);
-    write_known(run, "validation.csv", names, &labels, &look(&*model, &images, experiment, run.device)?)?;
+    write_known(run, "validation.csv", names, &labels, &look(&**model, &images, experiment, run.device)?)?;
 
     let test = &photographs.test;
-    let said = if test.size()[0] == 0 { Vec::new() } else { look(&*model, test, experiment, run.device)? };
+    let said = if test.size()[0] == 0 { Vec::new() } else { look(&**model, test, experiment, run.device)? };
     if let Some(labels) = &photographs.test_labels {
         write_known(run, "test.csv", photographs.test_names.iter(), labels, &said)?;
     }

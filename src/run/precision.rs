@@ -1,6 +1,7 @@
 //! The flag `--precision`, and which precision a device is fast in.
 
 use super::Variant;
+use super::flags::Flags;
 use crate::device::runtime_function;
 use crate::experiment::Precision;
 use anyhow::{Result, bail};
@@ -52,6 +53,26 @@ pub(super) fn check(variants: &[Variant], device: Device) -> Result<()> {
         bail!("precision tf32 of {name} is for NVIDIA GPUs, but this trains on {device:?}; take --precision f32, or --cuda");
     }
     Ok(())
+}
+
+/// Says what `--precision auto` has come to, and that bf16 is slow where it is.
+pub(super) fn report(flags: &Flags, variants: &[Variant], device: Device, has_bf16: bool) {
+    if flags.redraw {
+        return;
+    }
+    if flags.changes.precision == Some(Choice::Auto) {
+        let mut resolved: Vec<&str> = variants.iter().map(|variant| variant.experiment.model.precision.name()).collect();
+        resolved.dedup();
+        let has = if has_bf16 { "has" } else { "has no" };
+        tell!("precision auto: {}; this device {has} instructions for bf16", resolved.join(", "));
+    }
+    let trains_in_bf16 = |variant: &Variant| variant.experiment.training.is_some() && variant.experiment.model.precision == Precision::Bf16;
+    if device == Device::Cpu && !has_bf16 && variants.iter().any(trains_in_bf16) {
+        tell!(
+            "bf16 takes many times as long as f32 on this processor, which has no instructions for it (AVX512-BF16 or AMX); \
+             --precision auto takes what is fast"
+        );
+    }
 }
 
 /// Whether a device multiplies matrices in bf16 by instructions of its own. Without them bf16 takes many times as long as f32.

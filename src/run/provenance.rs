@@ -112,7 +112,7 @@ pub(super) fn flatten(path: &str, value: &toml::Value, into: &mut BTreeMap<Strin
 pub fn text_chunks(run: &Run, title: &str) -> Result<Vec<(String, String)>> {
     let experiment = std::fs::read_to_string(run.root.join("experiments").join(format!("{}.toml", run.name))).unwrap_or_default();
     let of = |variant: &Variant| format!("{} {}", variant.name, variant.experiment.model.precision.name());
-    let precision: Vec<String> = run.variants.iter().map(of).collect();
+    let precision: Vec<String> = run.plan.variants.iter().map(of).collect();
     let chunk = |key: &str, text: String| (key.to_owned(), text);
     let mut chunks = vec![
         chunk("Title", title.to_owned()),

@@ -106,7 +106,7 @@ pub(super) fn write_tables<'a>(run: &Run, outcomes: impl Iterator<Item = &'a Out
         let Outcome { variant, seed, id, history, .. } = outcome;
         let last = history.epochs();
         let value = |epoch, split, metric| history.get(epoch, split, metric).map_or(String::new(), |value| value.to_string());
-        let (best, _) = best_epoch(history);
+        let (best, _) = history.best_epoch();
         let short = id[..12.min(id.len())].to_owned();
         let mut row = vec![short.clone(), variant.clone(), seed.to_string()];
         row.extend(differing.iter().map(|key| settings.get(*key).cloned().unwrap_or_default()));
@@ -132,12 +132,6 @@ pub(super) fn write_tables<'a>(run: &Run, outcomes: impl Iterator<Item = &'a Out
     Ok(())
 }
 
-/// The epoch with the best validation accuracy, the first of several, and that accuracy.
-pub(super) fn best_epoch(history: &History) -> (i64, f64) {
-    let accuracy = |epoch: i64| history.get(epoch, Split::Validation, Metric::Accuracy).map(|accuracy| (epoch, accuracy));
-    (1..=history.epochs()).rev().filter_map(accuracy).max_by(|(_, one), (_, other)| one.total_cmp(other)).unwrap_or((0, f64::NAN))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,7 +152,7 @@ mod tests {
         let outcome = result.outcome(&provenance("vgg"), Path::new("runs"))?;
         assert_eq!((outcome.variant.as_str(), outcome.seed), ("vgg", 3));
         assert_eq!(outcome.folder, Path::new("runs/kaggle_search/coarse_001-seed3"));
-        assert_eq!(best_epoch(&outcome.history), (1, 0.5));
+        assert_eq!(outcome.history.best_epoch(), (1, 0.5));
         Ok(())
     }
 }

@@ -136,14 +136,14 @@ impl Trained {
 
 /// See [`Run::train`].
 pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
-    let trained = train_list(run, &run.variants, data)?;
+    let trained = train_list(run, &run.plan.variants, data)?;
     match (trained, run.flags.shard) {
         (Some(trained), None) => {
             results::write_tables(run, trained.outcomes.iter())?;
             Ok(trained)
         }
         (_, shard) => {
-            let trials = run.variants.iter().map(|variant| variant.seeds.clone().count()).sum();
+            let trials = run.plan.variants.iter().map(|variant| variant.seeds.clone().count()).sum();
             bail!(share_done(shard, trials, "When all shares are trained, the same command with --merge puts them together."))
         }
     }

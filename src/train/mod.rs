@@ -16,7 +16,7 @@ mod trials;
 pub use average::Average;
 pub use checkpoints::{Checkpoints, Resumed};
 pub use cost::expected_time;
-pub use evaluate::{evaluate, logits, predictions};
+pub use evaluate::{Misclassified, evaluate, logits, misclassified, predictions};
 pub use fit::{Member, can_be_stacked, fit, fit_together};
 pub use observer::{Interrupted, Observer, Wish};
 pub use state::{Best, Owner, State};

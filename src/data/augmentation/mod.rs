@@ -8,6 +8,7 @@
 //! is worked out for all images of an epoch at once ([`Augmentation::changes`]); what is left for each minibatch
 //! ([`Augmentation::apply`]) is a few passes over its pixels, in place where they can be.
 
+mod alone;
 mod color_jitter;
 mod cutout;
 mod elastic;
