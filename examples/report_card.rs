@@ -11,7 +11,7 @@ fn main() -> ExitCode {
 
 fn make(run: &Run) -> Result<()> {
     // With --all it runs first what has no result yet, with --quick everything, small.
-    let card = run.report_card()?;
+    let card = run::report_card(run)?;
     for result in &card.items {
         say!("{:28} {:12} {}", result.item.report, result.state.name(), result.item.what);
     }

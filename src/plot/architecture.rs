@@ -1,15 +1,14 @@
 //! A network as a row of blocks, one for each layer, with shapes and numbers of parameters.
 
-use super::canvas::{Area, Canvas};
-use super::style::{INK, OVERSAMPLING, scaled};
+use super::canvas::{Area, Canvas, paint_title};
+use super::style::{INK, OVERSAMPLING, at, bold, centered, scaled, text};
 use crate::architecture::{Architecture, Shape};
 use crate::experiment::Layer;
 use anyhow::Result;
 use image::RgbImage;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// Colours of the kinds of layers.
+/// Colors of the kinds of layers.
 const INPUT: RGBColor = RGBColor(0xee, 0xee, 0xee);
 const CONVOLUTION: RGBColor = RGBColor(0xff, 0xd0, 0x66);
 const RELU: RGBColor = RGBColor(0xff, 0xa0, 0x50);
@@ -36,8 +35,8 @@ const PARAMETERS: u32 = 52;
 /// One block: a layer, or what the network is given.
 struct Block {
     name: String,
-    colour: RGBColor,
-    /// The colour of the ReLU that ends it, where there is one.
+    color: RGBColor,
+    /// The color of the ReLU that ends it, where there is one.
     end: Option<RGBColor>,
     shape: Shape,
     parameters: i64,
@@ -51,9 +50,8 @@ pub fn draw_architecture(title: &str, architecture: &Architecture) -> Result<Rgb
     canvas.paint(title, |area| {
         paint_header(area, title, architecture, &blocks)?;
         let largest = blocks.iter().map(|block| side(block.shape)).fold(1.0, f64::max);
-        let text = ("sans-serif", scaled(13) as i32).into_font().color(&INK);
         for (name, y) in [("layer", NAME), ("output", SHAPE), ("parameters", PARAMETERS)] {
-            area.draw(&Text::new(name, (scaled(20) as i32, scaled(HEADER + BLOCKS + y) as i32), text.clone()))?;
+            area.draw(&Text::new(name, at(20, HEADER + BLOCKS + y), text(13)))?;
         }
         for (index, block) in blocks.iter().enumerate() {
             paint_block(area, block, LEFT + index as u32 * COLUMN, largest)?;
@@ -63,10 +61,10 @@ pub fn draw_architecture(title: &str, architecture: &Architecture) -> Result<Rgb
 }
 
 fn blocks(architecture: &Architecture) -> Vec<Block> {
-    let input = Block { name: "Input".to_owned(), colour: INPUT, end: None, shape: architecture.input, parameters: 0 };
+    let input = Block { name: "Input".to_owned(), color: INPUT, end: None, shape: architecture.input, parameters: 0 };
     let last = architecture.stages.len().saturating_sub(1);
     let layers = architecture.stages.iter().enumerate().map(|(index, stage)| {
-        let (colour, end) = match stage.layer {
+        let (color, end) = match stage.layer {
             Layer::Convolution(_) => (CONVOLUTION, Some(RELU)),
             Layer::MaxPool => (POOL, None),
             Layer::FullyConnected(_) => (FULLY_CONNECTED, (index < last).then_some(RELU)),
@@ -75,21 +73,17 @@ fn blocks(architecture: &Architecture) -> Vec<Block> {
             Layer::ResidualBlock(_) => (BLOCK, Some(RELU)),
             Layer::GlobalAveragePool => (AVERAGE, None),
         };
-        Block { name: stage.name.clone(), colour, end, shape: stage.output, parameters: stage.parameters() }
+        Block { name: stage.name.clone(), color, end, shape: stage.output, parameters: stage.parameters() }
     });
     std::iter::once(input).chain(layers).collect()
 }
 
 fn paint_header(area: &Area, title: &str, architecture: &Architecture, blocks: &[Block]) -> Result<()> {
-    let bold = ("sans-serif", scaled(19) as i32, FontStyle::Bold).into_font().color(&INK);
-    let text = ("sans-serif", scaled(13) as i32).into_font().color(&INK);
-    let left = scaled(20) as i32;
-    area.draw(&Text::new(title.to_owned(), (left, scaled(12) as i32), bold))?;
     let (parameters, share) = (thousands(architecture.parameters()), 100.0 * architecture.fully_connected_share());
     let line =
         format!("{parameters} parameters, {share:.1} % of them in fully connected layers; 3x3 filters, padding 1; 2x2 pools, stride 2");
-    area.draw(&Text::new(line, (left, scaled(38) as i32), text.clone()))?;
-    let mut x = left;
+    paint_title(area, title, &line)?;
+    let mut x = scaled(20) as i32;
     let kinds = [
         (CONVOLUTION, "convolution"),
         (BLOCK, "residual block"),
@@ -100,13 +94,13 @@ fn paint_header(area: &Area, title: &str, architecture: &Architecture, blocks: &
         (FULLY_CONNECTED, "fully connected"),
         (DROPOUT, "dropout"),
     ];
-    for (colour, name) in kinds {
-        if blocks.iter().any(|block| block.colour == colour || block.end == Some(colour)) {
+    for (color, name) in kinds {
+        if blocks.iter().any(|block| block.color == color || block.end == Some(color)) {
             let (top, height) = (scaled(64) as i32, scaled(12) as i32);
-            area.draw(&Rectangle::new([(x, top), (x + scaled(22) as i32, top + height)], colour.filled()))?;
+            area.draw(&Rectangle::new([(x, top), (x + scaled(22) as i32, top + height)], color.filled()))?;
             x += scaled(28) as i32;
-            area.draw(&Text::new(name, (x, top), text.clone()))?;
-            x += area.estimate_text_size(name, &text)?.0 as i32 + scaled(24) as i32;
+            area.draw(&Text::new(name, (x, top), text(13)))?;
+            x += area.estimate_text_size(name, &text(13))?.0 as i32 + scaled(24) as i32;
         }
     }
     Ok(())
@@ -123,10 +117,9 @@ fn paint_block(area: &Area, block: &Block, left: u32, largest: f64) -> Result<()
     let middle = left + COLUMN / 2;
     let (x, bottom) = (middle - (width + depth) / 2, HEADER + (BLOCKS + height + depth) / 2);
     let top = bottom - height;
-    let at = |x: u32, y: u32| (scaled(x) as i32, scaled(y) as i32);
     let outline = ShapeStyle { color: INK.to_rgba(), filled: false, stroke_width: OVERSAMPLING };
-    let face = |corners: Vec<(i32, i32)>, colour: RGBColor| -> Result<()> {
-        area.draw(&Polygon::new(corners.clone(), colour.filled()))?;
+    let face = |corners: Vec<(i32, i32)>, color: RGBColor| -> Result<()> {
+        area.draw(&Polygon::new(corners.clone(), color.filled()))?;
         let around = corners.iter().chain(corners.first()).copied().collect::<Vec<_>>();
         Ok(area.draw(&PathElement::new(around, outline))?)
     };
@@ -134,27 +127,22 @@ fn paint_block(area: &Area, block: &Block, left: u32, largest: f64) -> Result<()
     let roof = |from: u32, to: u32| vec![at(from, top), at(to, top), at(to + depth, top - depth), at(from + depth, top - depth)];
     let right = x + width;
     let end = right - if block.end.is_some() { (width / 3).max(2) } else { 0 };
-    face(front(x, end), block.colour)?;
-    face(roof(x, end), block.colour)?;
-    let last = block.end.unwrap_or(block.colour);
+    face(front(x, end), block.color)?;
+    face(roof(x, end), block.color)?;
+    let last = block.end.unwrap_or(block.color);
     if end < right {
         face(front(end, right), last)?;
         face(roof(end, right), last)?;
     }
     face(vec![at(right, top), at(right + depth, top - depth), at(right + depth, bottom - depth), at(right, bottom)], last)?;
 
-    let centred = |size: u32, style: FontStyle| {
-        let font = ("sans-serif", scaled(size) as i32, style).into_font().color(&INK);
-        font.pos(Pos::new(HPos::Center, VPos::Top))
+    let line = |label: String, y: u32, style| -> Result<()> {
+        Ok(area.draw(&Text::new(label, at(middle, HEADER + BLOCKS + y), centered(style)))?)
     };
-    let line = |text: String, y: u32, style: FontStyle| -> Result<()> {
-        let place = at(middle, HEADER + BLOCKS + y);
-        Ok(area.draw(&Text::new(text, place, centred(13, style)))?)
-    };
-    line(block.name.clone(), NAME, FontStyle::Bold)?;
-    line(block.shape.to_string(), SHAPE, FontStyle::Normal)?;
+    line(block.name.clone(), NAME, bold(13))?;
+    line(block.shape.to_string(), SHAPE, text(13))?;
     if block.parameters > 0 {
-        line(thousands(block.parameters), PARAMETERS, FontStyle::Normal)?;
+        line(thousands(block.parameters), PARAMETERS, text(13))?;
     }
     Ok(())
 }
@@ -198,9 +186,9 @@ mod tests {
         assert_eq!(relu, [false, true, false, false, true, false], "none after the last layer");
         let picture = draw_architecture("Test", &architecture)?;
         assert_eq!(picture.width(), LEFT + 6 * COLUMN + 20);
-        for colour in [CONVOLUTION, RELU, POOL, DROPOUT, FULLY_CONNECTED] {
-            let (red, green, blue) = colour.rgb();
-            assert!(picture.pixels().any(|pixel| pixel.0 == [red, green, blue]), "{colour:?} is on the picture");
+        for color in [CONVOLUTION, RELU, POOL, DROPOUT, FULLY_CONNECTED] {
+            let (red, green, blue) = color.rgb();
+            assert!(picture.pixels().any(|pixel| pixel.0 == [red, green, blue]), "{color:?} is on the picture");
         }
         Ok(())
     }

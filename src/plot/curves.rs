@@ -1,7 +1,7 @@
 //! Grids of learning curves: ours as a mean with its band, the published one dashed over it.
 
-use super::canvas::{Area, Canvas};
-use super::style::{FAINT, INK, OVERSAMPLING, colour, darker, scaled};
+use super::canvas::{Area, Canvas, paint_title};
+use super::style::{FAINT, INK, OVERSAMPLING, at, color, darker, scaled, text};
 use crate::history::Metric;
 use crate::points::{Origin, Point, REPORT_DATA, variants};
 use anyhow::Result;
@@ -148,20 +148,16 @@ fn paint(figure: &Figure, points: &[Point], root: &Area, columns: usize) -> Resu
 
 /// Title, where the points are from, and the legend: above the panels, so that it hides nothing.
 fn paint_header(area: &Area, title: &str, points: &[&Point], series: &[&str], marks: Marks) -> Result<()> {
-    let text = |size: u32| ("sans-serif", scaled(size) as i32).into_font().color(&INK);
-    let bold = ("sans-serif", scaled(19) as i32, FontStyle::Bold).into_font().color(&INK);
     let ours = points.iter().find(|point| point.origin == Origin::Reproduced);
     let has_reported = points.iter().any(|point| point.origin == Origin::Reported);
     let data = ours.map_or("", |point| point.data.as_str());
     let title = if REPORT_DATA.iter().any(|name| data.starts_with(name)) { title.to_owned() } else { format!("{title} ({data})") };
-    let (left, line) = (scaled(20) as i32, |y: u32| scaled(y) as i32);
-    area.draw(&Text::new(title, (left, line(12)), bold))?;
     let seeds = || points.iter().filter(|point| point.origin == Origin::Reproduced).filter_map(|point| point.seeds);
     let (fewest, most) = (seeds().min().unwrap_or(1), seeds().max().unwrap_or(1));
     let device = ours.map_or("", |point| point.device.as_str());
-    area.draw(&Text::new(format!("{data}, {device}"), (left, line(38)), text(13)))?;
+    paint_title(area, &title, &format!("{data}, {device}"))?;
 
-    let (mut x, y, style) = (left, line(72), text(14));
+    let ((mut x, y), style) = (at(20, 72), text(14));
     let swatch = scaled(28) as i32;
     let mut entry = |label: &str, draw: &dyn Fn(i32) -> Result<()>| -> Result<()> {
         draw(x)?;
@@ -173,7 +169,7 @@ fn paint_header(area: &Area, title: &str, points: &[&Point], series: &[&str], ma
     for (index, name) in series.iter().enumerate().filter(|(_, name)| points.iter().any(|point| point.series == **name)) {
         let bar = |x: i32| -> Result<()> {
             let corners = [(x, y - scaled(5) as i32), (x + swatch, y + scaled(5) as i32)];
-            Ok(area.draw(&Rectangle::new(corners, colour(index).filled()))?)
+            Ok(area.draw(&Rectangle::new(corners, color(index).filled()))?)
         };
         entry(name, &bar)?;
     }
@@ -219,11 +215,10 @@ fn paint_panel(area: &Area, panel: &Panel, points: &[Point], series: &[&str]) ->
     let mut chart = ChartBuilder::on(area)
         .margin(scaled(8))
         .margin_right(scaled(20))
-        .caption(&panel.title, ("sans-serif", scaled(15) as i32).into_font().color(&INK))
+        .caption(&panel.title, text(15))
         .x_label_area_size(scaled(40))
         .y_label_area_size(scaled(66))
         .build_cartesian_2d(x_axis, y_axis)?;
-    let labels = ("sans-serif", scaled(13) as i32).into_font().color(&INK);
     chart
         .configure_mesh()
         .x_labels(x_ticks)
@@ -231,8 +226,8 @@ fn paint_panel(area: &Area, panel: &Panel, points: &[Point], series: &[&str]) ->
         .bold_line_style(FAINT.stroke_width(OVERSAMPLING))
         .light_line_style(TRANSPARENT)
         .axis_style(INK.stroke_width(OVERSAMPLING))
-        .label_style(labels.clone())
-        .axis_desc_style(labels)
+        .label_style(text(13))
+        .axis_desc_style(text(13))
         .x_desc(&panel.x_label)
         .draw()?;
     for (index, name) in series.iter().enumerate() {
@@ -240,26 +235,26 @@ fn paint_panel(area: &Area, panel: &Panel, points: &[Point], series: &[&str]) ->
         let ours: Vec<&&Point> = curve(Origin::Reproduced).collect();
         // Earlier curves are wider, so that one which lies under another still shows.
         let width = scaled(2) + (series.len() - 1 - index).min(2) as u32;
-        paint_ours(&mut chart, &ours, panel.marks, colour(index), width)?;
+        paint_ours(&mut chart, &ours, panel.marks, color(index), width)?;
         let guide = curve(Origin::Guide).map(|point| (point.x, point.y));
-        chart.draw_series(LineSeries::new(guide, colour(index).stroke_width(OVERSAMPLING)))?;
+        chart.draw_series(LineSeries::new(guide, color(index).stroke_width(OVERSAMPLING)))?;
         let published = curve(Origin::Reported).map(|point| (point.x, point.y)).collect();
-        paint_dashes(&mut chart, published, darker(colour(index)))?;
+        paint_dashes(&mut chart, published, darker(color(index)))?;
     }
     Ok(())
 }
 
 /// Our points: a curve and its band, circles where they stand apart or there is but one.
-fn paint_ours(chart: &mut Chart, points: &[&&Point], marks: Marks, colour: RGBColor, width: u32) -> Result<()> {
+fn paint_ours(chart: &mut Chart, points: &[&&Point], marks: Marks, color: RGBColor, width: u32) -> Result<()> {
     if marks == Marks::Joined {
         let upper = points.iter().map(|point| (point.x, high(point)));
         let lower = points.iter().rev().map(|point| (point.x, low(point)));
         let band: Vec<(f64, f64)> = upper.chain(lower).collect();
-        chart.draw_series([Polygon::new(band, colour.mix(0.18))])?;
-        chart.draw_series(LineSeries::new(points.iter().map(|point| (point.x, point.y)), colour.stroke_width(width)))?;
+        chart.draw_series([Polygon::new(band, color.mix(0.18))])?;
+        chart.draw_series(LineSeries::new(points.iter().map(|point| (point.x, point.y)), color.stroke_width(width)))?;
     }
     if marks == Marks::Apart || points.len() == 1 {
-        let circle = |point: &&&Point| Circle::new((point.x, point.y), scaled(5), colour.stroke_width(scaled(2)));
+        let circle = |point: &&&Point| Circle::new((point.x, point.y), scaled(5), color.stroke_width(scaled(2)));
         chart.draw_series(points.iter().map(circle))?;
     }
     Ok(())
@@ -274,8 +269,8 @@ fn high(point: &Point) -> f64 {
     point.y + point.deviation.unwrap_or(0.0)
 }
 
-fn paint_dashes(chart: &mut Chart, published: Vec<(f64, f64)>, colour: RGBColor) -> Result<()> {
-    let style = ShapeStyle { color: colour.to_rgba(), filled: false, stroke_width: scaled(2) };
+fn paint_dashes(chart: &mut Chart, published: Vec<(f64, f64)>, color: RGBColor) -> Result<()> {
+    let style = ShapeStyle { color: color.to_rgba(), filled: false, stroke_width: scaled(2) };
     chart.draw_series(DashedLineSeries::new(published, scaled(6), scaled(5), style))?;
     Ok(())
 }

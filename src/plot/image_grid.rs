@@ -1,11 +1,10 @@
 //! Small images in rows under headings.
 
 use super::canvas::{Area, Canvas};
-use super::style::{INK, OVERSAMPLING, scaled};
+use super::style::{INK, OVERSAMPLING, at, bold, centered, scaled, text};
 use anyhow::Result;
 use image::{Rgb, RgbImage, imageops};
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// An image with what is written under it.
 #[derive(Clone, Debug)]
@@ -34,15 +33,11 @@ pub fn draw_grid(title: &str, subtitle: &str, sections: &[Section], columns: u32
     let row_height = TILE + CAPTION + GAP;
     let height: u32 = sections.iter().map(|section| HEADING + rows(section) * row_height).sum();
     Canvas::new(columns * (TILE + GAP) + GAP + 20, TITLE + height + GAP).paint(title, |area| {
-        let bold = ("sans-serif", scaled(19) as i32, FontStyle::Bold).into_font().color(&INK);
-        let text = ("sans-serif", scaled(13) as i32).into_font().color(&INK);
-        let left = scaled(20) as i32;
-        area.draw(&Text::new(title.to_owned(), (left, scaled(12) as i32), bold))?;
-        area.draw(&Text::new(subtitle.to_owned(), (left, scaled(40) as i32), text.clone()))?;
+        area.draw(&Text::new(title, at(20, 12), bold(19)))?;
+        area.draw(&Text::new(subtitle, at(20, 40), text(13)))?;
         let mut top = TITLE;
         for section in sections {
-            let heading = ("sans-serif", scaled(15) as i32, FontStyle::Bold).into_font().color(&INK);
-            area.draw(&Text::new(section.heading.clone(), (left, scaled(top + 10) as i32), heading))?;
+            area.draw(&Text::new(section.heading.as_str(), at(20, top + 10), bold(15)))?;
             top += HEADING;
             for (index, tile) in section.tiles.iter().enumerate() {
                 let (row, column) = (index as u32 / columns, index as u32 % columns);
@@ -65,7 +60,7 @@ pub fn signed_picture(values: &[f32], width: u32, largest: f32) -> RgbImage {
 
 fn paint_tile(area: &Area, tile: &Tile, left: u32, top: u32) -> Result<()> {
     let side = scaled(TILE);
-    let place = (scaled(left) as i32, scaled(top) as i32);
+    let place = at(left, top);
     let large = imageops::resize(&tile.image, side, side, imageops::FilterType::Nearest);
     let element = BitMapElement::with_owned_buffer(place, (side, side), large.into_raw());
     if let Some(element) = element {
@@ -73,9 +68,7 @@ fn paint_tile(area: &Area, tile: &Tile, left: u32, top: u32) -> Result<()> {
     }
     let corners = [place, (place.0 + side as i32, place.1 + side as i32)];
     area.draw(&Rectangle::new(corners, ShapeStyle { color: INK.mix(0.3), filled: false, stroke_width: OVERSAMPLING }))?;
-    let caption = ("sans-serif", scaled(12) as i32).into_font().color(&INK).pos(Pos::new(HPos::Center, VPos::Top));
-    let middle = (scaled(left + TILE / 2) as i32, scaled(top + TILE + 4) as i32);
-    Ok(area.draw(&Text::new(tile.caption.clone(), middle, caption))?)
+    Ok(area.draw(&Text::new(tile.caption.as_str(), at(left + TILE / 2, top + TILE + 4), centered(text(12))))?)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Which hyperparameters mattered: accuracy against each of them, and all of them together as parallel coordinates.
 
-use super::canvas::{Area, Canvas};
-use super::style::{FAINT, INK, colour, scaled};
+use super::canvas::{Area, Canvas, paint_title};
+use super::style::{FAINT, INK, at, centered, color, scaled, text};
 use crate::experiment::Distribution;
 use anyhow::Result;
 use image::RgbImage;
@@ -83,27 +83,15 @@ pub fn draw_search(title: &str, subtitle: &str, axes: &[Axis], trials: &[Tried])
     })
 }
 
-fn ink(size: u32) -> TextStyle<'static> {
-    ("sans-serif", scaled(size) as i32).into_font().color(&INK)
-}
-
-fn centred(size: u32) -> TextStyle<'static> {
-    use plotters::style::text_anchor::{HPos, Pos, VPos};
-    ink(size).pos(Pos::new(HPos::Center, VPos::Top))
-}
-
 fn paint_header(area: &Area, title: &str, subtitle: &str) -> Result<()> {
-    let bold = ("sans-serif", scaled(19) as i32, FontStyle::Bold).into_font().color(&INK);
-    let (left, y) = (scaled(20) as i32, scaled(72) as i32);
-    area.draw(&Text::new(title.to_owned(), (left, scaled(12) as i32), bold))?;
-    area.draw(&Text::new(subtitle.to_owned(), (left, scaled(38) as i32), ink(13)))?;
-    let mut x = left;
+    paint_title(area, title, subtitle)?;
+    let (mut x, y) = at(20, 72);
     for (index, label) in ["coarse stage", "fine stage"].into_iter().enumerate() {
-        area.draw(&Circle::new((x + scaled(6) as i32, y), scaled(5) as i32, colour(index).filled()))?;
-        area.draw(&Text::new(label.to_owned(), (x + scaled(18) as i32, y - scaled(6) as i32), ink(14)))?;
+        area.draw(&Circle::new((x + scaled(6) as i32, y), scaled(5) as i32, color(index).filled()))?;
+        area.draw(&Text::new(label.to_owned(), (x + scaled(18) as i32, y - scaled(6) as i32), text(14)))?;
         x += scaled(140) as i32;
     }
-    area.draw(&Text::new("each trial by the best validation accuracy of its epochs", (x, y - scaled(6) as i32), ink(14)))?;
+    area.draw(&Text::new("each trial by the best validation accuracy of its epochs", (x, y - scaled(6) as i32), text(14)))?;
     Ok(())
 }
 
@@ -120,22 +108,22 @@ fn short(value: f64) -> String {
 fn paint_scatter(area: &Area, axis: &Axis, accuracy: &Axis, index: usize, trials: &[Tried]) -> Result<()> {
     let (width, height) = area.dim_in_pixel();
     let (left, right, top, bottom) = (scaled(64) as i32, (width - scaled(18)) as i32, scaled(10) as i32, (height - scaled(62)) as i32);
-    let at = |x: f64, y: f64| (left + (x * f64::from(right - left)) as i32, bottom - (y * f64::from(bottom - top)) as i32);
+    let inside = |x: f64, y: f64| (left + (x * f64::from(right - left)) as i32, bottom - (y * f64::from(bottom - top)) as i32);
     let faint = ShapeStyle { color: FAINT.to_rgba(), filled: false, stroke_width: scaled(1) };
     for tick in accuracy.ticks() {
-        let (start, end) = (at(0.0, accuracy.share(tick)), at(1.0, accuracy.share(tick)));
+        let (start, end) = (inside(0.0, accuracy.share(tick)), inside(1.0, accuracy.share(tick)));
         area.draw(&PathElement::new([start, end], faint))?;
-        area.draw(&Text::new(format!("{:.1} %", 100.0 * tick), (scaled(10) as i32, start.1 - scaled(8) as i32), ink(12)))?;
+        area.draw(&Text::new(format!("{:.1} %", 100.0 * tick), (scaled(10) as i32, start.1 - scaled(8) as i32), text(12)))?;
     }
     for tick in axis.ticks() {
-        let place = at(axis.share(tick), 0.0);
-        area.draw(&PathElement::new([place, at(axis.share(tick), 1.0)], faint))?;
-        area.draw(&Text::new(short(tick), (place.0, bottom + scaled(6) as i32), centred(12)))?;
+        let place = inside(axis.share(tick), 0.0);
+        area.draw(&PathElement::new([place, inside(axis.share(tick), 1.0)], faint))?;
+        area.draw(&Text::new(short(tick), (place.0, bottom + scaled(6) as i32), centered(text(12))))?;
     }
-    area.draw(&Text::new(axis.name.clone(), ((left + right) / 2, bottom + scaled(30) as i32), centred(14)))?;
+    area.draw(&Text::new(axis.name.clone(), ((left + right) / 2, bottom + scaled(30) as i32), centered(text(14))))?;
     for trial in trials {
-        let place = at(axis.share(trial.values[index]), accuracy.share(trial.accuracy));
-        area.draw(&Circle::new(place, scaled(5) as i32, colour(usize::from(trial.is_fine)).mix(0.75).filled()))?;
+        let place = inside(axis.share(trial.values[index]), accuracy.share(trial.accuracy));
+        area.draw(&Circle::new(place, scaled(5) as i32, color(usize::from(trial.is_fine)).mix(0.75).filled()))?;
     }
     Ok(())
 }
@@ -154,16 +142,16 @@ fn paint_parallel(area: &Area, axes: &[Axis], accuracy: &Axis, trials: &[Tried])
         let places: Vec<(i32, i32)> =
             values(trial).iter().zip(&columns).enumerate().map(|(column, (value, axis))| (x(column), y(axis.share(*value)))).collect();
         let is_top = rank + 5 >= order.len();
-        let color = colour(usize::from(trial.is_fine)).mix(if is_top { 1.0 } else { 0.22 });
+        let color = color(usize::from(trial.is_fine)).mix(if is_top { 1.0 } else { 0.22 });
         area.draw(&PathElement::new(places, ShapeStyle { color, filled: false, stroke_width: scaled(if is_top { 3 } else { 1 }) }))?;
     }
     let axis_line = ShapeStyle { color: INK.to_rgba(), filled: false, stroke_width: scaled(1) };
     for (column, axis) in columns.iter().enumerate() {
         area.draw(&PathElement::new([(x(column), top), (x(column), bottom)], axis_line))?;
-        area.draw(&Text::new(axis.name.clone(), (x(column), scaled(12) as i32), centred(14)))?;
+        area.draw(&Text::new(axis.name.clone(), (x(column), scaled(12) as i32), centered(text(14))))?;
         for tick in axis.ticks() {
-            let text = if column + 1 == columns.len() { format!("{:.1} %", 100.0 * tick) } else { short(tick) };
-            area.draw(&Text::new(text, (x(column) + scaled(6) as i32, y(axis.share(tick)) - scaled(8) as i32), ink(12)))?;
+            let label = if column + 1 == columns.len() { format!("{:.1} %", 100.0 * tick) } else { short(tick) };
+            area.draw(&Text::new(label, (x(column) + scaled(6) as i32, y(axis.share(tick)) - scaled(8) as i32), text(12)))?;
         }
     }
     Ok(())
@@ -192,7 +180,7 @@ mod tests {
         let picture = draw_search("title", "subtitle", &axes, &[tried(0.5, false), tried(0.9, true)])?;
         assert_eq!(picture.dimensions(), (WIDTH, HEADER + SCATTER + PARALLEL));
         let has = |RGBColor(red, green, blue): RGBColor| picture.pixels().any(|pixel| pixel.0 == [red, green, blue]);
-        assert!(has(colour(0)) && has(colour(1)), "both stages are seen");
+        assert!(has(color(0)) && has(color(1)), "both stages are seen");
         draw_search("title", "subtitle", &axes, &[tried(f64::NAN, false)])?;
         draw_search("title", "subtitle", &axes, &[]).map(drop)
     }

@@ -1,6 +1,7 @@
-//! Colours, sizes and the font of every picture.
+//! Colors, sizes and the font of every picture.
 
-use plotters::style::{FontStyle, RGBColor, register_font};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{FontStyle, IntoFont, RGBColor, TextStyle, register_font};
 use std::sync::Once;
 
 /// Pictures are drawn this many times larger than they are written.
@@ -9,7 +10,7 @@ pub const OVERSAMPLING: u32 = 2;
 pub const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
 pub const FAINT: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
 
-/// Colours that remain apart for people with colour vision deficiencies (Okabe and Ito 2008), in the order in which series take them.
+/// Colors that remain apart for people with color vision deficiencies (Okabe and Ito 2008), in the order in which series take them.
 const PALETTE: [RGBColor; 8] = [
     RGBColor(0x00, 0x72, 0xb2),
     RGBColor(0xd5, 0x5e, 0x00),
@@ -21,8 +22,8 @@ const PALETTE: [RGBColor; 8] = [
     RGBColor(0x55, 0x55, 0x55),
 ];
 
-/// The colour of the series in place `index`.
-pub fn colour(index: usize) -> RGBColor {
+/// The color of the series in place `index`.
+pub fn color(index: usize) -> RGBColor {
     PALETTE[index % PALETTE.len()]
 }
 
@@ -35,6 +36,24 @@ pub fn darker(RGBColor(red, green, blue): RGBColor) -> RGBColor {
 /// `size` of the written picture in pixels of the drawn one.
 pub fn scaled(size: u32) -> u32 {
     size * OVERSAMPLING
+}
+
+/// A place of the written picture in pixels of the drawn one.
+pub fn at(x: u32, y: u32) -> (i32, i32) {
+    (scaled(x) as i32, scaled(y) as i32)
+}
+
+pub fn text(size: u32) -> TextStyle<'static> {
+    ("sans-serif", scaled(size) as i32).into_font().color(&INK)
+}
+
+pub fn bold(size: u32) -> TextStyle<'static> {
+    ("sans-serif", scaled(size) as i32, FontStyle::Bold).into_font().color(&INK)
+}
+
+/// The same text, below its place and to both sides of it.
+pub fn centered(style: TextStyle<'static>) -> TextStyle<'static> {
+    style.pos(Pos::new(HPos::Center, VPos::Top))
 }
 
 /// Makes the crate's font known to plotters under the name it uses by default.

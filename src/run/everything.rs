@@ -1,35 +1,52 @@
 //! Every example that makes a part of the report or goes beyond it, one after the other, the cheapest first.
 
-use super::Run;
 use super::ending::Early;
 use super::interrupt::{self, Listening};
 use super::trainer::rounded;
+use super::{Run, provenance};
 use crate::files::write_whole;
-use crate::report_card::{Contents, Program};
+use crate::report_card::{Contents, Program, ReportCard};
 use anyhow::{Context, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::{BufRead, BufReader, IsTerminal};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
-use std::sync::Mutex;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use toml::{Table, Value};
 
+/// Sets everything that has a result beside the report, and writes `<out>/report_card.md` and `.html`. With `--all` or `--quick` it first
+/// runs the examples that have none.
+///
+/// # Errors
+/// If an example failed; the card of the others is written.
+pub fn report_card(run: &Run) -> Result<ReportCard> {
+    let folders = Folders::new(run)?;
+    let made = if run.flags.all || run.flags.quick { run_all(run, &folders) } else { Ok(()) };
+    let (date, commit) = (provenance::date(), provenance::commit(&run.root));
+    let mark = if run.flags.quick { QUICK } else { "" };
+    let card = ReportCard::read(&folders.root.join("experiments"), &folders.out, date, commit, mark)?;
+    for path in card.write(&folders.out)? {
+        tell!("wrote {}", path.display());
+    }
+    made?;
+    Ok(card)
+}
+
 /// What a quick card says on top.
-pub(super) const QUICK: &str =
-    "Quick: small networks on drawn stand-ins, two epochs each. Shows that everything runs; no number here is a result.";
+const QUICK: &str = "Quick: small networks on drawn stand-ins, two epochs each. Shows that everything runs; no number here is a result.";
 
 /// Where everything is read and written.
-pub(super) struct Folders {
+struct Folders {
     /// Where the examples run: it holds `experiments/`.
-    pub root: PathBuf,
-    pub out: PathBuf,
-    pub runs: PathBuf,
+    root: PathBuf,
+    out: PathBuf,
+    runs: PathBuf,
 }
 
 impl Folders {
     /// Those of `run`; with `--quick` folders of their own, with small experiments, below that of runs.
-    pub fn new(run: &Run) -> Result<Folders> {
+    fn new(run: &Run) -> Result<Folders> {
         let (out, here) = (std::path::absolute(run.out())?, std::path::absolute(&run.flags.runs)?);
         if !run.flags.quick {
             return Ok(Folders { root: run.root.clone(), out, runs: here });
@@ -47,7 +64,7 @@ impl Folders {
 ///
 /// # Errors
 /// If an example is not built, or one of them failed.
-pub(super) fn run_all(run: &Run, folders: &Folders) -> Result<()> {
+fn run_all(run: &Run, folders: &Folders) -> Result<()> {
     let mut programs = Contents::read(&run.root.join("experiments"))?.programs();
     if run.flags.quick {
         // Small, all take about as long.
@@ -117,30 +134,27 @@ fn command(program: &Path, folders: &Folders, run: &Run) -> Command {
     command
 }
 
-/// Runs a program to its end, hands each line that it says to `says`, and keeps all of them in `log`.
-fn run_one(command: &mut Command, log: &Path, says: impl Fn(&str) + Send + Sync) -> Result<ExitStatus> {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let child = child.as_mut().map_err(|error| anyhow::anyhow!("cannot start {}: {error}", command.get_program().display()))?;
-    let (stdout, stderr) = (child.stdout.take().context("its output")?, child.stderr.take().context("its output")?);
-    let lines = Mutex::new(Vec::new());
-    let keep = |line: String| lines.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(line);
-    let status = std::thread::scope(|scope| {
-        scope.spawn(|| BufReader::new(stdout).lines().map_while(Result::ok).for_each(keep));
-        scope.spawn(|| {
+/// Runs a program to its end, hands each line of its standard error to `says`, and keeps all of its output in `log`.
+fn run_one(command: &mut Command, log: &Path, says: impl Fn(&str) + Send) -> Result<ExitStatus> {
+    std::fs::create_dir_all(log.parent().unwrap_or(log))?;
+    let mut log = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+    let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(Stdio::piped()).spawn();
+    let mut child = child.with_context(|| format!("cannot start {}", command.get_program().display()))?;
+    let stderr = child.stderr.take().context("its output")?;
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 says(&line);
-                keep(line);
+                // A full disk is no reason to stop the program.
+                let _ = writeln!(log, "{line}");
             }
         });
-        wait(child)
-    });
-    let lines = lines.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    write_whole(log, (lines.join("\n") + "\n").as_bytes())?;
-    status
+        wait(&mut child)
+    })
 }
 
 /// Waits for a program. A terminal's Ctrl-C reaches it by itself; another signal that asks this process to stop is handed on.
-fn wait(child: &mut std::process::Child) -> Result<ExitStatus> {
+fn wait(child: &mut Child) -> Result<ExitStatus> {
     let mut is_told = false;
     loop {
         if let Some(status) = child.try_wait()? {
@@ -160,19 +174,16 @@ fn wait(child: &mut std::process::Child) -> Result<ExitStatus> {
 struct Progress {
     bar: ProgressBar,
     started: Instant,
-    /// Plain lines where there is no terminal.
-    is_plain: bool,
+    quiet: bool,
 }
 
 impl Progress {
     fn new(programs: &[Program], quiet: bool) -> Progress {
-        let is_terminal = std::io::stderr().is_terminal();
         let all: f64 = programs.iter().map(|program| program.minutes).sum();
-        let target = if quiet || !is_terminal { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
+        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
         let style = ProgressStyle::with_template("{bar:20} {percent:>3} %  {elapsed} gone  {wide_msg}");
-        let bar = ProgressBar::with_draw_target(Some((60.0 * all) as u64), target);
-        let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Progress { bar, started: Instant::now(), is_plain: !quiet && !is_terminal }
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        Progress { bar: ProgressBar::with_draw_target(Some((60.0 * all) as u64), target).with_style(style), started: Instant::now(), quiet }
     }
 
     /// What is left, at the pace so far.
@@ -184,7 +195,8 @@ impl Progress {
 
     fn begin(&self, program: &Program) {
         self.says(program, "");
-        if self.is_plain {
+        // Where there is no terminal, the bar is not drawn.
+        if !self.quiet && self.bar.is_hidden() {
             tell!("{} ({}), about {} left", program.example, program.of, self.left());
         }
     }

@@ -19,6 +19,7 @@ mod trials;
 pub use anyhow::Result;
 pub use crash::explain_panics;
 pub use ending::{exit_code, finish, main};
+pub use everything::report_card;
 pub use search::Searched;
 pub use std::process::ExitCode;
 pub use trials::{Outcome, Trained};
@@ -33,13 +34,11 @@ use crate::limits;
 use crate::model::Model;
 use crate::plot::{self, Figure};
 use crate::points::{self, Point, is_report_data};
-use crate::report_card::ReportCard;
 use crate::reported::Reported;
 use crate::table;
 use crate::tensorboard::EventFile;
 use anyhow::{Context, anyhow};
 use comfy_table::Table;
-use everything::Folders;
 use flags::{Changes, Flags};
 use image::RgbImage;
 use serde::Serialize;
@@ -223,24 +222,6 @@ impl Run {
     /// The variants that are run, with what the flags change.
     pub fn variants(&self) -> &[Variant] {
         &self.plan.variants
-    }
-
-    /// Sets everything that has a result beside the report, and writes `<out>/report_card.md` and `.html`. With `--all` or `--quick` it first
-    /// runs the examples that have none.
-    ///
-    /// # Errors
-    /// If an example failed; the card of the others is written.
-    pub fn report_card(&self) -> Result<ReportCard> {
-        let folders = Folders::new(self)?;
-        let made = if self.flags.all || self.flags.quick { everything::run_all(self, &folders) } else { Ok(()) };
-        let (date, commit) = (provenance::date(), provenance::commit(&self.root));
-        let mark = if self.flags.quick { everything::QUICK } else { "" };
-        let card = ReportCard::read(&folders.root.join("experiments"), &folders.out, date, commit, mark)?;
-        for path in card.write(&folders.out)? {
-            tell!("wrote {}", path.display());
-        }
-        made?;
-        Ok(card)
     }
 
     /// Results on other data than the report's are not its reproduction.
