@@ -16,7 +16,7 @@ use reproduction::layers::Mode;
 use reproduction::libtorch::Arithmetic;
 use reproduction::loss::Objective;
 use reproduction::model;
-use reproduction::optim::Sgd;
+use reproduction::optim;
 use reproduction::train::{State, fit};
 use std::ffi::OsString;
 use std::time::Instant;
@@ -147,7 +147,7 @@ impl Bench {
     fn step(&self, network: Network, precision: &str, experiment: &Experiment, layout: Layout) -> Result<()> {
         let (training, splits) = (experiment.training()?, splits(experiment, self.images.min(1_000), self.device)?);
         let model = model::build(&experiment.model, splits.train.image(), network.classes(), 1, self.device)?;
-        let (mut parameters, mut sgd) = (model.parameters(), Sgd::new(training));
+        let (mut parameters, mut sgd) = (model.parameters(), optim::build(training));
         if layout == Layout::ChannelsFirst {
             parameters.iter_mut().for_each(|parameter| parameter.tensor.set_data(&parameter.tensor.contiguous()));
         }
@@ -156,7 +156,7 @@ impl Bench {
         let (whole, host) = self.timed(|| {
             for number in 0..self.steps {
                 let minibatch = examples.select(&index);
-                let objective = Objective { label_smoothing: training.label_smoothing, scale: sgd.loss_scale() };
+                let objective = Objective { label_smoothing: training.label_smoothing };
                 let mode = Mode::Train { seed: 1, minibatch: number };
                 let (_, gradients) = model.gradients(&minibatch.images, &minibatch.labels, mode, objective);
                 sgd.step(&mut parameters, &gradients);

@@ -17,8 +17,8 @@ use reproduction::layers::Mode;
 use reproduction::libtorch::Arithmetic;
 use reproduction::loss::Objective;
 use reproduction::model::{self, Model, Parameter};
-use reproduction::optim::Sgd;
-use reproduction::train::Average;
+use reproduction::optim;
+use reproduction::train::Ema;
 use std::ffi::OsString;
 use tch::{Device, Kind, Tensor};
 
@@ -195,21 +195,21 @@ impl Case {
             tch::no_grad(|| to.tensor.copy_(&from.tensor));
         }
         let training = experiment.training().context("an experiment that trains")?;
-        let mut sgd = Sgd::new(training);
-        let mut ema = Average::new(0.9);
-        ema.observe(&network.values(), 0);
+        let mut sgd = optim::build(training);
+        let mut ema = Ema::new(0.9);
+        ema.update(&network.values(), 0);
         let kind = if precision == Precision::F64 { Kind::Double } else { Kind::Float };
-        let objective = Objective { label_smoothing: training.label_smoothing, scale: sgd.loss_scale() };
+        let objective = Objective { label_smoothing: training.label_smoothing };
         let mode = Mode::Train { seed, minibatch: 0 };
         let (logits, gradients) = network.gradients(&images.to_kind(kind), &labels, mode, objective);
         let mut parameters = network.parameters();
         let mut found = vec![("loss".to_owned(), objective.loss(&logits.to_kind(kind), &labels))];
-        let named = |(parameter, gradient): (&Parameter, Tensor)| (format!("gradient of {}", parameter.name), gradient);
-        found.extend(parameters.iter().zip(gradients.iter().map(|gradient| gradient.whole())).map(named));
+        let named = |(parameter, gradient): (&Parameter, &Tensor)| (format!("gradient of {}", parameter.name), gradient.shallow_clone());
+        found.extend(parameters.iter().zip(&gradients).map(named));
         sgd.step(&mut parameters, &gradients);
         let values = network.values();
         // Late enough that the decay is the given one.
-        ema.observe(&values, 1_000);
+        ema.update(&values, 1_000);
         let after = values.iter().map(|value| (format!("step of {}", value.name), value.tensor.copy()));
         found.extend(after);
         found.extend(values.iter().zip(&ema.tensors).map(|(value, mean)| (format!("EMA of {}", value.name), mean.shallow_clone())));
