@@ -31,7 +31,7 @@ fn make(run: &Run) -> Result<()> {
         names.iter().map(|name| vec![Panel::new(name, metric, &format!("{}, {}", metric.name(), run.settings(name)))]).collect()
     };
     let rows = names.chunks(3).flat_map(|three| [row(three, Loss), row(three, Accuracy)]).collect();
-    let title = format!("Figure 15: settings {} of the VGG on cats and dogs, {} epochs", names.join(", "), epochs(&points));
+    let title = format!("Figure 15: six other settings of the VGG on cats and dogs, {} epochs", epochs(&points));
     run.write(&Figure { title, rows }, &points)?;
     run.compare(&compare::last_points(&points))
 }
