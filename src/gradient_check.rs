@@ -36,7 +36,6 @@ pub fn check(model: &dyn Model, images: &Tensor, labels: &Tensor, epsilon: f64, 
         let numeric = central_differences(model, cross_entropy, images, labels, parameter, epsilon, elements);
         agreement(&parameter.name, &numeric, &own)
     };
-    let gradients: Vec<Tensor> = gradients.iter().map(|gradient| gradient.whole()).collect();
     model.parameters().iter().zip(&gradients).map(compare).collect()
 }
 
@@ -126,7 +125,7 @@ pub fn differences(experiment: &Experiment, train: &Inputs, classes: i64, seed: 
 fn first_that_reaches(model: &dyn Model, train: &Inputs, parameter: usize, elements: i64) -> Option<(Minibatch, Tensor)> {
     (0..train.len()).map(|index| train.range(index, 1)).find_map(|example| {
         let (_, gradients) = model.gradients(&example.images, &example.labels, Mode::Eval, Objective::default());
-        let whole = gradients[parameter].whole().flatten(0, -1).to_kind(Kind::Double);
+        let whole = gradients[parameter].flatten(0, -1).to_kind(Kind::Double);
         let own = whole.narrow(0, 0, elements.min(whole.numel() as i64));
         (own.abs().max().double_value(&[]) > 0.0).then_some((example, own))
     })

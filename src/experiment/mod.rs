@@ -16,7 +16,7 @@ pub use file::{ExperimentFile, MOST_SEEDS};
 pub use groups::Group;
 pub use model::{Initialization, Layer, Model, Precision, Start, Views};
 pub use search::{Distribution, Search, Stage};
-pub use training::{Decay, Keep, MomentumForm, Order, ReduceOnPlateau, Schedule, StopEarly, Training};
+pub use training::{Decay, Keep, MomentumForm, OptimizerKind, Order, ReduceOnPlateau, Schedule, StopEarly, Training};
 pub use variant::Variant;
 
 use anyhow::{Context, Result, bail, ensure};
