@@ -10,10 +10,11 @@ mod model;
 mod search;
 mod training;
 
+pub use crate::layers::{Initialization, Layer, Start};
 pub use augmentation::{Augmentation, Elastic, Normalization};
 pub use file::{ExperimentFile, MOST_SEEDS};
 pub use groups::Group;
-pub use model::{Initialization, Layer, Model, Precision, Start, Views};
+pub use model::{Model, Precision, Views};
 pub use search::{Distribution, Search, Stage};
 pub use training::{Decay, Keep, MomentumForm, Order, ReduceOnPlateau, Schedule, StopEarly, Training};
 

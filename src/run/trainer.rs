@@ -169,7 +169,7 @@ fn keep(ready: &Ready, history: Result<History>, seconds: f64) -> Result<Outcome
     })?;
     let provenance = Provenance { seconds, date: provenance::date(), ..provenance.clone() };
     write_whole(&folder.join(HISTORY), &history.to_csv()?)?;
-    parameters::save(&model.values(), &folder.join(PARAMETERS))?;
+    parameters::save(&model.state_dict(), &folder.join(PARAMETERS))?;
     write_whole(&folder.join(EXPERIMENT), experiment.to_toml().as_bytes())?;
     write_whole(&folder.join(PROVENANCE), toml::to_string(&provenance)?.as_bytes())?;
     checkpoints.remove()?;

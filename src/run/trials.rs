@@ -340,7 +340,7 @@ pub(super) fn newest(folder: &Path) -> Result<Option<(Outcome, Experiment)>> {
 /// The network of a finished trial of `experiment`.
 pub(super) fn network(outcome: &Outcome, experiment: &Experiment, image: [i64; 3], classes: i64, device: Device) -> Result<Box<dyn Model>> {
     let model = model::build(&experiment.model, image, classes, outcome.seed, device)?;
-    parameters::load(&mut model.values(), &outcome.folder.join(PARAMETERS))?;
+    parameters::load(&mut model.state_dict(), &outcome.folder.join(PARAMETERS))?;
     Ok(model)
 }
 
