@@ -176,31 +176,6 @@ fn shares_put_together_are_what_one_run_comes_to() {
     assert_eq!(read(&alone, "fig1_init.csv"), read(&carried, "fig1_init.csv"));
 }
 
-/// The values of a figure's CSV, each with its place in words.
-fn values(scratch: &Scratch) -> Vec<(String, f64)> {
-    let text = fs::read_to_string(scratch.path("plots/fig1_init.csv")).expect("written");
-    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
-    let heading = lines.next().expect("a heading");
-    let place = heading.iter().position(|column| *column == "y").expect("a column of values");
-    lines.map(|fields| (fields[..place].join(" "), fields[place].parse().expect("a number"))).collect()
-}
-
-#[test]
-fn perceptrons_trained_as_one_come_to_what_each_comes_to_alone() {
-    let (alone, stacked) = (Scratch::new(), Scratch::new());
-    succeed(fig1(&alone, &["--stack", "false"]));
-    let said = succeed(fig1(&stacked, &["--stack", "true"]));
-    assert!(said.contains("perceptrons of equal shape are trained as one, up to 2 at a time"), "{said}");
-    let (alone_values, stacked_values) = (values(&alone), values(&stacked));
-    assert_eq!(alone_values.len(), stacked_values.len());
-    for ((place, one), (_, other)) in alone_values.iter().zip(&stacked_values) {
-        assert!((one - other).abs() < 1e-5, "{place}: {one} and {other}");
-    }
-    // To rounding is not to the last bit: neither is taken for the other.
-    let again = succeed(fig1(&stacked, &["--stack", "false"]));
-    assert!(!again.contains("were finished before"), "{again}");
-}
-
 #[test]
 fn a_task_of_a_slurm_array_takes_its_share_where_it_is_told_to() {
     let scratch = Scratch::new();

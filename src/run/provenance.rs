@@ -25,9 +25,6 @@ pub struct Provenance {
     pub code: String,
     pub device: String,
     pub threads: i64,
-    /// Whether it was trained as one with others of its shape, where there were any: equal to a lone run to rounding.
-    #[serde(default)]
-    pub is_stacked: bool,
     pub libraries: String,
     /// Of a GPU.
     #[serde(default)]
@@ -50,7 +47,6 @@ impl Provenance {
             code: env!("SOURCE_DIGEST").to_owned(),
             device: device.to_owned(),
             threads,
-            is_stacked: false,
             libraries: device::libraries(),
             drivers: device::drivers(run.device),
             commit: commit(&run.root),
@@ -67,9 +63,8 @@ impl Provenance {
 
     /// Whether a result of `other` is the one that this trial would have, to the last bit.
     pub fn same_result(&self, other: &Provenance) -> bool {
-        let decisive = |p: &Provenance| {
-            (p.trial.clone(), p.code.clone(), p.device.clone(), p.threads, p.is_stacked, p.libraries.clone(), p.drivers.clone())
-        };
+        let decisive =
+            |p: &Provenance| (p.trial.clone(), p.code.clone(), p.device.clone(), p.threads, p.libraries.clone(), p.drivers.clone());
         decisive(self) == decisive(other)
     }
 
@@ -82,13 +77,13 @@ impl Provenance {
     pub fn owner(&self, experiment: &Experiment) -> Result<Owner> {
         let mut trial = BTreeMap::new();
         flatten("", &toml::Value::try_from(experiment)?, &mut trial);
-        let Provenance { seed, data, data_checksum, code, libraries, device, threads, is_stacked, .. } = self;
+        let Provenance { seed, data, data_checksum, code, libraries, device, threads, .. } = self;
         let mut add = |key: &str, value: String| trial.insert(key.to_owned(), value);
         add("seed", seed.to_string());
         add("data", format!("{data} ({})", &data_checksum[..16.min(data_checksum.len())]));
         add("program", format!("{} {} of sources {code}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")));
         add("libraries", libraries.clone());
-        let machine = [("device", device.clone()), ("threads", threads.to_string()), ("stacked", is_stacked.to_string())];
+        let machine = [("device", device.clone()), ("threads", threads.to_string())];
         let machine = machine.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         Ok(Owner { trial, machine })
     }
@@ -157,4 +152,21 @@ pub(super) fn command() -> String {
 
 pub(super) fn date() -> String {
     humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_earlier_versions_wrote_can_be_read() -> Result<()> {
+        let (folder, older) = (tempfile::tempdir()?, "is_stacked = true\ncommit = ''\ncommand = ''\ndate = ''\nseconds = 1.5");
+        let first =
+            "trial = 'abc'\nvariant = 'vgg'\nseed = 3\ndata = ''\ndata_checksum = ''\ncode = ''\ndevice = ''\nthreads = 1\nlibraries = ''";
+        let path = folder.path().join("provenance.toml");
+        std::fs::write(&path, format!("{first}\n{older}"))?;
+        let read = Provenance::read(&path)?;
+        assert_eq!((read.name().as_str(), read.seconds), ("vgg seed 3", 1.5));
+        Ok(())
+    }
 }

@@ -5,7 +5,7 @@ use super::interrupt::{self, Listening};
 use super::progress::Display;
 use super::provenance::Provenance;
 use super::results::{self, TrialResult};
-use super::trainer::{self, Trial, stacks, train_together};
+use super::trainer::{self, Trial};
 use super::{Run, Variant};
 use crate::data::DataSet;
 use crate::device;
@@ -176,9 +176,6 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     let workers = if run.device == Device::Cpu { cores.min(plan.len()).min(at_a_time) } else { 1 };
     let threads = if workers > 1 { 1 } else { cores as i64 };
     let device = device::describe(run.device);
-    // Of a GPU's step most is the starting of its operations, and a stack takes as many as one network does. On the CPU one trial a core is
-    // faster, or nearly so (`cargo bench --profile dev --bench stack`), and the bits do not depend on what else is trained.
-    let stack = run.flags.stack.unwrap_or(run.device.is_cuda() && !run.flags.deterministic);
 
     let (results_folder, runs) = (results::folder(run), &run.flags.runs);
     let mut results = results::read(run)?;
@@ -188,8 +185,7 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     let mut without_checkpoint = Vec::new();
     for (place, (Variant { name, experiment, is_as_in_file, checkpoint_after, .. }, seed)) in plan.into_iter().enumerate() {
         let experiment = &experiment.with_own_validation(data.validation());
-        let is_stacked = stack && trainer::shape(experiment).is_some();
-        let provenance = Provenance { is_stacked, ..Provenance::new(run, experiment, name, seed, data.source(), &device, threads) };
+        let provenance = Provenance::new(run, experiment, name, seed, data.source(), &device, threads);
         // What flags changed, or other data, has a folder of its own: trying something out loses no finished run.
         let is_default = *is_as_in_file && is_report_data(&data.source().name);
         let suffix = if is_default { String::new() } else { format!("-{}", &provenance.trial[..8]) };
@@ -265,24 +261,16 @@ pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) ->
     }
 
     let display = Display::new(trials.iter().map(Trial::minibatches).sum(), run.flags.quiet);
-    let stacks = stacks(trials, workers);
-    if let (Some(most), false) = (stacks.iter().map(Vec::len).max().filter(|most| *most > 1), run.flags.quiet) {
-        tell!("perceptrons of equal shape are trained as one, up to {most} at a time (--stack false trains each alone)");
-    }
-    let train_stack = |stack: &Vec<Trial>| {
+    let train = |trial: &Trial| {
         ensure!(interrupt::asked().is_none(), Interrupted);
         tch::set_num_threads(threads as i32);
-        train_together(stack, run.device, &display)
+        trainer::train(trial, run.device, &display)
     };
     let listening = Listening::start()?;
-    let trained = side_by_side(stacks, workers, train_stack, |_, stack| {
-        // What went well is kept first, whatever else is to be said.
-        let (good, bad): (Vec<_>, Vec<_>) = stack.into_iter().partition(Result::is_ok);
-        for outcome in good.into_iter().flatten() {
-            appender.append(&TrialResult::of(&outcome, runs)?)?;
-            outcomes.push(outcome);
-        }
-        bad.into_iter().try_for_each(|error| error.map(drop))
+    let trained = side_by_side(trials, workers, train, |_, outcome| {
+        appender.append(&TrialResult::of(&outcome, runs)?)?;
+        outcomes.push(outcome);
+        Ok(())
     });
     drop(display);
     if let Some(signal) = interrupt::asked() {
