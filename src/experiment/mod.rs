@@ -4,6 +4,7 @@
 //! loaded or trained.
 
 mod augmentation;
+mod extends;
 mod file;
 mod groups;
 mod model;
@@ -12,6 +13,7 @@ mod training;
 
 pub use crate::layers::{Initialization, Layer, Start};
 pub use augmentation::{Augmentation, Elastic, Normalization};
+pub(crate) use extends::read_extended;
 pub use file::{ExperimentFile, MOST_SEEDS};
 pub use groups::Group;
 pub use model::{Model, Precision, Views};
