@@ -17,6 +17,12 @@
 //!
 //! Every example holds a [`run::Run`], which reads its flags and `experiments/<example>.toml` ([`experiment`]).
 //!
+//! # As a library
+//!
+#![doc = concat!("```no_run\n", include_str!("../docs/library.rs"), "```")]
+//!
+//! docs/extending.md says how to add a layer, a network of your own, an experiment, and how to take a trained network to PyTorch.
+//!
 //! # Modules
 //!
 //! In layer order: a module imports those above it, never one below.
