@@ -230,7 +230,8 @@ fn checkpoints() {
     let good = [0, 1].map(|epoch| {
         let mut state = State::new(&training);
         (state.epoch, state.minibatch) = (epoch, 1);
-        state.sgd.velocities = parameters(0.5).into_iter().map(|parameter| parameter.tensor).collect();
+        let gradients: Vec<Tensor> = parameters(0.5).into_iter().map(|parameter| parameter.tensor).collect();
+        state.optimizer.step(&mut parameters(0.0), &gradients);
         let checkpoints = Checkpoints::new(scratch.path().join(format!("good{epoch}")));
         fs::read(checkpoints.write(&state, &parameters(1.0), &Owner::default()).expect("written")).expect("read")
     });

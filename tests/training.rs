@@ -4,7 +4,7 @@ use reproduction::data::splits::Splits;
 use reproduction::data::{Examples, embedded};
 use reproduction::experiment::{self, Experiment, Initialization, Layer, Order, Precision, StopEarly, Training, Views};
 use reproduction::history::{History, Metric, Split as Part};
-use reproduction::layers::{Gradient, Mode};
+use reproduction::layers::Mode;
 use reproduction::loss::{Objective, cross_entropy};
 use reproduction::model::{Mlp, Model, Parameter, build};
 use reproduction::seed::{Purpose, draw};
@@ -136,7 +136,7 @@ impl Model for Noting {
         self.network.logits(images, mode)
     }
 
-    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Gradient>) {
+    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Tensor>) {
         self.modes.borrow_mut().push(mode);
         self.network.gradients(images, labels, mode, objective)
     }
@@ -224,6 +224,14 @@ fn averaged() -> (Experiment, Splits) {
     )
 }
 
+/// The same with Adam.
+fn with_adam() -> (Experiment, Splits) {
+    let (mut experiment, splits) = averaged();
+    let training = experiment.training.as_mut().expect("there is one");
+    (training.optimizer, training.momentum, training.learning_rate) = (experiment::OptimizerKind::Adam, 0.0, 0.01);
+    (experiment, splits)
+}
+
 fn prepared(text: &str) -> (Experiment, Splits) {
     // So small that a second thread would only be waited for.
     tch::set_num_threads(1);
@@ -303,7 +311,7 @@ fn uninterrupted(what: &(Experiment, Splits)) -> anyhow::Result<(History, Vec<Te
 #[test]
 fn wherever_it_is_interrupted_it_ends_where_the_uninterrupted_run_does() -> anyhow::Result<()> {
     // Ten minibatches, two measurements and the end of the epoch, eight times; or the measurements after the epochs 2, 4 and 5 only.
-    for (what, epochs, times) in [(whole(), 8, 8 * 13), (averaged(), 5, 5 * 11 + 3 * 2)] {
+    for (what, epochs, times) in [(whole(), 8, 8 * 13), (averaged(), 5, 5 * 11 + 3 * 2), (with_adam(), 5, 5 * 11 + 3 * 2)] {
         let (history, values, asked) = uninterrupted(&what)?;
         assert_eq!((history.epochs(), asked), (epochs, times));
         assert_eq!(history.get(epochs, Part::Test, Metric::Loss), None, "there are no test labels");
@@ -320,7 +328,7 @@ fn wherever_it_is_interrupted_it_ends_where_the_uninterrupted_run_does() -> anyh
 fn the_average_is_a_part_of_the_state() -> anyhow::Result<()> {
     let what = averaged();
     let (history, values, _) = uninterrupted(&what)?;
-    let forget = |state: &mut State| state.average.as_mut().expect("there is one").tensors.clear();
+    let forget = |state: &mut State| state.ema.as_mut().expect("there is one").tensors.clear();
     assert_ne!(interrupted(&what, 30, forget)?, (history, values));
     Ok(())
 }
@@ -375,16 +383,22 @@ fn whatever_is_left_out_of_a_state_is_noticed() -> anyhow::Result<()> {
     let all = whole();
     let (history, values, _) = uninterrupted(&all)?;
     let expected = (history, values);
+    let parameters = built(&all.0).parameters();
+    let scale = |state: &mut State, name: &str, factor: f64| {
+        let scaled = |(key, tensor): (String, Tensor)| if key.ends_with(name) { (key, tensor * factor) } else { (key, tensor) };
+        let changed = state.optimizer.state().into_iter().map(scaled).collect();
+        state.optimizer.restore(&changed, &parameters).expect("fits");
+    };
     // In the middle of the seventh epoch; the best one is the sixth.
     let stop_at = 6 * 13 + 5;
     assert_eq!(interrupted(&all, stop_at, |_| {})?, expected);
     type Change<'a> = (&'a str, &'a dyn Fn(&mut State));
     let changes: [Change; 9] = [
-        ("momentum", &|state| state.sgd.velocities.clear()),
-        ("the momentum's unit", &|state| state.sgd.velocity_rate *= 2.0),
-        ("one layer's momentum", &|state| state.sgd.velocities[1] = state.sgd.velocities[1].zeros_like()),
+        ("momentum", &|state| scale(state, "momentum_buffer", 0.0)),
+        ("the momentum's unit", &|state| scale(state, "velocity_rate", 2.0)),
+        ("one layer's momentum", &|state| scale(state, "1.momentum_buffer", 0.0)),
         ("the place in the epoch, and so in its order, its changes of images and what is dropped", &|state| state.minibatch = 0),
-        ("the learning rate", &|state| state.sgd.learning_rate = 0.3),
+        ("the learning rate", &|state| state.optimizer.set_learning_rate(0.3)),
         ("the plateau rule's memory", &|state| state.plateau = State::new(whole().0.training().expect("there is one")).plateau),
         ("early stopping", &|state| state.is_stopped = true),
         ("the best epoch", &|state| state.best = None),
@@ -406,7 +420,7 @@ fn every_damage_to_a_checkpoint_is_noticed() -> anyhow::Result<()> {
     let folder = scratch.path().join("checkpoints");
     let checkpoints = Checkpoints::new(folder.clone());
     let mut state = State::new(training);
-    state.sgd.velocities = tensors(&*model);
+    state.optimizer.step(&mut built(&experiment).parameters(), &tensors(&*model));
     let mut write = |epoch, minibatch| {
         (state.epoch, state.minibatch) = (epoch, minibatch);
         checkpoints.write(&state, &model.parameters(), &Owner::default())

@@ -11,7 +11,7 @@ use reproduction::experiment::{Experiment, ExperimentFile, Training};
 use reproduction::layers::Mode;
 use reproduction::loss::Objective;
 use reproduction::model::{self, Model};
-use reproduction::optim::Sgd;
+use reproduction::optim;
 use reproduction::train::{State, fit, side_by_side};
 use std::fmt;
 use std::io::{BufRead, BufReader, Write};
@@ -156,12 +156,11 @@ const STEP_EXAMPLES: i64 = 20_480;
 /// Seconds of the training steps of one round.
 pub fn steps(model: &dyn Model, splits: &Splits, training: &Training) -> Result<f64> {
     let mut parameters = model.parameters();
-    let mut sgd = Sgd::new(training);
+    let mut sgd = optim::build(training);
     let started = Instant::now();
     for minibatch in splits.train.minibatches(training.minibatch).take((STEP_EXAMPLES / training.minibatch) as usize) {
         let mode = Mode::Train { seed: 1, minibatch: 0 };
-        let (_, gradients) =
-            model.gradients(&minibatch.images, &minibatch.labels, mode, Objective { scale: sgd.loss_scale(), ..Objective::default() });
+        let (_, gradients) = model.gradients(&minibatch.images, &minibatch.labels, mode, Objective::default());
         sgd.step(&mut parameters, &gradients);
     }
     Ok(started.elapsed().as_secs_f64())

@@ -18,7 +18,7 @@ pub use file::{ExperimentFile, MOST_SEEDS};
 pub use groups::Group;
 pub use model::{Model, Precision, Views};
 pub use search::{Distribution, Search, Stage};
-pub use training::{Decay, Keep, MomentumForm, Order, ReduceOnPlateau, Schedule, StopEarly, Training};
+pub use training::{Decay, Keep, MomentumForm, OptimizerKind, Order, ReduceOnPlateau, Schedule, StopEarly, Training};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};

@@ -1,14 +1,11 @@
 //! The fully connected layer.
 
 use super::module::check_width;
-use super::{Description, Fan, Gradient, LayerConfig, Mode, Module, Place, Relu, Shape, Start};
+use super::{Description, Fan, LayerConfig, Mode, Module, Place, Relu, Shape, Start};
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
 /// a = h W + b, with h `[n, fan_in]`, W `[fan_in, fan_out]`, b `[fan_out]` and a `[n, fan_out]`.
-///
-/// Or k such layers of equal shape side by side, each with its own input: h `[k, n, fan_in]`, W `[k, fan_in, fan_out]`, b `[k, 1, fan_out]`
-/// and a `[k, n, fan_out]`, as one batched product.
 #[derive(Debug)]
 pub struct Linear {
     pub weight: Tensor,
@@ -27,9 +24,6 @@ impl Linear {
     /// h W + b, in the precision of `input`: parameters of a higher one are rounded to it.
     pub fn forward(&self, input: &Tensor) -> Tensor {
         let kind = input.kind();
-        if self.weight.dim() == 3 {
-            return self.bias.baddbmm(input, &self.weight, 1.0, 1.0);
-        }
         if kind == self.weight.kind() {
             return self.bias.addmm(input, &self.weight);
         }
@@ -39,21 +33,16 @@ impl Linear {
     /// dL/dh = delta W^T, where delta = dL/da, `[n, fan_out]`.
     pub fn input_gradient(&self, delta: &Tensor) -> Tensor {
         let kind = delta.kind();
-        if self.weight.dim() == 3 {
-            return delta.bmm(&self.weight.transpose(1, 2));
-        }
         if kind == self.weight.kind() {
             return delta.mm(&self.weight.tr());
         }
         delta.mm(&self.weight.to_kind(kind).tr())
     }
 
-    /// dL/dW = h^T delta and dL/db = the sum of delta's rows, for factors computed from `L * divisor`.
-    pub fn parameter_gradients(input: &Tensor, delta: &Tensor, divisor: f64) -> [Gradient; 2] {
-        [
-            Gradient::Product { left: input.shallow_clone(), right: delta.shallow_clone(), divisor },
-            Gradient::Scaled { value: delta.sum_dim_intlist(-2, delta.dim() == 3, None::<Kind>), divisor },
-        ]
+    /// dL/dW = h^T delta and dL/db = the sum of delta's rows, in the precision of the parameters.
+    pub fn parameter_gradients(&self, input: &Tensor, delta: &Tensor) -> [Tensor; 2] {
+        let kind = self.weight.kind();
+        [input.tr().mm(delta).to_kind(kind), delta.sum_dim_intlist(0, false, None::<Kind>).to_kind(kind)]
     }
 }
 

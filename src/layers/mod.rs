@@ -27,7 +27,6 @@ pub use residual_block::ResidualBlock;
 
 use anyhow::{Result, anyhow};
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
 
 /// One layer of a network, as the TOML lists it. A ReLU follows every convolution and every fully connected layer but the last, after the
 /// normalization where one comes next.
@@ -81,78 +80,4 @@ pub enum Mode {
         minibatch: u64,
     },
     Eval,
-}
-
-/// The gradient of a loss with respect to one parameter, as a value.
-///
-/// A linear layer's gradients are sums over the minibatch. Kept as factors they need not be written to memory before they are added to
-/// the parameter: the update of a 784 x 512 weight is then one matrix product instead of a product, a pass to scale and a pass to add.
-/// `divisor` serves the same end: with factors computed from `loss * divisor`, where the divisor is minus the learning rate, the step of
-/// plain gradient descent scales nothing at all.
-#[derive(Debug)]
-pub enum Gradient {
-    /// The gradient itself, in the parameter's shape.
-    Whole(Tensor),
-    /// `left^T right / divisor`, of shape `[fan_in, fan_out]`, from left `[n, fan_in]` and right `[n, fan_out]`; or k of them side by side,
-    /// each of the three with a k in front.
-    Product { left: Tensor, right: Tensor, divisor: f64 },
-    /// `value / divisor`, in the parameter's shape.
-    Scaled { value: Tensor, divisor: f64 },
-}
-
-impl Gradient {
-    /// The gradient as one tensor in the parameter's shape.
-    pub fn whole(&self) -> Tensor {
-        match self {
-            Gradient::Whole(gradient) => gradient.shallow_clone(),
-            Gradient::Product { left, right, divisor } => left.transpose(-2, -1).matmul(right) / *divisor,
-            Gradient::Scaled { value, divisor } => value / *divisor,
-        }
-    }
-
-    /// `target += factor * gradient`, in place. The target may have a higher precision than the gradient.
-    pub fn add_to(&self, target: &mut Tensor, factor: f64) {
-        match self {
-            Gradient::Product { left, right, divisor } if factor == *divisor && left.kind() == target.kind() => {
-                let left = left.transpose(-2, -1);
-                let _ = if target.dim() == 3 { target.baddbmm_(&left, right) } else { target.addmm_(&left, right) };
-            }
-            Gradient::Scaled { value, divisor } if factor == *divisor => {
-                let _ = target.g_add_(value);
-            }
-            Gradient::Whole(gradient) if factor == 1.0 => {
-                let _ = target.g_add_(gradient);
-            }
-            _ => {
-                let _ = target.g_add_(&(self.whole() * factor));
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::seed::{Purpose, draw};
-    use tch::{Device, IndexOp, Kind};
-
-    #[test]
-    fn factored_gradients_add_up_like_whole_ones() {
-        let options = (Kind::Double, Device::Cpu);
-        let (left, right) = draw(1, Purpose::Embedded, 0, || (Tensor::randn([5, 3], options), Tensor::randn([5, 4], options)));
-        let by_hand: Tensor = (0..5).map(|row| left.i(row).outer(&right.i(row))).sum();
-        for (divisor, factor) in [(1.0, 1.0), (-0.5, -0.5), (4.0, -0.25), (-0.5, 1.0)] {
-            let product = Gradient::Product { left: left.shallow_clone(), right: right.shallow_clone(), divisor };
-            let sum = Gradient::Scaled { value: right.sum_dim_intlist(0, false, None::<Kind>), divisor };
-            let whole = Gradient::Whole(&by_hand / divisor);
-            let (mut a, mut b, mut c) = (Tensor::ones([3, 4], options), Tensor::ones([3, 4], options), Tensor::ones([4], options));
-            product.add_to(&mut a, factor);
-            whole.add_to(&mut b, factor);
-            sum.add_to(&mut c, factor);
-            assert!(a.allclose(&b, 1e-12, 1e-12, false), "divisor {divisor}, factor {factor}");
-            assert!(product.whole().allclose(&whole.whole(), 1e-12, 1e-12, false));
-            let expected = right.sum_dim_intlist(0, false, None::<Kind>) * (factor / divisor) + 1.0;
-            assert!(c.allclose(&expected, 1e-12, 1e-12, false));
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::{Model, Parameter};
 use crate::architecture::{Architecture, Stage};
-use crate::layers::{Gradient, Mode, Module, Place, Relu, ReluInPlace, Start, prefixed};
+use crate::layers::{Mode, Module, Place, Relu, ReluInPlace, Start, prefixed};
 use crate::loss::Objective;
 use tch::{Device, Kind, Tensor};
 
@@ -90,12 +90,12 @@ impl Model for Cnn {
         tch::no_grad(|| self.forward(images, mode))
     }
 
-    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Gradient>) {
+    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Tensor>) {
         let logits = self.forward(images, mode);
         // The softmax in eight bits of mantissa would lose what distinguishes good logits.
         let exact = if self.compute == Kind::BFloat16 { logits.to_kind(Kind::Float) } else { logits.shallow_clone() };
         let gradients = Tensor::run_backward(&[objective.loss(&exact, labels)], &self.leaves, false, false);
-        (logits.detach(), gradients.into_iter().map(Gradient::Whole).collect())
+        (logits.detach(), gradients)
     }
 }
 
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn gradients_of_a_smoothed_minibatch_in_training_equal_central_differences() {
         let (images, labels) = minibatch(Kind::Double);
-        let (network, objective) = (normed(Kind::Double), Objective { label_smoothing: 0.1, scale: 1.0 });
+        let (network, objective) = (normed(Kind::Double), Objective { label_smoothing: 0.1 });
         let train = Mode::Train { seed: 1, minibatch: 0 };
         let (_, gradients) = network.gradients(&images, &labels, train, objective);
         for (parameter, gradient) in network.parameters().iter().zip(gradients) {
@@ -212,7 +212,7 @@ mod tests {
                 let _ = element.g_sub_scalar_(step);
                 loss
             };
-            let (numeric, own) = ((loss(epsilon) - loss(-epsilon)) / (2.0 * epsilon), first(&gradient.whole()).double_value(&[]));
+            let (numeric, own) = ((loss(epsilon) - loss(-epsilon)) / (2.0 * epsilon), first(&gradient).double_value(&[]));
             assert!((numeric - own).abs() < 1e-7 + 1e-5 * own.abs(), "{}: {numeric} and {own}", parameter.name);
         }
     }
@@ -239,7 +239,7 @@ mod tests {
         let (images, label) = (Tensor::ones([1, 2, 30, 30], (Kind::Float, Device::Cpu)), Tensor::from_slice(&[0_i64]));
         let (_, gradients) = network.gradients(&images, &label, Mode::Train { seed: 1, minibatch: 0 }, Objective::default());
         // A weight has a gradient where its value passed both layers: a quarter of 1800, with a standard deviation of 0.01.
-        let passed = gradients[0].whole().ne(0.0).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
+        let passed = gradients[0].ne(0.0).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
         assert!((passed - 0.25).abs() < 0.05, "{passed}");
     }
 
@@ -251,7 +251,7 @@ mod tests {
         assert!(low.parameters().iter().all(|parameter| parameter.tensor.kind() == Kind::Float));
         for (gradient, exact) in gradients(&low).iter().zip(gradients(&single)) {
             let norm = |tensor: Tensor| tensor.norm().double_value(&[]);
-            let error = norm(gradient.whole() - exact.whole()) / norm(exact.whole());
+            let error = norm(gradient - &exact) / norm(exact);
             // Eight bits of mantissa, and a few layers.
             assert!(error < 0.05 && error > 1e-6, "{error}");
         }

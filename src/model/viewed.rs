@@ -2,7 +2,7 @@
 
 use super::{Model, Parameter};
 use crate::experiment::Views;
-use crate::layers::{Gradient, Mode};
+use crate::layers::Mode;
 use crate::loss::Objective;
 use tch::Tensor;
 
@@ -55,7 +55,7 @@ impl Model for Viewed {
         Tensor::stack(&logits, 0).mean_dim(0, false, None)
     }
 
-    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Gradient>) {
+    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Tensor>) {
         self.network.gradients(images, labels, mode, objective)
     }
 }

@@ -326,7 +326,7 @@ impl Run {
         say!(
             "\n{} equal, {} reproduced, {} differ, {} without verdict (one seed).",
             count(Verdict::Equal),
-            count(Verdict::Reproduced),
+            count(Verdict::Reproduced) + count(Verdict::WithinSampling),
             count(Verdict::Differs),
             count(Verdict::OneSeed),
         );
