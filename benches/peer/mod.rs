@@ -143,7 +143,8 @@ fn python_packages(root: &Path) -> Result<PathBuf> {
     let partial = root.join("benches/python.partial");
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "install", "--quiet", "--upgrade", "--target"]).arg(&partial);
-    let status = pip.args(["torch==2.11.0", "torchvision==0.26.0", "numpy", "pillow"]).status().context("cannot start python3")?;
+    let status =
+        pip.args(["torch==2.11.0", "torchvision==0.26.0", "numpy", "pillow", "safetensors"]).status().context("cannot start python3")?;
     ensure!(status.success(), "pip could not install PyTorch into {}; its message stands above", partial.display());
     std::fs::rename(&partial, &folder)?;
     Ok(folder)

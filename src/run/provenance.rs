@@ -3,7 +3,7 @@
 use super::{Run, Variant};
 use crate::data::Source;
 use crate::device;
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, read_extended};
 use crate::train::Owner;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -125,7 +125,8 @@ pub(super) fn flatten(path: &str, value: &toml::Value, into: &mut BTreeMap<Strin
 
 /// Keys and texts for the PNG.
 pub fn text_chunks(run: &Run, title: &str) -> Result<Vec<(String, String)>> {
-    let experiment = std::fs::read_to_string(run.root.join("experiments").join(format!("{}.toml", run.name))).unwrap_or_default();
+    let experiment = read_extended(&run.root.join("experiments").join(format!("{}.toml", run.name)));
+    let experiment = experiment.map_or(String::new(), |experiment| experiment.to_string());
     let of = |variant: &Variant| format!("{} {}", variant.name, variant.experiment.model.precision.name());
     let precision: Vec<String> = run.variants.iter().map(of).collect();
     let chunk = |key: &str, text: String| (key.to_owned(), text);

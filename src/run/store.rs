@@ -61,7 +61,7 @@ impl Trial {
             _ => {}
         }
         write_whole(&folder.join(HISTORY), &history.to_csv()?)?;
-        parameters::save(&model.values(), &folder.join(PARAMETERS))?;
+        parameters::save(&model.state_dict(), &folder.join(PARAMETERS))?;
         write_whole(&folder.join(EXPERIMENT), experiment.to_toml().as_bytes())?;
         write_whole(&folder.join(PROVENANCE), toml::to_string(&provenance)?.as_bytes())?;
         Ok(Outcome::new(experiment, provenance, history, folder))
@@ -77,7 +77,7 @@ impl Outcome {
     /// The trained network, for images `[channels, height, width]`.
     pub(super) fn network(&self, image: [i64; 3], classes: i64, device: Device) -> Result<Box<dyn Model>> {
         let model = model::build(&self.experiment.model, image, classes, self.seed, device)?;
-        parameters::load(&mut model.values(), &self.folder.join(PARAMETERS))?;
+        parameters::load(&mut model.state_dict(), &self.folder.join(PARAMETERS))?;
         Ok(model)
     }
 }
