@@ -3,6 +3,7 @@
 
 use anyhow::{Context, ensure};
 use image::{Rgb, RgbImage};
+use reproduction::data::DataSet;
 use reproduction::data::splits::{Inputs, Splits};
 use reproduction::model::Model;
 use reproduction::plot::{Section, Tile, draw_grid, signed_picture};
@@ -23,8 +24,8 @@ fn make(run: &Run) -> Result<()> {
     let digits = run.mnist()?;
     let trained = run.train(&digits)?;
     let first = trained.outcomes.first().context("nothing was trained")?;
-    let (network, experiment) = run.network(first, &digits)?;
-    let validation = Splits::new(&digits.train, None, &experiment, first.seed, run.device())?.validation;
+    let validation = Splits::new(&digits.train, None, &first.experiment, first.seed, run.device())?.validation;
+    let network = first.network(validation.image(), digits.classes().len() as i64, run.device())?;
     let wrong = misclassified(&logits(&*network, &validation), &validation.labels)?;
     for Misclassified { validation_example, label, prediction, confidence } in wrong.iter().take(5) {
         say!("validation digit {validation_example}: a {label} taken for a {prediction} with {:.2} %", 100.0 * confidence);

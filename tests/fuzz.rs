@@ -178,11 +178,11 @@ fn gzip_files() {
 #[test]
 fn experiments() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
-    let files = fs::read_dir(folder).expect("listed").flatten().map(|entry| entry.path());
+    let files = fs::read_dir(&folder).expect("listed").flatten().map(|entry| entry.path());
     let good = files.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).map(|path| fs::read(path).expect("read"));
     fuzz("experiment", good.collect(), |file| {
         let text = String::from_utf8_lossy(file);
-        if let Ok(read) = ExperimentFile::parse(&text, Path::new("x.toml")) {
+        if let Ok(read) = ExperimentFile::parse(&text, &folder.join("x.toml")) {
             for name in read.default_variants() {
                 let experiment = read.variant(name).expect("checked when it was read");
                 assert_eq!(toml::from_str::<Experiment>(&experiment.to_toml()).expect("reads back"), experiment);

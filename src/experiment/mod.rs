@@ -4,6 +4,7 @@
 //! loaded or trained.
 
 mod augmentation;
+mod extends;
 mod file;
 mod groups;
 mod model;
@@ -11,10 +12,12 @@ mod search;
 mod training;
 mod variant;
 
+pub use crate::layers::{Initialization, Layer, Start};
 pub use augmentation::{Augmentation, Elastic, Normalization};
+pub(crate) use extends::read_extended;
 pub use file::{ExperimentFile, MOST_SEEDS};
 pub use groups::Group;
-pub use model::{Initialization, Layer, Model, Precision, Start, Views};
+pub use model::{Model, Precision, Views};
 pub use search::{Distribution, Search, Stage};
 pub use training::{Decay, Keep, MomentumForm, OptimizerKind, Order, ReduceOnPlateau, Schedule, StopEarly, Training};
 pub use variant::Variant;

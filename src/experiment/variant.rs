@@ -10,8 +10,6 @@ pub struct Variant {
     pub name: String,
     pub experiment: Experiment,
     pub seeds: Range<u64>,
-    /// Whether flags change nothing in it.
-    pub is_as_in_file: bool,
     /// How long training may go on until where it stands is kept.
     pub checkpoint_after: Duration,
     /// How many trials are trained at the same time at most, where that is not left to the machine.

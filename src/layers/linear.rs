@@ -1,7 +1,8 @@
 //! The fully connected layer.
 
-use super::Fan;
-use crate::experiment::Start;
+use super::module::check_width;
+use super::{Description, Fan, LayerConfig, Mode, Module, Place, Relu, Shape, Start};
+use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
 /// a = h W + b, with h `[n, fan_in]`, W `[fan_in, fan_out]`, b `[fan_out]` and a `[n, fan_out]`.
@@ -42,5 +43,48 @@ impl Linear {
     pub fn parameter_gradients(&self, input: &Tensor, delta: &Tensor) -> [Tensor; 2] {
         let kind = self.weight.kind();
         [input.tr().mm(delta).to_kind(kind), delta.sum_dim_intlist(0, false, None::<Kind>).to_kind(kind)]
+    }
+}
+
+impl Module for Linear {
+    /// [`Linear::forward`] of all values of each example.
+    fn forward(&self, input: &Tensor, _mode: Mode) -> Tensor {
+        self.forward(&input.flatten(1, -1))
+    }
+
+    fn parameters(&self) -> Vec<(String, &Tensor)> {
+        vec![("weight".to_owned(), &self.weight), ("bias".to_owned(), &self.bias)]
+    }
+
+    /// The weight is `[fan_out, fan_in]` there.
+    fn state_dict(&self) -> Vec<(String, Tensor)> {
+        vec![("weight".to_owned(), self.weight.detach().tr()), ("bias".to_owned(), self.bias.detach())]
+    }
+}
+
+/// `{ fully_connected = outputs }`.
+pub(super) struct FullyConnectedConfig {
+    pub outputs: i64,
+}
+
+impl LayerConfig for FullyConnectedConfig {
+    fn check(&self) -> Result<(), String> {
+        check_width(self.outputs)
+    }
+
+    fn describe(&self, input: Shape) -> Result<Description> {
+        let (outputs, weights) = (self.outputs, input.len() * self.outputs);
+        Ok(Description {
+            relu: Relu::After,
+            weights,
+            biases: outputs,
+            weight_formula: format!("{} × {outputs}", input.to_string().replace('x', " × ")),
+            multiply_adds: weights,
+            ..Description::new("FC", "fc", ("fully connected", 0xa080d0), Shape::Vector(outputs))
+        })
+    }
+
+    fn build(&self, place: &Place) -> Box<dyn Module> {
+        Box::new(Linear::new(place.input.len(), self.outputs, place.start, place.kind, place.device))
     }
 }

@@ -1,20 +1,75 @@
-//! Layers as thin wrappers around libtorch tensors: what each computes is written beside it.
+//! Layers as thin wrappers around libtorch tensors, a file each: what it computes, what it learns, what it costs and what it is called.
+//!
+//! A new layer is a file here, and below its module, its name in the TOML and its line in [`Layer::config`].
 
 mod convolution;
 mod dropout;
+mod global_average_pool;
 mod init;
 mod linear;
 mod max_pool;
+mod module;
 mod norm;
+mod relu;
 mod residual_block;
 
 pub use convolution::Convolution;
-pub use dropout::dropout;
-pub use init::Fan;
+pub use dropout::Dropout;
+pub use global_average_pool::GlobalAveragePool;
+pub use init::{Fan, Initialization, Start};
 pub use linear::Linear;
-pub use max_pool::max_pool;
+pub use max_pool::MaxPool;
+pub(crate) use module::prefixed;
+pub use module::{Description, LARGEST_WIDTH, LayerConfig, Module, Place, Relu, Shape};
 pub use norm::{BatchNorm, GroupNorm};
+pub use relu::ReluInPlace;
 pub use residual_block::ResidualBlock;
+
+use anyhow::{Result, anyhow};
+use serde::{Deserialize, Serialize};
+
+/// One layer of a network, as the TOML lists it. A ReLU follows every convolution and every fully connected layer but the last, after the
+/// normalization where one comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layer {
+    /// So many 3x3 filters, stride 1, padding 1.
+    Convolution(i64),
+    /// The largest value of each 2x2 square, stride 2; an odd last row or column is left out.
+    MaxPool,
+    /// So many outputs.
+    FullyConnected(i64),
+    /// Drops values in training, each with this probability.
+    Dropout(f64),
+    /// Each channel, or each value of a vector, with mean 0 and variance 1 over the minibatch (Ioffe and Szegedy 2015).
+    BatchNorm,
+    /// So many groups of channels, each with mean 0 and variance 1 within an image (Wu and He 2018); with 1 it is layer normalization.
+    GroupNorm(i64),
+    /// Two convolutions of so many filters, each with batch normalization, and a shortcut past both (He et al. 2015, Figure 2). Where the
+    /// number of channels changes, the first convolution and the shortcut take every second pixel.
+    ResidualBlock(i64),
+    /// The mean of each channel.
+    GlobalAveragePool,
+}
+
+impl Layer {
+    pub(crate) fn config(self) -> Box<dyn LayerConfig> {
+        match self {
+            Layer::Convolution(filters) => Box::new(convolution::ConvolutionConfig { filters }),
+            Layer::MaxPool => Box::new(MaxPool),
+            Layer::FullyConnected(outputs) => Box::new(linear::FullyConnectedConfig { outputs }),
+            Layer::Dropout(probability) => Box::new(dropout::DropoutConfig { probability }),
+            Layer::BatchNorm => Box::new(norm::BatchNormConfig),
+            Layer::GroupNorm(groups) => Box::new(norm::GroupNormConfig { groups }),
+            Layer::ResidualBlock(filters) => Box::new(residual_block::ResidualBlockConfig { filters }),
+            Layer::GlobalAveragePool => Box::new(GlobalAveragePool),
+        }
+    }
+
+    pub(crate) fn check(self) -> Result<()> {
+        self.config().check().map_err(|expected| anyhow!("model.layers holds {self:?}, expected {expected}"))
+    }
+}
 
 /// Whether a network is being trained or used. Layers that drop or disturb something do so in training only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,8 +19,7 @@
 //! No autograd graph is built: parameters do not require gradients.
 
 use super::{Model, Parameter};
-use crate::experiment::Start;
-use crate::layers::{Linear, Mode};
+use crate::layers::{Linear, Mode, Module, Start, prefixed};
 use crate::loss::Objective;
 use tch::{Device, Kind, Tensor};
 
@@ -69,18 +68,21 @@ impl Mlp {
         gradients.reverse();
         gradients
     }
+
+    /// What `tensors` takes from each layer, by PyTorch's names.
+    fn named(&self, tensors: impl Fn(&Linear) -> Vec<(String, Tensor)>) -> Vec<Parameter> {
+        let of_layer = |(index, layer)| prefixed(&format!("fc{}", index + 1), tensors(layer)).collect::<Vec<_>>();
+        self.layers.iter().enumerate().flat_map(of_layer).map(|(name, tensor)| Parameter { name, tensor }).collect()
+    }
 }
 
 impl Model for Mlp {
     fn parameters(&self) -> Vec<Parameter> {
-        let named = |(index, layer): (usize, &Linear)| {
-            let name = |what: &str| format!("layer {}, {what}", index + 1);
-            [
-                Parameter { name: name("weight"), tensor: layer.weight.shallow_clone() },
-                Parameter { name: name("bias"), tensor: layer.bias.shallow_clone() },
-            ]
-        };
-        self.layers.iter().enumerate().flat_map(named).collect()
+        self.named(|layer| layer.parameters().into_iter().map(|(name, tensor)| (name, tensor.shallow_clone())).collect())
+    }
+
+    fn state_dict(&self) -> Vec<Parameter> {
+        self.named(|layer| layer.state_dict())
     }
 
     fn logits(&self, images: &Tensor, _mode: Mode) -> Tensor {

@@ -46,6 +46,12 @@ pub trait Model {
         values
     }
 
+    /// All that an answer depends on as PyTorch names and lays it out: a linear layer's weight is `[outputs, inputs]`. The tensors share the
+    /// storage of the network's own.
+    fn state_dict(&self) -> Vec<Parameter> {
+        self.values()
+    }
+
     /// How many numbers the network learns.
     fn parameter_count(&self) -> i64 {
         self.parameters().iter().map(|parameter| parameter.tensor.numel() as i64).sum()

@@ -43,6 +43,10 @@ impl Model for Viewed {
         self.network.buffers()
     }
 
+    fn state_dict(&self) -> Vec<Parameter> {
+        self.network.state_dict()
+    }
+
     fn logits(&self, images: &Tensor, mode: Mode) -> Tensor {
         if mode != Mode::Eval {
             return self.network.logits(images, mode);

@@ -10,9 +10,11 @@ mod precision;
 mod predict;
 mod progress;
 mod provenance;
-mod results;
 mod scalars;
 mod search;
+mod shard;
+mod store;
+mod tables;
 mod trainer;
 mod trials;
 
@@ -22,22 +24,22 @@ pub use ending::{exit_code, finish, main};
 pub use everything::report_card;
 pub use search::Searched;
 pub use std::process::ExitCode;
-pub use trials::{Outcome, Trained};
+pub use store::Outcome;
+pub use trials::Trained;
 
 use crate::data::cats_dogs::CatsDogs;
 use crate::data::mnist::{self, Mnist};
 use crate::data::{DataSet, Location};
 use crate::device;
-use crate::experiment::{Experiment, ExperimentFile, Search, Variant};
+use crate::experiment::{ExperimentFile, Search, Variant};
 use crate::files::{ensure_writable, write_whole};
 use crate::limits;
-use crate::model::Model;
 use crate::plot::{self, Figure};
 use crate::points::{self, Point, is_report_data};
 use crate::reported::Reported;
 use crate::table;
 use crate::tensorboard::EventFile;
-use anyhow::{Context, anyhow};
+use anyhow::{anyhow, bail};
 use comfy_table::Table;
 use flags::{Changes, Flags};
 use image::RgbImage;
@@ -131,7 +133,13 @@ impl Run {
     /// If training fails, if a signal stops it, or if only a share of the trials was to be trained: [`exit_code`] tells which.
     pub fn train(&self, data: &dyn DataSet) -> Result<Trained> {
         self.note(data);
-        trials::train(self, data)
+        let next = "When all shares are trained, the same command with --merge puts them together.";
+        let trained = trials::train(self, &self.plan.variants, data, next)?;
+        if self.flags.shard.is_some() {
+            bail!(trials::share_done(self.flags.shard, trained.outcomes.len(), next));
+        }
+        tables::write(self, &trained.outcomes)?;
+        Ok(trained)
     }
 
     /// Draws the settings of the file's random search, trains them, and looks again around the best.
@@ -141,15 +149,6 @@ impl Run {
     pub fn search(&self, data: &dyn DataSet) -> Result<Searched> {
         self.note(data);
         search::search(self, data)
-    }
-
-    /// The network of a finished trial of this run on `data`, and the experiment that trained it.
-    pub fn network(&self, outcome: &Outcome, data: &dyn DataSet) -> Result<(Box<dyn Model>, Experiment)> {
-        let variant = self.plan.variants.iter().find(|variant| variant.name == outcome.variant).context("no variant has this name")?;
-        let experiment = variant.experiment.with_own_validation(data.validation());
-        let (_, channels, height, width) = data.train().images.size4()?;
-        let network = trials::network(outcome, &experiment, [channels, height, width], data.classes().len() as i64, self.device)?;
-        Ok((network, experiment))
     }
 
     /// The report's numbers and published curves.
@@ -276,12 +275,9 @@ impl Plan {
         }
         let names = if changes.variant.is_empty() { file.default_variants() } else { &changes.variant };
         let variant = |name: &String| {
-            let as_in_file = file.variant(name)?;
-            let experiment = changes.apply(as_in_file.clone(), has_bf16)?;
             Ok(Variant {
                 name: name.clone(),
-                is_as_in_file: experiment == as_in_file && search.as_ref() == file.search(),
-                experiment,
+                experiment: changes.apply(file.variant(name)?, has_bf16)?,
                 seeds: changes.seeds(file.seeds(name)?),
                 checkpoint_after: Duration::from_secs(file.checkpoint_seconds(name)?),
                 at_a_time: file.trials_at_a_time(name)?,

@@ -1,7 +1,8 @@
 //! What a network trained on photographs says of those it has not learned from.
 
 use super::Run;
-use super::trials::{self, Outcome, Trained};
+use super::store::Outcome;
+use super::trials::Trained;
 use crate::data::Examples;
 use crate::data::cats_dogs::{self, CLASSES, CatsDogs, Corrupt};
 use crate::data::photographs::SIDE;
@@ -25,14 +26,14 @@ pub(super) fn load(run: &Run) -> Result<CatsDogs> {
 /// See [`Run::write_submission`].
 pub(super) fn write_submission(run: &Run, trained: &Trained, photographs: &CatsDogs) -> Result<()> {
     let outcome = trained.outcomes.first().context("nothing was trained")?;
-    let (model, experiment) = &run.network(outcome, photographs)?;
+    let (model, experiment) = (network(outcome, run.device)?, &outcome.experiment);
     let (_, places) = Splits::places(photographs.train.len(), experiment, outcome.seed)?;
     let Examples { images, labels } = photographs.train.select(&places);
     let names = Vec::<i64>::try_from(&places)?.into_iter().map(|place| &photographs.names[place as usize]);
-    write_known(run, "validation.csv", names, &labels, &look(&**model, &images, experiment, run.device)?)?;
+    write_known(run, "validation.csv", names, &labels, &look(&*model, &images, experiment, run.device)?)?;
 
     let test = &photographs.test;
-    let said = if test.size()[0] == 0 { Vec::new() } else { look(&**model, test, experiment, run.device)? };
+    let said = if test.size()[0] == 0 { Vec::new() } else { look(&*model, test, experiment, run.device)? };
     if let Some(labels) = &photographs.test_labels {
         write_known(run, "test.csv", photographs.test_names.iter(), labels, &said)?;
     }
@@ -64,9 +65,9 @@ fn write_known<'a>(run: &Run, what: &str, names: impl Iterator<Item = &'a String
     write(run, what, &writer.into_inner()?)
 }
 
-pub(super) fn network(outcome: &Outcome, experiment: &Experiment, device: Device) -> Result<Box<dyn Model>> {
+pub(super) fn network(outcome: &Outcome, device: Device) -> Result<Box<dyn Model>> {
     let side = i64::from(SIDE);
-    trials::network(outcome, experiment, [3, side, side], CLASSES.len() as i64, device)
+    outcome.network([3, side, side], CLASSES.len() as i64, device)
 }
 
 /// What a network of `experiment` says of images, uint8 `[n, 3, 64, 64]`: the likelier class of each, and its probability.

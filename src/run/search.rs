@@ -1,7 +1,7 @@
 //! The random search of an experiment, from coarse to fine.
 
-use super::trials::{Trained, share_done, train_list};
-use super::{Run, Variant, results};
+use super::trials::{Trained, share_done, train};
+use super::{Run, Variant, tables};
 use crate::data::DataSet;
 use crate::experiment::Distribution;
 use crate::search::{Settings, around_best, settings};
@@ -31,7 +31,7 @@ pub(super) fn search(run: &Run, data: &dyn DataSet) -> Result<Searched> {
         };
         let variants = settings.iter().enumerate().map(variant).collect::<Result<Vec<_>>>()?;
         let next = "When all shares of this stage are trained, the same command goes on with the next one.";
-        train_list(run, &variants, data)?.with_context(|| share_done(run.flags.shard, settings.len(), next))
+        train(run, &variants, data, next)
     };
 
     let mut drawn = settings(&search.space, 0, search.coarse.trials, seed);
@@ -47,6 +47,6 @@ pub(super) fn search(run: &Run, data: &dyn DataSet) -> Result<Searched> {
     }
     drawn.extend(fine_settings);
     trained.outcomes.splice(0..0, coarse.outcomes);
-    results::write_tables(run, trained.outcomes.iter())?;
+    tables::write(run, &trained.outcomes)?;
     Ok(Searched { space: search.space.clone(), settings: drawn, trained })
 }
