@@ -1,7 +1,8 @@
 //! The convolutional layer.
 
+use super::init::Fan;
 use super::module::check_width;
-use super::{Description, Fan, LayerConfig, Mode, Module, Place, Relu, Shape, Start};
+use super::{Description, LayerConfig, Mode, Module, Place, Relu, Shape, Start};
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 

@@ -16,13 +16,13 @@ mod residual_block;
 pub use convolution::Convolution;
 pub use dropout::Dropout;
 pub use global_average_pool::GlobalAveragePool;
-pub use init::{Fan, Initialization, Start};
+pub use init::{Initialization, Start};
 pub use linear::Linear;
 pub use max_pool::MaxPool;
-pub(crate) use module::prefixed;
-pub use module::{Description, LARGEST_WIDTH, LayerConfig, Module, Place, Relu, Shape};
+pub use module::{Description, Module, Relu, Shape};
+pub(crate) use module::{LARGEST_WIDTH, LayerConfig, Place, prefixed};
 pub use norm::{BatchNorm, GroupNorm};
-pub use relu::ReluInPlace;
+pub(crate) use relu::ReluInPlace;
 pub use residual_block::ResidualBlock;
 
 use anyhow::{Result, anyhow};
