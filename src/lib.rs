@@ -10,7 +10,7 @@
 //! | Figures 9 to 11 | `fig9_cnn`, `fig10_11_cnn_capacity`, `cnn_filters` | [`model::Cnn`], [`train::evaluate`] |
 //! | Figure 12 | `fig12_samples` | [`data::augmentation`], [`plot::draw_grid`] |
 //! | Figure 14, the submission | `kaggle_vgg` | [`model::Cnn`], [`layers::Dropout`], [`optim::ReduceLrOnPlateau`], [`optim::EarlyStopping`], [`submission`] |
-//! | Figure 15, the random search | `fig15_vgg_sweep`, `kaggle_search` | [`search`], [`shard`], [`results`] |
+//! | Figure 15, the random search | `fig15_vgg_sweep`, `kaggle_search` | [`search`] |
 //! | Figure 16 | `fig16_errors` | [`experiment::Group`] |
 //! | beyond it | `mlp_tuned`, `cnn_tuned`, `ablation_vgg`, `kaggle_ahead`, `speed_records` | [`layers::BatchNorm`], [`layers::ResidualBlock`], [`experiment::Schedule`], [`train::Ema`], [`model::Viewed`] |
 //! | all of it | `report_card` | [`report_card`], [`compare`], [`reported`] |
@@ -39,8 +39,6 @@ pub mod experiment;
 pub mod architecture;
 pub mod history;
 pub mod points;
-pub mod results;
-pub mod shard;
 pub mod reported;
 pub mod tensorboard;
 // 2 parts

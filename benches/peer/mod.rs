@@ -182,11 +182,7 @@ pub fn train(experiment: &Experiment, splits: &Splits) -> Result<f64> {
 /// Seconds per trial of [`train`] where every core trains one of its own.
 pub fn train_side_by_side(experiment: &Experiment, splits: &Splits, cores: usize) -> Result<f64> {
     let started = Instant::now();
-    let one = |splits: &Splits| {
-        tch::set_num_threads(1);
-        train(experiment, splits)
-    };
-    side_by_side((0..cores).map(|_| splits.share()).collect(), cores, one, |_, _| Ok(()))?;
+    side_by_side((0..cores).map(|_| splits.share()).collect(), cores, |splits: Splits| train(experiment, &splits))?;
     Ok(started.elapsed().as_secs_f64() / cores as f64)
 }
 

@@ -1,10 +1,10 @@
 //! The flags of every example.
 
 use super::precision;
+use super::shard::Shard;
 use crate::data::Location;
 use crate::device;
 use crate::experiment::{Experiment, LARGEST_COUNT, MOST_SEEDS};
-use crate::shard::Shard;
 use anyhow::{Result, bail};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;

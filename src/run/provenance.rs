@@ -36,16 +36,16 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    pub fn new(run: &Run, experiment: &Experiment, variant: &str, seed: u64, source: &Source, device: &str, threads: i64) -> Provenance {
-        let identity = format!("{}\ndata = {}\nseed = {seed}\n", experiment.to_toml(), source.checksum);
+    /// What all trials of `run` have in common that train on `source` with so many threads each.
+    pub fn of_run(run: &Run, source: &Source, threads: i64) -> Provenance {
         Provenance {
-            trial: Sha256::digest(identity).iter().map(|byte| format!("{byte:02x}")).collect(),
-            variant: variant.to_owned(),
-            seed,
+            trial: String::new(),
+            variant: String::new(),
+            seed: 0,
             data: source.name.clone(),
             data_checksum: source.checksum.clone(),
             code: env!("SOURCE_DIGEST").to_owned(),
-            device: device.to_owned(),
+            device: device::describe(run.device),
             threads,
             libraries: device::libraries(),
             drivers: device::drivers(run.device),
@@ -56,21 +56,25 @@ impl Provenance {
         }
     }
 
+    /// That of the trial of `experiment`, called `variant`, with `seed`.
+    pub fn of_trial(&self, experiment: &Experiment, variant: &str, seed: u64) -> Provenance {
+        let identity = format!("{}\ndata = {}\nseed = {seed}\n", experiment.to_toml(), self.data_checksum);
+        Provenance { trial: sha256(&identity), variant: variant.to_owned(), seed, ..self.clone() }
+    }
+
     /// What people call the trial.
     pub fn name(&self) -> String {
         format!("{} seed {}", self.variant, self.seed)
     }
 
-    /// Whether a result of `other` is the one that this trial would have, to the last bit.
-    pub fn same_result(&self, other: &Provenance) -> bool {
-        let decisive =
-            |p: &Provenance| (p.trial.clone(), p.code.clone(), p.device.clone(), p.threads, p.libraries.clone(), p.drivers.clone());
-        decisive(self) == decisive(other)
-    }
-
     /// What tells a result from others wherever it was trained: the trial, and the version of what trains.
     pub fn id(&self) -> String {
-        format!("{} {} {}", self.trial, self.code, self.libraries)
+        sha256(&format!("{} {} {}", self.trial, self.code, self.libraries))[..ID_DIGITS].to_owned()
+    }
+
+    /// Whether a trial with the same id has the same result to the last bit as one of `other`.
+    pub fn is_same_machine(&self, other: &Provenance) -> bool {
+        (&self.device, self.threads, &self.drivers) == (&other.device, other.threads, &other.drivers)
     }
 
     /// Whose checkpoints those of this trial are: of its experiment key by key, its seed, its data and the program that trains.
@@ -88,10 +92,21 @@ impl Provenance {
         Ok(Owner { trial, machine })
     }
 
-    pub fn read(path: &Path) -> Result<Provenance> {
-        let text = std::fs::read_to_string(path)?;
-        toml::from_str(&text).with_context(|| format!("in {}", path.display()))
+    /// None where there is none.
+    pub fn read(path: &Path) -> Result<Option<Provenance>> {
+        let text = match std::fs::read_to_string(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            text => text.with_context(|| format!("cannot read {}", path.display()))?,
+        };
+        Ok(Some(toml::from_str(&text).with_context(|| format!("in {}", path.display()))?))
     }
+}
+
+/// Digits of an id: enough for billions of trials.
+const ID_DIGITS: usize = 16;
+
+fn sha256(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The values of a TOML table, each under the path of its keys.
@@ -166,7 +181,7 @@ mod tests {
             "trial = 'abc'\nvariant = 'vgg'\nseed = 3\ndata = ''\ndata_checksum = ''\ncode = ''\ndevice = ''\nthreads = 1\nlibraries = ''";
         let path = folder.path().join("provenance.toml");
         std::fs::write(&path, format!("{first}\n{older}"))?;
-        let read = Provenance::read(&path)?;
+        let read = Provenance::read(&path)?.context("it is there")?;
         assert_eq!((read.name().as_str(), read.seconds), ("vgg seed 3", 1.5));
         Ok(())
     }

@@ -2,28 +2,24 @@
 
 use super::interrupt;
 use super::progress::Display;
-use super::provenance::{self, Provenance};
 use super::scalars::Scalars;
-use super::trials::{EXPERIMENT, HISTORY, Outcome, PARAMETERS, PROVENANCE};
+use super::store::{Outcome, Trial};
 use crate::architecture::Architecture;
 use crate::data::Examples;
 use crate::data::splits::Splits;
 use crate::device;
 use crate::experiment::{Experiment, Precision, Training};
-use crate::files::{Lock, remove_partial, write_whole};
-use crate::history::History;
+use crate::files::{Lock, remove_partial};
 use crate::model::{self, Model, Parameter};
-use crate::train::{Checkpoints, Observer, Owner, Resumed, State, Wish, expected_time, fit, parameters};
+use crate::train::{Checkpoints, Observer, Owner, Resumed, State, Wish, expected_time, fit};
 use anyhow::{Context, Result};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tch::Device;
 
 /// One trial to train, with handles on the data for the thread that trains it.
-pub(super) struct Trial {
-    pub experiment: Experiment,
-    pub provenance: Provenance,
-    pub folder: PathBuf,
+pub(super) struct Job {
+    pub trial: Trial,
     /// Where TensorBoard is to find its scalars, if it is to.
     pub scalars: Option<PathBuf>,
     pub train: Examples,
@@ -37,69 +33,53 @@ pub(super) struct Trial {
     pub checkpoint_after: Duration,
 }
 
-impl Trial {
+impl Job {
     pub fn minibatches(&self) -> u64 {
-        let Experiment { training: Some(training), .. } = &self.experiment else { return 0 };
-        training.epochs as u64 * self.minibatches_an_epoch()
+        let epochs = self.trial.experiment.training.as_ref().map_or(0, |training| training.epochs);
+        epochs as u64 * self.minibatches_an_epoch()
     }
 
     fn minibatches_an_epoch(&self) -> u64 {
-        let Experiment { split: Some(split), training: Some(training), .. } = &self.experiment else { return 0 };
+        let Experiment { split: Some(split), training: Some(training), .. } = &self.trial.experiment else { return 0 };
         (split.taken(self.train.len()) as u64).div_ceil(training.minibatch as u64)
     }
 }
 
-/// Trains and keeps a trial.
+/// Trains a trial and keeps it.
 ///
 /// # Errors
 /// If another process trains it, if training fails, or if a signal stops it.
-pub(super) fn train(trial: &Trial, device: Device, display: &Display) -> Result<Outcome> {
-    let Trial { experiment, provenance, folder, .. } = trial;
+pub(super) fn train(job: Job, device: Device, display: &Display) -> Result<Outcome> {
+    let Trial { experiment, provenance, folder } = &job.trial;
     let (started, name, training) = (Instant::now(), provenance.name(), experiment.training()?);
     let _lock = Lock::take(folder)?;
     remove_partial(folder)?;
     device::set_arithmetic(experiment.model.precision == Precision::Tf32);
-    let splits = Splits::new(&trial.train, trial.test.as_ref(), experiment, provenance.seed, device)?;
-    let model = model::build(&experiment.model, splits.train.image(), trial.classes, provenance.seed, device)?;
-    if trial.tell_cost
+    let splits = Splits::new(&job.train, job.test.as_ref(), experiment, provenance.seed, device)?;
+    let model = model::build(&experiment.model, splits.train.image(), job.classes, provenance.seed, device)?;
+    if job.tell_cost
         && let Some(cost) = cost(experiment, &splits)?
     {
         let time = humantime::format_duration(rounded(expected_time(&*model, &splits, training)));
         tell!("{name}: {cost}; about {time} for {} epochs on this machine, as a few steps took", training.epochs);
     }
-    let (checkpoints, owner) = (checkpoints(folder), provenance.owner(experiment)?);
-    let state = if trial.resume {
+    let (checkpoints, owner) = (job.trial.checkpoints(), provenance.owner(experiment)?);
+    let state = if job.resume {
         resume_from(&checkpoints, training, &*model, &owner, &name)?
     } else {
         checkpoints.remove()?;
         State::new(training)
     };
-    display.go_on_from(state.epoch as u64 * trial.minibatches_an_epoch() + state.minibatch as u64);
-    let scalars = trial.scalars.as_ref().map(|folder| Scalars::begin(folder, training, &state)).transpose()?;
-    let mut watch = Watch { trial, name: &name, checkpoints: &checkpoints, owner: &owner, display, kept: Instant::now(), scalars };
+    display.go_on_from(state.epoch as u64 * job.minibatches_an_epoch() + state.minibatch as u64);
+    let scalars = job.scalars.as_ref().map(|folder| Scalars::begin(folder, training, &state)).transpose()?;
+    let mut watch = Watch { job: &job, name: &name, checkpoints: &checkpoints, owner: &owner, display, kept: Instant::now(), scalars };
     let history = fit(&*model, &splits, training, provenance.seed, state, &mut watch).with_context(|| {
         let last = checkpoints.newest().ok().flatten();
         format!("trial {name}{}", last.map_or(String::new(), |path| format!(" (its last checkpoint is {})", path.display())))
     })?;
-    let outcome = keep(trial, history, &*model, started.elapsed().as_secs_f64())?;
+    let outcome = job.trial.keep(history, &*model, started.elapsed().as_secs_f64())?;
     checkpoints.remove()?;
     Ok(outcome)
-}
-
-/// Keeps what was trained. Provenance is written last: a folder without it holds no finished trial.
-fn keep(trial: &Trial, history: History, model: &dyn Model, seconds: f64) -> Result<Outcome> {
-    let Trial { experiment, provenance, folder, .. } = trial;
-    let provenance = Provenance { seconds, date: provenance::date(), ..provenance.clone() };
-    write_whole(&folder.join(HISTORY), &history.to_csv()?)?;
-    parameters::save(&model.state_dict(), &folder.join(PARAMETERS))?;
-    write_whole(&folder.join(EXPERIMENT), experiment.to_toml().as_bytes())?;
-    write_whole(&folder.join(PROVENANCE), toml::to_string(&provenance)?.as_bytes())?;
-    Ok(Outcome { id: provenance.id(), variant: provenance.variant, seed: provenance.seed, history, seconds, folder: folder.clone() })
-}
-
-/// Where a trial that is kept in `folder` stood, if it was interrupted.
-pub(super) fn checkpoints(folder: &Path) -> Checkpoints {
-    Checkpoints::new(folder.join("checkpoints"))
 }
 
 fn resume_from(checkpoints: &Checkpoints, training: &Training, model: &dyn Model, owner: &Owner, name: &str) -> Result<State> {
@@ -113,7 +93,7 @@ fn resume_from(checkpoints: &Checkpoints, training: &Training, model: &dyn Model
 
 /// Shows how far a trial is, keeps where it stands from time to time, and stops it where a signal asks for that.
 struct Watch<'a> {
-    trial: &'a Trial,
+    job: &'a Job,
     name: &'a str,
     checkpoints: &'a Checkpoints,
     owner: &'a Owner,
@@ -127,7 +107,7 @@ impl Observer for Watch<'_> {
         if interrupt::asked().is_some() {
             return Wish::Stop;
         }
-        if self.kept.elapsed() >= self.trial.checkpoint_after { Wish::Keep } else { Wish::GoOn }
+        if self.kept.elapsed() >= self.job.checkpoint_after { Wish::Keep } else { Wish::GoOn }
     }
 
     fn minibatch(&mut self) {
@@ -135,7 +115,7 @@ impl Observer for Watch<'_> {
     }
 
     fn epoch(&mut self, state: &State) {
-        let epochs = self.trial.experiment.training.as_ref().map_or(0, |training| training.epochs);
+        let epochs = self.job.trial.experiment.training.as_ref().map_or(0, |training| training.epochs);
         self.display.epoch(self.name, state.epoch, epochs, &state.history);
         // The history has all of this too: a full disk is no reason to lose what is being trained.
         if let Some(Err(error)) = self.scalars.as_mut().map(|scalars| scalars.epoch(state)) {

@@ -3,10 +3,10 @@
 use super::evaluate::{examples_at_a_time, metrics};
 use super::monitor::NonFiniteMonitor;
 use super::observer::{Interrupted, Observer, Wish};
-use super::state::{Best, State};
+use super::state::State;
 use crate::data::splits::{Inputs, Minibatch, Splits};
-use crate::experiment::{Keep, Order, Training};
-use crate::history::{History, Metric, Record, Split};
+use crate::experiment::{Order, Training};
+use crate::history::{History, Record, Split};
 use crate::layers::Mode;
 use crate::loss::Objective;
 use crate::model::{Model, Parameter};
@@ -60,28 +60,20 @@ pub fn fit(
         }
         monitor.check(&values)?;
         if epoch % training.measure_every == 0 || epoch == training.epochs {
-            // The EMA weights, where there are any, are evaluated, and kept if they are the best.
             state.swap_ema(&mut values);
-            let evaluated = evaluate_splits(model, splits, seed, epoch, observer);
+            let evaluated = evaluate_epoch(model, splits, seed, epoch, observer);
             if let Some(records) = &evaluated {
-                state.history.records.extend(records);
-                keep_best(&mut state, training, epoch, &values);
+                state.record(records, training.keep, &values);
             }
             state.swap_ema(&mut values);
             if evaluated.is_none() {
-                // Every minibatch of the epoch is done: resumed training begins with the evaluation.
+                // All of the epoch's minibatches are done: training resumes with the evaluation.
                 observer.keep(&state, &values)?;
                 return Err(Interrupted.into());
             }
         }
         (state.epoch, state.minibatch) = (epoch, 0);
-        let loss = state.history.get(epoch, Split::Validation, Metric::Loss).unwrap_or(f64::NAN);
-        if let Some(plateau) = &mut state.plateau {
-            state.optimizer.set_learning_rate(plateau.observe(loss, state.optimizer.learning_rate()));
-        }
-        if let Some(early_stopping) = &mut state.early_stopping {
-            state.is_stopped = early_stopping.observe(loss);
-        }
+        state.apply_schedules(epoch);
         observer.epoch(&state);
         handle_request(observer, &mut monitor, &state, &values)?;
     }
@@ -104,7 +96,7 @@ fn handle_request(observer: &mut dyn Observer, monitor: &mut NonFiniteMonitor, s
 }
 
 /// Every metric on every split that has labels; none if `observer` asks to stop.
-fn evaluate_splits(model: &dyn Model, splits: &Splits, seed: u64, epoch: i64, observer: &mut dyn Observer) -> Option<Vec<Record>> {
+fn evaluate_epoch(model: &dyn Model, splits: &Splits, seed: u64, epoch: i64, observer: &mut dyn Observer) -> Option<Vec<Record>> {
     let validation = splits.validation.augmented(seed, VALIDATION + epoch as u64);
     let mut records = Vec::new();
     for (split, inputs) in Split::ALL.into_iter().zip([Some(&splits.train), Some(&validation), splits.test.as_ref()]) {
@@ -120,13 +112,6 @@ fn evaluate_splits(model: &dyn Model, splits: &Splits, seed: u64, epoch: i64, ob
         records.extend(metrics.into_iter().map(|(metric, value)| Record { epoch, split, metric, value }));
     }
     Some(records)
-}
-
-fn keep_best(state: &mut State, training: &Training, epoch: i64, values: &[Parameter]) {
-    let accuracy = state.history.get(epoch, Split::Validation, Metric::Accuracy).unwrap_or(f64::NAN);
-    if training.keep == Keep::Best && state.best.as_ref().is_none_or(|best| accuracy > best.accuracy) {
-        state.best = Some(Best { epoch, accuracy, values: values.iter().map(|value| value.tensor.copy()).collect() });
-    }
 }
 
 /// The order in which an epoch takes the training examples, int64 `[n]`.

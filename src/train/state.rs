@@ -2,8 +2,8 @@
 
 use super::ema::Ema;
 use super::parameters::Saved;
-use crate::experiment::Training;
-use crate::history::History;
+use crate::experiment::{Keep, Training};
+use crate::history::{History, Metric, Record, Split};
 use crate::model::Parameter;
 use crate::optim::{self, EarlyStopping, Optimizer, ReduceLrOnPlateau};
 use anyhow::{Context, Result, ensure};
@@ -88,6 +88,27 @@ impl State {
             history: History::default(),
             best: None,
             ema: (training.weight_averaging > 0.0).then(|| Ema::new(training.weight_averaging)),
+        }
+    }
+
+    /// Adds an epoch's `records` to the history, and keeps `values` if its validation accuracy is the best so far and `keep` wants the best.
+    pub(super) fn record(&mut self, records: &[Record], keep: Keep, values: &[Parameter]) {
+        self.history.records.extend(records);
+        let epoch = self.epoch + 1;
+        let accuracy = self.history.get(epoch, Split::Validation, Metric::Accuracy).unwrap_or(f64::NAN);
+        if keep == Keep::Best && self.best.as_ref().is_none_or(|best| accuracy > best.accuracy) {
+            self.best = Some(Best { epoch, accuracy, values: values.iter().map(|value| value.tensor.copy()).collect() });
+        }
+    }
+
+    /// Lets the plateau rule and early stopping look at the validation loss after `epoch`.
+    pub(super) fn apply_schedules(&mut self, epoch: i64) {
+        let loss = self.history.get(epoch, Split::Validation, Metric::Loss).unwrap_or(f64::NAN);
+        if let Some(plateau) = &mut self.plateau {
+            self.optimizer.set_learning_rate(plateau.observe(loss, self.optimizer.learning_rate()));
+        }
+        if let Some(early_stopping) = &mut self.early_stopping {
+            self.is_stopped = early_stopping.observe(loss);
         }
     }
 
