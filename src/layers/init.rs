@@ -19,14 +19,14 @@ pub enum Initialization {
 
 /// The distributions of a layer's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Start {
+pub struct InitScheme {
     pub weights: Initialization,
     pub biases: Initialization,
 }
 
-impl From<Initialization> for Start {
-    fn from(both: Initialization) -> Start {
-        Start { weights: both, biases: both }
+impl From<Initialization> for InitScheme {
+    fn from(both: Initialization) -> InitScheme {
+        InitScheme { weights: both, biases: both }
     }
 }
 

@@ -16,7 +16,7 @@ mod residual_block;
 pub use convolution::Convolution;
 pub use dropout::Dropout;
 pub use global_average_pool::GlobalAveragePool;
-pub use init::{Initialization, Start};
+pub use init::{InitScheme, Initialization};
 pub use linear::Linear;
 pub use max_pool::MaxPool;
 pub use module::{Description, Module, Relu, Shape};

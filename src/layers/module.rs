@@ -1,6 +1,6 @@
 //! What every layer is: the TOML's description of it, and the module with its parameters.
 
-use super::{Mode, Start};
+use super::{InitScheme, Mode};
 use anyhow::{Result, bail};
 use std::fmt::{self, Debug, Display};
 use tch::{Device, Kind, Tensor};
@@ -100,7 +100,7 @@ pub enum Relu {
 pub(crate) struct Place {
     pub input: Shape,
     pub index: u64,
-    pub start: Start,
+    pub init: InitScheme,
     pub kind: Kind,
     pub device: Device,
 }
@@ -114,15 +114,11 @@ pub enum Shape {
 
 impl Shape {
     /// How many values these are.
-    pub fn len(self) -> i64 {
+    pub fn numel(self) -> i64 {
         match self {
             Shape::Image { channels, height, width } => channels * height * width,
             Shape::Vector(length) => length,
         }
-    }
-
-    pub fn is_empty(self) -> bool {
-        self.len() == 0
     }
 
     /// How many channels an image has; of a vector each value is one.
