@@ -81,3 +81,24 @@ pub enum Mode {
     },
     Eval,
 }
+
+/// The layer that docs/extending.md shows.
+#[cfg(test)]
+#[path = "../../docs/tanh.rs"]
+mod tanh;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind, Tensor};
+
+    #[test]
+    fn the_documented_layer_is_built_and_computes_its_definition() -> Result<()> {
+        let input = Shape::Image { channels: 2, height: 3, width: 4 };
+        assert_eq!(tanh::Tanh.describe(input)?.output, input);
+        let place = Place { input, index: 0, init: Initialization::Zero.into(), kind: Kind::Float, device: Device::Cpu };
+        let values = Tensor::from_slice(&[0.0, 0.5, -2.0]);
+        assert_eq!(tanh::Tanh.build(&place).forward(&values, Mode::Eval), values.tanh());
+        Ok(())
+    }
+}
