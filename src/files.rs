@@ -41,13 +41,20 @@ impl Partial {
 
     /// Gives the file its name.
     pub fn rename(self, path: &Path) -> Result<()> {
-        // Opened anew: what wrote the file may have had a handle of its own.
-        File::open(self.path())?.sync_all()?;
-        self.0.persist(path)?;
-        // The name is safe when the folder is. Where folders cannot be synced, that is all that can be done.
-        let _ = File::open(folder_of(path)).and_then(|folder| folder.sync_all());
+        rename_synced(self.path(), path)?;
+        self.0.keep()?;
         Ok(())
     }
+}
+
+/// Gives the file `from`, when all of it is on the disk, the name `to` in the same folder.
+pub(crate) fn rename_synced(from: &Path, to: &Path) -> io::Result<()> {
+    // Opened anew: what wrote the file may have had a handle of its own.
+    File::open(from)?.sync_all()?;
+    std::fs::rename(from, to)?;
+    // The name is safe when the folder is. Where folders cannot be synced, that is all that can be done.
+    let _ = File::open(folder_of(to)).and_then(|folder| folder.sync_all());
+    Ok(())
 }
 
 /// Removes what killed programs left half-written in `folder`. Only for who holds its [`Lock`].

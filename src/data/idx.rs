@@ -5,7 +5,7 @@
 //! What a header claims is not believed before as many bytes have arrived: memory is set aside for as much again as has arrived, at
 //! least [`STEP`] and never more than is claimed, so that neither a damaged header nor a gzip bomb fills the memory.
 
-use super::sha256;
+use crate::files::sha256_of;
 use anyhow::{Context, Result, bail, ensure};
 use flate2::bufread::MultiGzDecoder;
 use std::fmt;
@@ -134,7 +134,7 @@ fn array(mut input: impl Read, limit: usize) -> Result<Idx> {
     // Looking for one byte more also takes the gzip decoder to its checksum.
     let too_late = || Damaged(format!("it goes on after the array of {shape:?}, {promised} bytes, that the header promises"));
     ensure!(take(&mut input, 1)?.is_empty(), too_late());
-    let checksum = sha256([header.as_slice(), &sizes, &elements]);
+    let checksum = sha256_of(header.as_slice().chain(sizes.as_slice()).chain(elements.as_slice()))?;
     Ok(Idx { shape, elements, checksum })
 }
 
@@ -196,7 +196,7 @@ mod tests {
             let idx = decode(bytes.as_slice(), LIMIT).expect("a valid file");
             assert_eq!(idx.shape, [2, 1, 3]);
             assert_eq!(idx.elements, [1, 2, 3, 4, 5, 6]);
-            assert_eq!(idx.checksum, sha256([raw.as_slice()]));
+            assert_eq!(idx.checksum, sha256_of(raw.as_slice()).expect("memory"));
         }
     }
 
@@ -310,7 +310,7 @@ mod tests {
             let idx = decode(if compressed { gzip(&raw) } else { raw.clone() }.as_slice(), LIMIT).expect("a valid file");
             prop_assert_eq!(idx.shape, shape.iter().map(|&size| size as usize).collect::<Vec<_>>());
             prop_assert_eq!(idx.elements, elements);
-            prop_assert_eq!(idx.checksum, sha256([raw.as_slice()]));
+            prop_assert_eq!(idx.checksum, sha256_of(raw.as_slice()).expect("memory"));
         }
 
         #[test]

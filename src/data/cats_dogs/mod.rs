@@ -17,7 +17,8 @@ mod read;
 mod search;
 
 pub use read::read;
-pub use search::{load, survey};
+pub use search::load;
+pub(crate) use search::survey;
 
 use super::{Examples, Source};
 use std::fmt;
