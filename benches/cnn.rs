@@ -11,7 +11,7 @@ use reproduction::architecture::{Architecture, Shape};
 use reproduction::data::mnist::CLASSES;
 use reproduction::data::splits::Splits;
 use reproduction::experiment::{Experiment, Initialization, Layer, Precision};
-use reproduction::layers::{Convolution, max_pool};
+use reproduction::layers::{Convolution, MaxPool, Mode, Module};
 use reproduction::model;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
@@ -61,7 +61,7 @@ fn main() -> Result<()> {
 /// Seconds of one training step if its multiply-adds ran at the rate of a large matrix product: forward, gradients of weights, and
 /// gradients of inputs but for the images.
 fn floor(architecture: &Architecture, minibatch: i64) -> f64 {
-    let first = architecture.stages.first().map_or(0, |stage| stage.multiply_adds);
+    let first = architecture.stages.first().map_or(0, |stage| stage.description.multiply_adds);
     let multiply_adds = minibatch * (3 * architecture.multiply_adds() - first);
     let side = 2_048;
     let random = || Tensor::rand([side, side], (Kind::Float, Device::Cpu));
@@ -83,9 +83,9 @@ fn convolution(images: [i64; 4], filters: i64, has_pool: bool, is_first: bool) -
         leaves.push(images.shallow_clone());
     }
     timed(|| {
-        let mut output = layer.forward(&images);
+        let mut output = layer.forward(&images, Mode::Eval);
         if has_pool {
-            output = max_pool(&output);
+            output = MaxPool.forward(&output, Mode::Eval);
         }
         drop(Tensor::run_backward(&[output.relu_().sum(Kind::Float)], &leaves, false, false));
     })

@@ -75,13 +75,11 @@ fn one_epoch(mut experiment: Experiment) -> Result<Experiment> {
 fn sweep(networks: &[Experiment], splits: &Splits, cores: usize, epochs: i64) -> Result<f64> {
     let started = Instant::now();
     let trials = networks.iter().map(|network| (network.clone(), splits.share())).collect();
-    let train = |(network, splits): &(Experiment, Splits)| {
-        tch::set_num_threads(1);
-        let mut network = network.clone();
+    let train = |(mut network, splits): (Experiment, Splits)| {
         network.training.as_mut().context("training")?.epochs = epochs;
-        peer::train(&network, splits)
+        peer::train(&network, &splits)
     };
-    side_by_side(trials, cores, train, |_, _| Ok(()))?;
+    side_by_side(trials, cores, train)?;
     Ok(started.elapsed().as_secs_f64())
 }
 

@@ -14,7 +14,7 @@ use reproduction::experiment::{Experiment, Precision};
 use reproduction::layers::Mode;
 use reproduction::loss::Objective;
 use reproduction::model;
-use reproduction::optim::Sgd;
+use reproduction::optim;
 use std::time::Instant;
 use tch::{Device, Tensor};
 
@@ -60,14 +60,13 @@ fn main() -> Result<()> {
 fn steps(experiment: &Experiment, splits: &Splits) -> Result<impl FnMut() -> Result<f64>> {
     let training = experiment.training().context("training")?;
     let model = model::build(&experiment.model, splits.train.image(), CLASSES.len() as i64, 1, Device::Cpu)?;
-    let (mut parameters, mut sgd) = (model.parameters(), Sgd::new(training));
+    let (mut parameters, mut sgd) = (model.parameters(), optim::build(training));
     let minibatch = splits.train.range(0, training.minibatch);
     Ok(move || {
         let started = Instant::now();
         for number in 0..STEPS / minibatch.len() {
             let mode = Mode::Train { seed: 1, minibatch: number as u64 };
-            let (_, gradients) =
-                model.gradients(&minibatch.images, &minibatch.labels, mode, Objective { scale: sgd.loss_scale(), ..Objective::default() });
+            let (_, gradients) = model.gradients(&minibatch.images, &minibatch.labels, mode, Objective::default());
             sgd.step(&mut parameters, &gradients);
         }
         Ok(started.elapsed().as_secs_f64())

@@ -5,8 +5,12 @@
 //! 0.975 quantile of Student's distribution with n - 1 degrees of freedom (a prediction interval). So our seed-to-seed deviation stands
 //! for theirs too. To this comes half a unit of the reported value's last digit. Where every seed gives the same value the rule asks
 //! for equality to that digit.
+//!
+//! One run of ours against the report's one has no such spread. There the sampling error of an accuracy is known: of n1 and n2 images the
+//! fractions p1 and p2 differ by less than 1.96 sqrt(p1 (1 - p1) / n1 + p2 (1 - p2) / n2) in 95 % of all cases where both networks are
+//! equally good (normal approximation for two proportions). A larger difference has no verdict, as training adds a spread of its own.
 
-use crate::points::{Origin, Point, is_report_data, mean_and_deviation};
+use crate::points::{Origin, Point, REPORT_DATA, is_report_data, mean_and_deviation};
 use crate::reported::Number;
 use crate::table::{self, LayerRow};
 use comfy_table::Table;
@@ -24,6 +28,8 @@ pub struct Comparison {
     pub deviation: Option<f64>,
     /// 0 where no run is needed: it follows from the architecture or the data.
     pub seeds: u32,
+    /// Images behind our accuracy and behind the report's, where both are known.
+    pub images: Option<[f64; 2]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +38,8 @@ pub enum Verdict {
     Equal,
     /// Within the 95 % prediction interval.
     Reproduced,
+    /// One run of each, within the 95 % interval of the difference of two proportions.
+    WithinSampling,
     Differs,
     /// One seed has no spread to judge by.
     OneSeed,
@@ -39,7 +47,9 @@ pub enum Verdict {
 
 /// The rule, for people.
 pub const RULE: &str = "reproduced: the reported run lies within the 95 % prediction interval of a further run of ours, \
-     mean ± t(0.975, n-1) · sd · sqrt(1 + 1/n); a single published run has no spread, so ours stands for both";
+     mean ± t(0.975, n-1) · sd · sqrt(1 + 1/n); a single published run has no spread, so ours stands for both; two proportions: where ours \
+     is one run, too, an accuracy lies within the 95 % interval of the difference of two proportions, \
+     1.96 · sqrt(p1 (1 - p1) / n1 + p2 (1 - p2) / n2) for n1 and n2 images; beyond it there is no verdict";
 
 impl Comparison {
     /// Reproduced minus reported.
@@ -47,8 +57,12 @@ impl Comparison {
         self.reproduced - self.reported
     }
 
-    /// The largest difference that still counts as reproduced; none for one seed.
+    /// The largest difference that still counts as reproduced; none for one seed, but for an accuracy of known numbers of images.
     pub fn allowance(&self) -> Option<f64> {
+        if let (1, Some([ours, theirs])) = (self.seeds, self.images) {
+            let variance = |p: f64, n: f64| p * (1.0 - p) / n;
+            return Some(self.resolution + 1.96 * (variance(self.reproduced, ours) + variance(self.reported, theirs)).sqrt());
+        }
         let n = f64::from(self.seeds);
         let t = StudentsT::new(0.0, 1.0, n - 1.0).ok()?.inverse_cdf(0.975);
         Some(self.resolution + t * self.deviation? * (1.0 + 1.0 / n).sqrt())
@@ -68,6 +82,8 @@ impl Comparison {
             _ if difference <= self.resolution && self.deviation.unwrap_or(0.0) <= self.resolution => Verdict::Equal,
             None if self.seeds == 0 => Verdict::Differs,
             None => Verdict::OneSeed,
+            Some(allowance) if self.seeds == 1 && difference <= allowance => Verdict::WithinSampling,
+            Some(_) if self.seeds == 1 => Verdict::OneSeed,
             Some(allowance) if difference <= allowance => Verdict::Reproduced,
             Some(_) => Verdict::Differs,
         }
@@ -79,10 +95,19 @@ impl std::fmt::Display for Verdict {
         formatter.pad(match self {
             Verdict::Equal => "equal",
             Verdict::Reproduced => "reproduced",
+            Verdict::WithinSampling => "reproduced: two proportions",
             Verdict::Differs => "differs",
             Verdict::OneSeed => "no verdict: one seed",
         })
     }
+}
+
+/// Images behind the validation accuracy of `ours` on cats and dogs and behind the report's: the text holds out 20 % of 19,998, which is ours;
+/// the report's curves are multiples of 1/2,999, the 15 % of its code, as in the variant `as_published`.
+pub(crate) fn images(ours: &Point) -> Option<[f64; 2]> {
+    let is_validation = ours.panel.ends_with("_accuracy") && ours.series == "validation" && ours.data == REPORT_DATA[1];
+    let held_out = if ours.panel.starts_with("as_published") { 2_999.0 } else { 3_999.0 };
+    is_validation.then_some([held_out, 2_999.0])
 }
 
 /// For every curve that both the report and we have: its last common point, in the order of the points.
@@ -102,6 +127,7 @@ pub fn last_points(points: &[Point]) -> Vec<Comparison> {
             reproduced: ours.y,
             deviation: ours.deviation,
             seeds: ours.seeds.unwrap_or(1),
+            images: images(ours),
         });
     }
     comparisons
@@ -132,6 +158,7 @@ pub fn with_number(points: &[Point], variant: &str, number: &Number) -> Vec<Comp
             reproduced: ours.y,
             deviation: ours.deviation,
             seeds: ours.seeds.unwrap_or(1),
+            images: images(ours),
         })
     };
     let best = number.best_validation.and_then(|reported| compared(("best validation", Some(reported))));
@@ -153,6 +180,7 @@ pub fn plateau(points: &[Point]) -> Vec<Comparison> {
         reproduced: mean,
         deviation,
         seeds: ours.len() as u32,
+        images: None,
     }]
 }
 
@@ -166,6 +194,7 @@ pub fn parameters(layers: &[LayerRow], number: &Number) -> Vec<Comparison> {
         reproduced,
         deviation: None,
         seeds: 0,
+        images: None,
     };
     let count = |what: &str, reported: i64, ours: i64| comparison(what.to_owned(), reported as f64, 0.5, ours as f64);
     let sum = |rows: &[&LayerRow]| rows.iter().map(|row| row.parameters).sum::<i64>();
@@ -216,7 +245,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn comparison(reproduced: f64, deviation: Option<f64>, seeds: u32) -> Comparison {
-        Comparison { what: String::new(), reported: 0.97, resolution: 5e-5, reproduced, deviation, seeds }
+        Comparison { what: String::new(), reported: 0.97, resolution: 5e-5, reproduced, deviation, seeds, images: None }
     }
 
     #[test]
@@ -303,5 +332,36 @@ mod tests {
         assert_eq!(comparison(0.9749, None, 1).verdict(), Verdict::OneSeed);
         assert_eq!(comparison(0.97, None, 1).verdict(), Verdict::Equal);
         assert_eq!((comparison(0.97, None, 0).verdict(), comparison(0.9749, None, 0).verdict()), (Verdict::Equal, Verdict::Differs));
+    }
+
+    #[test]
+    fn one_run_against_one_is_judged_by_the_sampling_error_of_an_accuracy() {
+        let one = |reproduced, images| Comparison { images, ..comparison(reproduced, None, 1) };
+        let images = Some([3_999.0, 2_999.0]);
+        // 1.96 sqrt(0.98 · 0.02 / 3999 + 0.97 · 0.03 / 2999)
+        let allowance = one(0.98, images).allowance().expect("numbers of images");
+        assert!((allowance - 5e-5 - 0.007_491).abs() < 1e-6, "{allowance}");
+        assert_eq!(one(0.977, images).verdict(), Verdict::WithinSampling);
+        assert_eq!(one(0.98, images).verdict(), Verdict::OneSeed, "beyond it there is no verdict");
+        assert_eq!(one(0.977, None).verdict(), Verdict::OneSeed, "a loss");
+        assert_eq!(one(0.97, images).verdict(), Verdict::Equal);
+        assert_eq!(words(&one(0.977, images))[5], "reproduced: two proportions");
+        let seeds = Comparison { images, ..comparison(0.9751, Some(0.001), 3) };
+        assert_eq!(seeds.verdict(), Verdict::Differs, "several seeds have their spread");
+    }
+
+    #[test]
+    fn the_images_behind_an_accuracy_are_those_of_the_split() -> anyhow::Result<()> {
+        let point = |panel: &str, series: &str, data: &str| -> anyhow::Result<Point> {
+            let text = "origin = \"reproduced\"\nx = 82.0\ny = 0.9\ndevice = \"\"\n";
+            Ok(toml::from_str(&format!("{text}panel = \"{panel}\"\nseries = \"{series}\"\ndata = \"{data}\""))?)
+        };
+        let cats_dogs = REPORT_DATA[1];
+        assert_eq!(images(&point("vgg_accuracy", "validation", cats_dogs)?), Some([3_999.0, 2_999.0]));
+        assert_eq!(images(&point("as_published_accuracy", "validation", cats_dogs)?), Some([2_999.0, 2_999.0]));
+        assert_eq!(images(&point("vgg_loss", "validation", cats_dogs)?), None);
+        assert_eq!(images(&point("vgg_accuracy", "train", cats_dogs)?), None);
+        assert_eq!(images(&point("cnn_accuracy", "validation", "MNIST")?), None);
+        Ok(())
     }
 }

@@ -74,6 +74,12 @@ impl History {
         self.records.iter().find(wanted).map(|record| record.value)
     }
 
+    /// The epoch with the best validation accuracy, the first of several, and that accuracy; epoch 0 and NaN if none was measured.
+    pub fn best_epoch(&self) -> (i64, f64) {
+        let accuracy = |epoch: i64| self.get(epoch, Split::Validation, Metric::Accuracy).map(|accuracy| (epoch, accuracy));
+        (1..=self.epochs()).rev().filter_map(accuracy).max_by(|(_, one), (_, other)| one.total_cmp(other)).unwrap_or((0, f64::NAN))
+    }
+
     /// CSV with the columns epoch, split, metric, value; values in the shortest form that reads back as the same number.
     pub fn to_csv(&self) -> Result<Vec<u8>> {
         let mut writer = csv::Writer::from_writer(Vec::new());

@@ -9,13 +9,19 @@
 //! | Figure 8, Table 3; Figure 13 | `fig8_cnn_architecture`, `fig13_vgg_architecture` | [`architecture`], [`plot::draw_architecture`] |
 //! | Figures 9 to 11 | `fig9_cnn`, `fig10_11_cnn_capacity`, `cnn_filters` | [`model::Cnn`], [`train::evaluate`] |
 //! | Figure 12 | `fig12_samples` | [`data::augmentation`], [`plot::draw_grid`] |
-//! | Figure 14, the submission | `kaggle_vgg` | [`model::Cnn`], [`layers::dropout`], [`optim::ReduceLrOnPlateau`], [`optim::EarlyStopping`], [`submission`] |
-//! | Figure 15, the random search | `fig15_vgg_sweep`, `kaggle_search` | [`search`], [`shard`], [`results`] |
+//! | Figure 14, the submission | `kaggle_vgg` | [`model::Cnn`], [`layers::Dropout`], [`optim::ReduceLrOnPlateau`], [`optim::EarlyStopping`], [`submission`] |
+//! | Figure 15, the random search | `fig15_vgg_sweep`, `kaggle_search` | [`search`] |
 //! | Figure 16 | `fig16_errors` | [`experiment::Group`] |
-//! | beyond it | `mlp_tuned`, `cnn_tuned`, `ablation_vgg`, `kaggle_ahead`, `speed_records` | [`layers::BatchNorm`], [`layers::ResidualBlock`], [`experiment::Schedule`], [`train::Average`], [`model::Viewed`] |
+//! | beyond it | `mlp_tuned`, `cnn_tuned`, `ablation_vgg`, `kaggle_ahead`, `speed_records` | [`layers::BatchNorm`], [`layers::ResidualBlock`], [`experiment::Schedule`], [`train::Ema`], [`model::Viewed`] |
 //! | all of it | `report_card` | [`report_card`], [`compare`], [`reported`] |
 //!
 //! Every example holds a [`run::Run`], which reads its flags and `experiments/<example>.toml` ([`experiment`]).
+//!
+//! # As a library
+//!
+#![doc = concat!("```no_run\n", include_str!("../docs/library.rs"), "```")]
+//!
+//! docs/extending.md says how to add a layer, a network of your own, an experiment, and how to take a trained network to PyTorch.
 //!
 //! # Modules
 //!
@@ -28,12 +34,11 @@ pub mod files;
 #[cfg(test)]
 mod source_digest;
 pub mod seed;
+pub mod layers;
 pub mod experiment;
 pub mod architecture;
 pub mod history;
 pub mod points;
-pub mod results;
-pub mod shard;
 pub mod reported;
 pub mod tensorboard;
 // 2 parts
@@ -41,7 +46,6 @@ pub mod libtorch;
 pub mod limits;
 pub mod device;
 pub mod data;
-pub mod layers;
 pub mod loss;
 pub mod plot;
 pub mod table;

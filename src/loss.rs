@@ -5,40 +5,29 @@ use tch::{Kind, Reduction, Tensor};
 /// What training minimizes: the mean cross-entropy for targets of which a share is spread evenly over all K classes,
 /// -(1/n) sum_i sum_k q\[i, k\] ln softmax(a)\[i, k\] with q = (1 - label_smoothing) onehot(y) + label_smoothing / K (Szegedy et al. 2015,
 /// section 7).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Objective {
+    /// 0 for the mean cross-entropy itself.
     pub label_smoothing: f64,
-    /// Changes no gradient's value: gradients may be computed from the loss times this and carry it as their divisor.
-    pub scale: f64,
-}
-
-/// The mean cross-entropy itself.
-impl Default for Objective {
-    fn default() -> Objective {
-        Objective { label_smoothing: 0.0, scale: 1.0 }
-    }
 }
 
 impl Objective {
-    /// The loss of logits `[n, classes]` for labels `[n]`, not scaled.
+    /// The loss of logits `[n, classes]` for labels `[n]`.
     pub fn loss(self, logits: &Tensor, labels: &Tensor) -> Tensor {
         // No class is to be passed over; -100 is libtorch's own choice for one that is.
         logits.cross_entropy_loss::<Tensor>(labels, None, Reduction::Mean, -100, self.label_smoothing)
     }
 
-    /// scale * (softmax(a) - q) / n: the gradient of `scale` times the loss with respect to the logits `[n, classes]`; for logits
-    /// `[k, n, classes]` and labels `[k, n]`, of each of k such losses.
+    /// (softmax(a) - q) / n: the gradient of the loss with respect to the logits `[n, classes]`.
     pub fn logit_gradient(self, logits: &Tensor, labels: &Tensor) -> Tensor {
-        let Objective { label_smoothing, scale } = self;
         let mut delta = logits.softmax(-1, None::<Kind>);
         let places = labels.unsqueeze(-1);
-        let onehot = Tensor::full(places.size(), label_smoothing - 1.0, (delta.kind(), delta.device()));
+        let onehot = Tensor::full(places.size(), self.label_smoothing - 1.0, (delta.kind(), delta.device()));
         let _ = delta.scatter_add_(-1, &places, &onehot);
-        if label_smoothing > 0.0 {
-            let classes = logits.size()[logits.dim() - 1];
-            let _ = delta.g_sub_scalar_(label_smoothing / classes as f64);
+        if self.label_smoothing > 0.0 {
+            let _ = delta.g_sub_scalar_(self.label_smoothing / logits.size()[1] as f64);
         }
-        delta.g_mul_scalar_(scale / labels.size()[labels.dim() - 1] as f64)
+        delta.g_div_scalar_(labels.size()[0] as f64)
     }
 }
 
@@ -47,7 +36,7 @@ pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Tensor {
     logits.log_softmax(-1, None::<Kind>).nll_loss(labels)
 }
 
-/// -ln softmax(a)\[i, y_i\] for each example i: the terms of [`cross_entropy`], `[n]`; for logits `[k, n, classes]`, `[k, n]`.
+/// -ln softmax(a)\[i, y_i\] for each example i: the terms of [`cross_entropy`], `[n]`.
 pub fn cross_entropies(logits: &Tensor, labels: &Tensor) -> Tensor {
     -logits.log_softmax(-1, None::<Kind>).gather(-1, &labels.unsqueeze(-1), false).squeeze_dim(-1)
 }
@@ -75,8 +64,8 @@ mod tests {
     fn logit_gradient_is_the_one_autograd_finds() {
         for label_smoothing in [0.0, 0.1] {
             let (logits, labels) = example();
-            let (logits, objective) = (logits.set_requires_grad(true), Objective { label_smoothing, scale: -0.25 });
-            (objective.loss(&logits, &labels) * -0.25).backward();
+            let (logits, objective) = (logits.set_requires_grad(true), Objective { label_smoothing });
+            objective.loss(&logits, &labels).backward();
             assert!(objective.logit_gradient(&logits.detach(), &labels).allclose(&logits.grad(), 1e-12, 1e-15, false));
         }
     }
@@ -87,7 +76,7 @@ mod tests {
         let onehot = labels.onehot(10).to_kind(Kind::Double);
         let targets = onehot * 0.9 + 0.1 / 10.0;
         let expected = -(targets * logits.log_softmax(-1, None::<Kind>)).sum(None::<Kind>) / 7.0;
-        let loss = |label_smoothing| Objective { label_smoothing, scale: 1.0 }.loss(&logits, &labels);
+        let loss = |label_smoothing| Objective { label_smoothing }.loss(&logits, &labels);
         assert!((loss(0.1) - expected).abs().double_value(&[]) < 1e-12);
         assert_eq!(loss(0.0), cross_entropy(&logits, &labels));
     }

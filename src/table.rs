@@ -1,7 +1,8 @@
 //! Tables, for a terminal and as Markdown.
 
-use crate::architecture::{Architecture, KERNEL, Shape, Stage};
+use crate::architecture::{Architecture, Stage};
 use crate::experiment::{Experiment, Layer, Training};
+use crate::layers::Description;
 use crate::plot::thousands;
 use crate::points::{Origin, Point};
 use anyhow::{Context, Result};
@@ -81,11 +82,11 @@ pub fn layers(architecture: &Architecture) -> Vec<LayerRow> {
     let row = |stage: &Stage| LayerRow {
         layer: stage.name.clone(),
         input: stage.input.to_string(),
-        output: stage.output.to_string(),
-        weights: stage.weights,
-        biases: stage.biases,
+        output: stage.description.output.to_string(),
+        weights: stage.description.weights,
+        biases: stage.description.biases,
         parameters: stage.parameters(),
-        multiply_adds: stage.multiply_adds,
+        multiply_adds: stage.description.multiply_adds,
     };
     architecture.stages.iter().map(row).collect()
 }
@@ -94,16 +95,8 @@ pub fn layers(architecture: &Architecture) -> Vec<LayerRow> {
 pub fn parameters(architecture: &Architecture) -> Table {
     let mut table = new(["Layer", "Weight", "Bias", "Total"]);
     for stage in architecture.stages.iter().filter(|stage| stage.parameters() > 0) {
-        let weight = match (stage.layer, stage.input) {
-            (Layer::Convolution(filters), Shape::Image { channels, .. }) => format!("({KERNEL} × {KERNEL} × {channels}) × {filters}"),
-            (Layer::FullyConnected(outputs), Shape::Image { channels, height, width }) => {
-                format!("{channels} × {height} × {width} × {outputs}")
-            }
-            (Layer::BatchNorm | Layer::GroupNorm(_), _) => stage.weights.to_string(),
-            (Layer::ResidualBlock(filters), _) => format!("two of {KERNEL} × {KERNEL} × {filters}"),
-            _ => format!("{} × {}", stage.input, stage.biases),
-        };
-        table.add_row([stage.name.clone(), weight, stage.biases.to_string(), stage.parameters().to_string()]);
+        let Description { weight_formula, biases, .. } = &stage.description;
+        table.add_row([stage.name.clone(), weight_formula.clone(), biases.to_string(), stage.parameters().to_string()]);
     }
     table.add_row(["Total".to_owned(), String::new(), String::new(), architecture.parameters().to_string()]);
     let share = format!("{:.1} %", 100.0 * architecture.fully_connected_share());

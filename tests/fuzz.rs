@@ -178,11 +178,11 @@ fn gzip_files() {
 #[test]
 fn experiments() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
-    let files = fs::read_dir(folder).expect("listed").flatten().map(|entry| entry.path());
+    let files = fs::read_dir(&folder).expect("listed").flatten().map(|entry| entry.path());
     let good = files.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).map(|path| fs::read(path).expect("read"));
     fuzz("experiment", good.collect(), |file| {
         let text = String::from_utf8_lossy(file);
-        if let Ok(read) = ExperimentFile::parse(&text, Path::new("x.toml")) {
+        if let Ok(read) = ExperimentFile::parse(&text, &folder.join("x.toml")) {
             for name in read.default_variants() {
                 let experiment = read.variant(name).expect("checked when it was read");
                 assert_eq!(toml::from_str::<Experiment>(&experiment.to_toml()).expect("reads back"), experiment);
@@ -230,7 +230,8 @@ fn checkpoints() {
     let good = [0, 1].map(|epoch| {
         let mut state = State::new(&training);
         (state.epoch, state.minibatch) = (epoch, 1);
-        state.sgd.velocities = parameters(0.5).into_iter().map(|parameter| parameter.tensor).collect();
+        let gradients: Vec<Tensor> = parameters(0.5).into_iter().map(|parameter| parameter.tensor).collect();
+        state.optimizer.step(&mut parameters(0.0), &gradients);
         let checkpoints = Checkpoints::new(scratch.path().join(format!("good{epoch}")));
         fs::read(checkpoints.write(&state, &parameters(1.0), &Owner::default()).expect("written")).expect("read")
     });

@@ -30,7 +30,7 @@ fn committed() -> (Scratch, String, String) {
 #[test]
 fn every_figure_table_and_number_of_the_committed_results_is_in_it() {
     let (_scratch, markdown, html) = committed();
-    assert!(markdown.contains("16 figures, 3 tables and 17 claims"), "the whole report is counted");
+    assert!(markdown.contains("16 figures, 3 tables and 25 claims"), "the whole report is counted");
     for report in ["Figure 1", "Tables 1 and 2", "Figures 2, 3 and 4", "Figures 5, 6 and 7", "Figure 8 and Table 3", "Figure 9"] {
         assert!(markdown.contains(&format!("## {report}: ")) && html.contains(&format!("<h2>{report}<span")), "{report}");
     }
@@ -49,7 +49,7 @@ fn every_figure_table_and_number_of_the_committed_results_is_in_it() {
 #[test]
 fn without_results_nothing_is_run_and_nothing_is_claimed() {
     let (_scratch, markdown, _) = card(None);
-    assert!(markdown.contains("| not run | 19 | 17 |") && !markdown.contains("| reproduced |"), "{markdown}");
+    assert!(markdown.contains("| not run | 19 | 25 |") && !markdown.contains("| reproduced |"), "{markdown}");
     assert!(markdown.contains("**not run**: `cargo run --example fig1_init` makes it."), "{markdown}");
 }
 

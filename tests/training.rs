@@ -2,13 +2,13 @@
 
 use reproduction::data::splits::Splits;
 use reproduction::data::{Examples, embedded};
-use reproduction::experiment::{self, Experiment, Initialization, Keep, Layer, Order, Precision, StopEarly, Training, Views};
+use reproduction::experiment::{self, Experiment, Initialization, Layer, Order, Precision, StopEarly, Training, Views};
 use reproduction::history::{History, Metric, Split as Part};
-use reproduction::layers::{Gradient, Mode};
+use reproduction::layers::Mode;
 use reproduction::loss::{Objective, cross_entropy};
 use reproduction::model::{Mlp, Model, Parameter, build};
 use reproduction::seed::{Purpose, draw};
-use reproduction::train::{Checkpoints, Interrupted, Member, Observer, Owner, Resumed, State, Wish, evaluate, fit_together};
+use reproduction::train::{Checkpoints, Interrupted, Observer, Owner, Resumed, State, Wish, evaluate};
 use std::cell::RefCell;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -136,7 +136,7 @@ impl Model for Noting {
         self.network.logits(images, mode)
     }
 
-    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Gradient>) {
+    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Tensor>) {
         self.modes.borrow_mut().push(mode);
         self.network.gradients(images, labels, mode, objective)
     }
@@ -224,6 +224,14 @@ fn averaged() -> (Experiment, Splits) {
     )
 }
 
+/// The same with Adam.
+fn with_adam() -> (Experiment, Splits) {
+    let (mut experiment, splits) = averaged();
+    let training = experiment.training.as_mut().expect("there is one");
+    (training.optimizer, training.momentum, training.learning_rate) = (experiment::OptimizerKind::Adam, 0.0, 0.01);
+    (experiment, splits)
+}
+
 fn prepared(text: &str) -> (Experiment, Splits) {
     // So small that a second thread would only be waited for.
     tch::set_num_threads(1);
@@ -303,7 +311,7 @@ fn uninterrupted(what: &(Experiment, Splits)) -> anyhow::Result<(History, Vec<Te
 #[test]
 fn wherever_it_is_interrupted_it_ends_where_the_uninterrupted_run_does() -> anyhow::Result<()> {
     // Ten minibatches, two measurements and the end of the epoch, eight times; or the measurements after the epochs 2, 4 and 5 only.
-    for (what, epochs, times) in [(whole(), 8, 8 * 13), (averaged(), 5, 5 * 11 + 3 * 2)] {
+    for (what, epochs, times) in [(whole(), 8, 8 * 13), (averaged(), 5, 5 * 11 + 3 * 2), (with_adam(), 5, 5 * 11 + 3 * 2)] {
         let (history, values, asked) = uninterrupted(&what)?;
         assert_eq!((history.epochs(), asked), (epochs, times));
         assert_eq!(history.get(epochs, Part::Test, Metric::Loss), None, "there are no test labels");
@@ -320,7 +328,7 @@ fn wherever_it_is_interrupted_it_ends_where_the_uninterrupted_run_does() -> anyh
 fn the_average_is_a_part_of_the_state() -> anyhow::Result<()> {
     let what = averaged();
     let (history, values, _) = uninterrupted(&what)?;
-    let forget = |state: &mut State| state.average.as_mut().expect("there is one").tensors.clear();
+    let forget = |state: &mut State| state.ema.as_mut().expect("there is one").tensors.clear();
     assert_ne!(interrupted(&what, 30, forget)?, (history, values));
     Ok(())
 }
@@ -375,16 +383,22 @@ fn whatever_is_left_out_of_a_state_is_noticed() -> anyhow::Result<()> {
     let all = whole();
     let (history, values, _) = uninterrupted(&all)?;
     let expected = (history, values);
+    let parameters = built(&all.0).parameters();
+    let scale = |state: &mut State, name: &str, factor: f64| {
+        let scaled = |(key, tensor): (String, Tensor)| if key.ends_with(name) { (key, tensor * factor) } else { (key, tensor) };
+        let changed = state.optimizer.state().into_iter().map(scaled).collect();
+        state.optimizer.restore(&changed, &parameters).expect("fits");
+    };
     // In the middle of the seventh epoch; the best one is the sixth.
     let stop_at = 6 * 13 + 5;
     assert_eq!(interrupted(&all, stop_at, |_| {})?, expected);
     type Change<'a> = (&'a str, &'a dyn Fn(&mut State));
     let changes: [Change; 9] = [
-        ("momentum", &|state| state.sgd.velocities.clear()),
-        ("the momentum's unit", &|state| state.sgd.velocity_rate *= 2.0),
-        ("one layer's momentum", &|state| state.sgd.velocities[1] = state.sgd.velocities[1].zeros_like()),
+        ("momentum", &|state| scale(state, "momentum_buffer", 0.0)),
+        ("the momentum's unit", &|state| scale(state, "velocity_rate", 2.0)),
+        ("one layer's momentum", &|state| scale(state, "1.momentum_buffer", 0.0)),
         ("the place in the epoch, and so in its order, its changes of images and what is dropped", &|state| state.minibatch = 0),
-        ("the learning rate", &|state| state.sgd.learning_rate = 0.3),
+        ("the learning rate", &|state| state.optimizer.set_learning_rate(0.3)),
         ("the plateau rule's memory", &|state| state.plateau = State::new(whole().0.training().expect("there is one")).plateau),
         ("early stopping", &|state| state.is_stopped = true),
         ("the best epoch", &|state| state.best = None),
@@ -406,7 +420,7 @@ fn every_damage_to_a_checkpoint_is_noticed() -> anyhow::Result<()> {
     let folder = scratch.path().join("checkpoints");
     let checkpoints = Checkpoints::new(folder.clone());
     let mut state = State::new(training);
-    state.sgd.velocities = tensors(&*model);
+    state.optimizer.step(&mut built(&experiment).parameters(), &tensors(&*model));
     let mut write = |epoch, minibatch| {
         (state.epoch, state.minibatch) = (epoch, minibatch);
         checkpoints.write(&state, &model.parameters(), &Owner::default())
@@ -477,63 +491,6 @@ fn a_loss_that_is_not_finite_stops_with_epoch_minibatch_and_rate() {
     assert!(error.contains("learning rate 1000000000000000000000000000000"), "{error}");
 }
 
-/// Perceptrons of one shape that differ in everything a stack may differ in, one of which diverges.
-fn varied() -> Vec<(Mlp, Training, u64)> {
-    let network = |seed, initialization| {
-        draw(seed, Purpose::Initialization, 0, || Mlp::new(784, &[20, 15], 10, initialization, Kind::Double, Device::Cpu))
-    };
-    vec![
-        (network(1, Initialization::Glorot), training(3, 0.1, Order::Shuffled), 1),
-        (network(2, Initialization::Glorot), training(3, 1e200, Order::Shuffled), 2),
-        (network(3, Initialization::Zero), Training { keep: Keep::Best, ..training(3, 0.02, Order::Shuffled) }, 3),
-        (network(4, Initialization::Normal), training(3, 0.3, Order::AsPublished), 4),
-    ]
-}
-
-/// [`varied`] as one stack that `observer` watches.
-fn stacked(observer: &mut dyn Observer) -> Vec<(Mlp, anyhow::Result<History>)> {
-    let (varied, mut nobody) = (varied(), [(), (), ()]);
-    let observers = std::iter::once(observer).chain(nobody.iter_mut().map(|nobody| nobody as &mut dyn Observer));
-    let members =
-        varied.iter().zip(observers).map(|((_, training, seed), observer)| Member::new(training, *seed, State::new(training), observer));
-    let members = members.collect();
-    let models: Vec<&dyn Model> = varied.iter().map(|(network, ..)| network as &dyn Model).collect();
-    let histories = fit_together(&models, &splits(), members).expect("they go in step");
-    varied.into_iter().map(|(network, ..)| network).zip(histories).collect()
-}
-
-#[test]
-fn a_stack_trains_each_network_as_it_would_be_trained_alone() {
-    for ((alone, training, seed), (together, history)) in varied().into_iter().zip(stacked(&mut ())) {
-        match (fit(&alone, &splits(), &training, seed), history) {
-            (Ok(expected), Ok(history)) => {
-                assert_eq!(history.records.len(), expected.records.len());
-                for (one, other) in history.records.iter().zip(&expected.records) {
-                    assert!((one.value - other.value).abs() < 1e-10, "seed {seed}: {one:?}, alone {other:?}");
-                }
-                for (one, other) in together.parameters().iter().zip(alone.parameters()) {
-                    assert!(one.tensor.allclose(&other.tensor, 1e-9, 1e-12, false), "seed {seed}: {}", one.name);
-                }
-            }
-            (Err(expected), Err(error)) => assert_eq!(error.to_string(), expected.to_string(), "seed {seed}"),
-            (expected, found) => panic!("seed {seed}: {found:?}, alone {expected:?}"),
-        }
-    }
-}
-
-#[test]
-fn a_stack_stops_and_keeps_as_one() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let checkpoints = Checkpoints::new(folder.path().join("checkpoints"));
-    let mut ended: Vec<String> = stacked(&mut Stopping::new(&checkpoints, 4))
-        .into_iter()
-        .map(|(_, history)| history.map_or_else(|error| error.to_string(), |_| "finished".to_owned()))
-        .collect();
-    assert!(ended.remove(1).contains("training diverged"), "{ended:?}");
-    assert_eq!(ended, ["interrupted"; 3]);
-    assert!(checkpoints.newest().expect("a folder").is_some());
-}
-
 /// Wants everything kept at every step, and cannot keep it, or counts how often it does.
 struct Keeping {
     can: bool,
@@ -562,29 +519,9 @@ fn where_nothing_can_be_kept_training_ends_at_once() {
 }
 
 #[test]
-fn what_has_failed_in_a_stack_wants_nothing_of_the_others() {
-    // The second of them fails in the first epoch; it alone wants to keep, and then no more.
-    let (varied, mut keeping, mut nobody) = (varied(), Keeping { can: false, asked: 0, kept: 0 }, [(), (), ()]);
-    let [first, third, fourth] = &mut nobody;
-    let observers: [&mut dyn Observer; 4] = [first, &mut keeping, third, fourth];
-    let members =
-        varied.iter().zip(observers).map(|((_, training, seed), observer)| Member::new(training, *seed, State::new(training), observer));
-    let members = members.collect();
-    let models: Vec<&dyn Model> = varied.iter().map(|(network, ..)| network as &dyn Model).collect();
-    let ended: Vec<bool> = fit_together(&models, &splits(), members).expect("in step").iter().map(Result::is_ok).collect();
-    assert_eq!((ended, keeping.asked), (vec![true, false, true, true], 1));
-}
-
-#[test]
-fn what_does_not_go_in_step_is_not_stacked() {
-    let (first, other) = (training(2, 0.1, Order::Shuffled), Training { momentum: 0.9, ..training(2, 0.1, Order::Shuffled) });
-    let (mut one, mut two, networks) = ((), (), [network(), network()]);
-    let members = vec![Member::new(&first, 1, State::new(&first), &mut one), Member::new(&other, 2, State::new(&other), &mut two)];
-    let error = fit_together(&[&networks[0], &networks[1]], &splits(), members).expect_err("momentum").to_string();
-    assert!(error.contains("do not go in step"), "{error}");
-
-    let (mut one, mut two, (_, augmented)) = ((), (), whole());
-    let members = vec![Member::new(&first, 1, State::new(&first), &mut one), Member::new(&first, 2, State::new(&first), &mut two)];
-    let error = fit_together(&[&networks[0], &networks[1]], &augmented, members).expect_err("two seeds, one augmentation").to_string();
-    assert!(error.contains("random changes of images"), "{error}");
+fn what_diverges_is_not_kept() {
+    let (mut keeping, diverging) = (Keeping { can: true, asked: 0, kept: 0 }, training(2, 1e30, Order::Shuffled));
+    let failed = reproduction::train::fit(&network(), &splits(), &diverging, 1, State::new(&diverging), &mut keeping);
+    assert!(failed.expect_err("diverges").to_string().contains("training diverged"));
+    assert_eq!(keeping.kept, keeping.asked - 1, "the last of the states that it asked for was bad");
 }

@@ -10,75 +10,62 @@ mod common;
 use common::{Scratch, error_of, example, few_digits};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
-use reproduction::results::{Appender, Identified, read_all};
-use reproduction::shard::Shard;
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Output, Stdio};
+use std::time::{Duration, Instant, SystemTime};
 
-/// A trial that only takes a moment.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Moment {
-    id: String,
-    value: f64,
-}
-
-impl Identified for Moment {
-    fn id(&self) -> String {
-        self.id.clone()
-    }
-}
-
-fn moment(place: usize) -> Moment {
-    Moment { id: format!("{place:06}"), value: (place as f64).sqrt() }
-}
+/// Trials that take a few milliseconds.
+const SHORT: (&str, &str) = (
+    "fig1_init",
+    r#"
+    run = ["glorot"]
+    split = { validation = "last", validation_examples = 10, limit = 20 }
+    model = { hidden = [2], initialization = "glorot" }
+    training = { epochs = 1, minibatch = 10, learning_rate = 0.1, order = "shuffled" }
+    [variants.glorot]
+    "#,
+);
 
 fn number(name: &str, default: usize) -> usize {
     std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"))
 }
 
-/// No test, but what a worker does: this program starts itself with these variables.
-#[test]
-#[ignore = "a worker, started by the test below"]
-fn worker() -> anyhow::Result<()> {
-    let folder = std::env::var("WORKER_FOLDER")?;
-    let (folder, shard) = (Path::new(&folder), std::env::var("WORKER_SHARD")?.parse::<Shard>()?);
-    let finished: Vec<Moment> = read_all(folder)?;
-    let mut appender = Appender::new(folder);
-    for place in (0..number("TRIALS", 0)).filter(|place| shard.takes(*place)) {
-        let trial = moment(place);
-        if finished.binary_search_by(|known| known.id.cmp(&trial.id)).is_err() {
-            std::thread::sleep(Duration::from_micros(200));
-            appender.append(&trial)?;
-        }
-    }
-    Ok(())
+/// When each trial that is finished was, by its folder; of those in `known` it is not asked again.
+fn finished(scratch: &Scratch, known: &BTreeMap<PathBuf, SystemTime>) -> BTreeMap<PathBuf, SystemTime> {
+    let folders = fs::read_dir(scratch.path("runs/fig1_init")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let date = |folder: &PathBuf| fs::metadata(folder.join("provenance.toml")).and_then(|file| file.modified()).ok();
+    folders.filter(|folder| !known.contains_key(folder)).filter_map(|folder| Some((folder.clone(), date(&folder)?))).collect()
 }
 
 #[test]
 fn killed_workers_lose_nothing_and_do_nothing_twice() -> anyhow::Result<()> {
-    let (trials, workers) = (number("TRIALS", 1_000), number("WORKERS", 20));
-    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos() as u64;
+    let (trials, workers) = (number("TRIALS", 200), number("WORKERS", 10));
+    let seed = SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos() as u64;
     let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed.to_le_bytes(), [5; 8], [5; 8], [5; 8]].concat());
-    let scratch = tempfile::tempdir()?;
+    let scratch = Scratch::new();
+    scratch.experiments(&[SHORT]);
+    let command = |flags: &[&str]| {
+        let mut command = example("fig1_init");
+        command.current_dir(scratch.path("")).env("OMP_NUM_THREADS", "1").arg("--data").arg(few_digits());
+        scratch.in_here(&mut command).args(["--quiet", "--seeds", &trials.to_string()]).args(flags);
+        command
+    };
     let start = |index: usize, life: Duration| -> anyhow::Result<(usize, Child, Instant)> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["--exact", "worker", "--ignored"]).stdout(Stdio::null()).stderr(Stdio::null());
-        command.env("WORKER_FOLDER", scratch.path()).env("WORKER_SHARD", format!("{index}/{workers}")).env("TRIALS", trials.to_string());
-        Ok((index, command.spawn()?, Instant::now() + life))
+        let mut command = command(&["--shard", &format!("{index}/{workers}")]);
+        Ok((index, command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?, Instant::now() + life))
     };
     let started = Instant::now();
     // Eight at a time; each is killed after a random time, twice as long in each of its lives, until it ends by itself.
     let mut waiting: Vec<usize> = (0..workers).rev().collect();
     let mut running: Vec<(usize, Child, Instant)> = Vec::new();
-    let (mut lives, mut kills) = (vec![0_u32; workers], 0);
+    let (mut lives, mut kills, mut dates) = (vec![0_u32; workers], 0, BTreeMap::new());
     while !waiting.is_empty() || !running.is_empty() {
         while running.len() < 8
             && let Some(index) = waiting.pop()
         {
-            let life = Duration::from_micros(u64::from(10_000 + random.next_u32() % 90_000)) * 2_u32.pow(lives[index]);
+            let life = Duration::from_millis(u64::from(200 + random.next_u32() % 1_800)) * 2_u32.pow(lives[index]);
             lives[index] += 1;
             running.push(start(index, life)?);
         }
@@ -92,6 +79,7 @@ fn killed_workers_lose_nothing_and_do_nothing_twice() -> anyhow::Result<()> {
                     kills += 1;
                     waiting.insert(0, index);
                 }
+                dates.extend(finished(&scratch, &dates));
             } else {
                 still.push((index, child, end));
             }
@@ -101,20 +89,21 @@ fn killed_workers_lose_nothing_and_do_nothing_twice() -> anyhow::Result<()> {
     }
     let took = started.elapsed();
 
-    let reading = Instant::now();
-    let merged: Vec<Moment> = read_all(scratch.path())?;
-    let read = reading.elapsed();
+    let merging = Instant::now();
+    succeed(command(&["--merge"]).output()?);
+    let merged = merging.elapsed();
     assert!(kills > workers / 2, "seed {seed}: only {kills} kills");
-    assert_eq!(merged, (0..trials).map(moment).collect::<Vec<_>>(), "seed {seed}: none is lost");
-    let mut lines = 0;
-    for entry in fs::read_dir(scratch.path())? {
-        lines += fs::read_to_string(entry?.path())?.lines().filter(|line| serde_json::from_str::<Moment>(line).is_ok()).count();
-    }
-    assert_eq!(lines, trials, "seed {seed}: none is done twice");
+    let lines = fs::read_to_string(scratch.path("plots/fig1_init_trials.csv"))?.lines().count();
+    assert_eq!(lines, 1 + trials, "seed {seed}: none is lost");
+    let at_end = finished(&scratch, &BTreeMap::new());
+    assert_eq!(at_end.len(), trials, "seed {seed}: each has one folder");
+    assert!(!dates.is_empty() && dates.iter().all(|(folder, date)| at_end[folder] == *date), "seed {seed}: none is done twice");
+    let is_partial = |path: &Path| path.to_string_lossy().contains(".partial-");
+    assert!(!walkdir::WalkDir::new(scratch.path("runs")).into_iter().flatten().any(|entry| is_partial(entry.path())), "seed {seed}");
     println!(
-        "{trials} trials, {workers} workers, {kills} kills in {:.0} s: none lost, none twice; read in {:.3} s",
+        "{trials} trials, {workers} workers, {kills} kills in {:.0} s: none lost, none twice; merged in {:.1} s",
         took.as_secs_f64(),
-        read.as_secs_f64()
+        merged.as_secs_f64()
     );
     Ok(())
 }
@@ -154,51 +143,38 @@ fn shares_put_together_are_what_one_run_comes_to() {
     let heading = "trial,variant,seed,model.initialization,epochs,best_epoch,best_validation_accuracy,validation_accuracy,";
     assert!(trials.starts_with(heading) && trials.lines().count() == 5, "{trials}");
 
-    // On another machine, with nothing but what the workers appended.
+    // On another machine, with all but the networks.
     let carried = Scratch::new();
-    let (from, to) = (shared.path("runs/fig1_init/results"), carried.path("runs/fig1_init/results"));
-    fs::create_dir_all(&to).expect("made");
-    for entry in fs::read_dir(from).expect("listed").flatten() {
-        fs::copy(entry.path(), to.join(entry.file_name())).expect("copied");
+    let to = carried.path("runs/fig1_init");
+    for folder in fs::read_dir(shared.path("runs/fig1_init")).expect("listed").flatten() {
+        let to = to.join(folder.file_name());
+        fs::create_dir_all(&to).expect("made");
+        for name in ["history.csv", "provenance.toml"] {
+            fs::copy(folder.path().join(name), to.join(name)).expect("copied");
+        }
     }
     succeed(fig1(&carried, &["--merge"]));
     assert_eq!(read(&alone, "fig1_init.csv"), read(&carried, "fig1_init.csv"));
 
     // Results of another version of the program are no results of this one, and do not stand in their way.
-    for entry in fs::read_dir(&to).expect("listed").flatten() {
-        let text = fs::read_to_string(entry.path()).expect("read");
-        let (before, after) = text.split_once("\"code\":\"").expect("a digest");
-        fs::write(entry.path(), format!("{before}\"code\":\"0{after}")).expect("written");
+    for folder in fs::read_dir(&to).expect("listed").flatten() {
+        let path = folder.path().join("provenance.toml");
+        let text = fs::read_to_string(&path).expect("read");
+        let (before, after) = text.split_once("code = \"").expect("a digest");
+        fs::write(&path, format!("{before}code = \"0{after}")).expect("written");
     }
     assert!(error_of(&fig1(&carried, &["--merge"])).contains("trials have no result yet"));
     succeed(fig1(&carried, &[]));
     succeed(fig1(&carried, &["--merge"]));
     assert_eq!(read(&alone, "fig1_init.csv"), read(&carried, "fig1_init.csv"));
-}
 
-/// The values of a figure's CSV, each with its place in words.
-fn values(scratch: &Scratch) -> Vec<(String, f64)> {
-    let text = fs::read_to_string(scratch.path("plots/fig1_init.csv")).expect("written");
-    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
-    let heading = lines.next().expect("a heading");
-    let place = heading.iter().position(|column| *column == "y").expect("a column of values");
-    lines.map(|fields| (fields[..place].join(" "), fields[place].parse().expect("a number"))).collect()
-}
-
-#[test]
-fn perceptrons_trained_as_one_come_to_what_each_comes_to_alone() {
-    let (alone, stacked) = (Scratch::new(), Scratch::new());
-    succeed(fig1(&alone, &["--stack", "false"]));
-    let said = succeed(fig1(&stacked, &["--stack", "true"]));
-    assert!(said.contains("perceptrons of equal shape are trained as one, up to 2 at a time"), "{said}");
-    let (alone_values, stacked_values) = (values(&alone), values(&stacked));
-    assert_eq!(alone_values.len(), stacked_values.len());
-    for ((place, one), (_, other)) in alone_values.iter().zip(&stacked_values) {
-        assert!((one - other).abs() < 1e-5, "{place}: {one} and {other}");
+    // A damaged file is named, and nothing is trained over it.
+    let damaged = fs::read_dir(&to).expect("listed").flatten().next().expect("a trial").path();
+    fs::write(damaged.join("history.csv"), "epoch,split,metric,value\n1,test").expect("written");
+    for flags in [&["--merge"][..], &[]] {
+        let error = error_of(&fig1(&carried, flags));
+        assert!(error.contains(&format!("{} is not whole; remove that folder to train it anew", damaged.display())), "{error}");
     }
-    // To rounding is not to the last bit: neither is taken for the other.
-    let again = succeed(fig1(&stacked, &["--stack", "false"]));
-    assert!(!again.contains("were finished before"), "{again}");
 }
 
 #[test]

@@ -10,13 +10,14 @@ mod networks;
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use networks::{Network, splits};
+use reproduction::data::splits::Splits;
 use reproduction::device::{self, Choice};
 use reproduction::experiment::{Experiment, Precision};
 use reproduction::layers::Mode;
 use reproduction::libtorch::Arithmetic;
 use reproduction::loss::Objective;
 use reproduction::model;
-use reproduction::optim::Sgd;
+use reproduction::optim;
 use reproduction::train::{State, fit};
 use std::ffi::OsString;
 use std::time::Instant;
@@ -35,10 +36,10 @@ struct Flags {
     /// Only this precision (can be given several times)
     #[arg(long, value_enum)]
     precision: Vec<Precision>,
-    /// Steps in a round [default: 100 on a GPU, 2 on the CPU]
+    /// Steps in a round [default: 30 on a GPU, 2 on the CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     steps: Option<u64>,
-    /// Rounds, after one that warms up [default: 7 on a GPU, 1 on the CPU]
+    /// Rounds, after one that warms up [default: 3 on a GPU, 1 on the CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000))]
     rounds: Option<u64>,
     /// Images of an epoch with its evaluations [default: 70,000 on a GPU, 1,400 on the CPU]
@@ -60,13 +61,15 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<()> {
     device::keep_memory();
     device::set_threads();
     reproduction::say!("{}", device::describe(device));
-    let (rounds, steps, images) = if device == Device::Cpu { (1, 2, 1_400) } else { (7, 100, 70_000) };
+    let (rounds, steps, images) = if device == Device::Cpu { (1, 2, 1_400) } else { (3, 30, 70_000) };
     let (rounds, steps) = (flags.rounds.unwrap_or(rounds), flags.steps.unwrap_or(steps));
     let bench = Bench { device, rounds, steps, images: flags.images.unwrap_or(images) };
     let networks = if flags.network.is_empty() { Network::value_variants() } else { &flags.network };
     bench.ceilings();
     for network in networks {
         let mut experiment = network.experiment()?;
+        // Drawing the pictures takes longer than a measurement: once for a network, and no more than its minibatch needs.
+        let splits = splits(&experiment, bench.images.min(400), device)?;
         // Without a GPU there is no TF32, and bf16 is many times slower on a processor without such instructions.
         // f32 as the examples have it, and without TF32 in convolutions; the others are a GPU's.
         let precisions = [
@@ -81,9 +84,9 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<()> {
             }
             Arithmetic { tf32_convolutions, tf32_products: precision == Precision::Tf32, benchmark: true }.set();
             experiment.model.precision = precision;
-            bench.step(*network, name, &experiment, Layout::ChannelsLast)?;
+            bench.step(*network, name, &experiment, &splits, Layout::ChannelsLast)?;
             if *network != Network::Mlp && matches!(name, "f32" | "bf16") {
-                bench.step(*network, name, &experiment, Layout::ChannelsFirst)?;
+                bench.step(*network, name, &experiment, &splits, Layout::ChannelsFirst)?;
             }
         }
     }
@@ -144,10 +147,10 @@ impl Bench {
         }
     }
 
-    fn step(&self, network: Network, precision: &str, experiment: &Experiment, layout: Layout) -> Result<()> {
-        let (training, splits) = (experiment.training()?, splits(experiment, self.images.min(1_000), self.device)?);
+    fn step(&self, network: Network, precision: &str, experiment: &Experiment, splits: &Splits, layout: Layout) -> Result<()> {
+        let training = experiment.training()?;
         let model = model::build(&experiment.model, splits.train.image(), network.classes(), 1, self.device)?;
-        let (mut parameters, mut sgd) = (model.parameters(), Sgd::new(training));
+        let (mut parameters, mut sgd) = (model.parameters(), optim::build(training));
         if layout == Layout::ChannelsFirst {
             parameters.iter_mut().for_each(|parameter| parameter.tensor.set_data(&parameter.tensor.contiguous()));
         }
@@ -156,7 +159,7 @@ impl Bench {
         let (whole, host) = self.timed(|| {
             for number in 0..self.steps {
                 let minibatch = examples.select(&index);
-                let objective = Objective { label_smoothing: training.label_smoothing, scale: sgd.loss_scale() };
+                let objective = Objective { label_smoothing: training.label_smoothing };
                 let mode = Mode::Train { seed: 1, minibatch: number };
                 let (_, gradients) = model.gradients(&minibatch.images, &minibatch.labels, mode, objective);
                 sgd.step(&mut parameters, &gradients);

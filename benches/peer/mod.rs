@@ -11,7 +11,7 @@ use reproduction::experiment::{Experiment, ExperimentFile, Training};
 use reproduction::layers::Mode;
 use reproduction::loss::Objective;
 use reproduction::model::{self, Model};
-use reproduction::optim::Sgd;
+use reproduction::optim;
 use reproduction::train::{State, fit, side_by_side};
 use std::fmt;
 use std::io::{BufRead, BufReader, Write};
@@ -143,7 +143,8 @@ fn python_packages(root: &Path) -> Result<PathBuf> {
     let partial = root.join("benches/python.partial");
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "install", "--quiet", "--upgrade", "--target"]).arg(&partial);
-    let status = pip.args(["torch==2.11.0", "torchvision==0.26.0", "numpy", "pillow"]).status().context("cannot start python3")?;
+    let status =
+        pip.args(["torch==2.11.0", "torchvision==0.26.0", "numpy", "pillow", "safetensors"]).status().context("cannot start python3")?;
     ensure!(status.success(), "pip could not install PyTorch into {}; its message stands above", partial.display());
     std::fs::rename(&partial, &folder)?;
     Ok(folder)
@@ -155,12 +156,11 @@ const STEP_EXAMPLES: i64 = 20_480;
 /// Seconds of the training steps of one round.
 pub fn steps(model: &dyn Model, splits: &Splits, training: &Training) -> Result<f64> {
     let mut parameters = model.parameters();
-    let mut sgd = Sgd::new(training);
+    let mut sgd = optim::build(training);
     let started = Instant::now();
     for minibatch in splits.train.minibatches(training.minibatch).take((STEP_EXAMPLES / training.minibatch) as usize) {
         let mode = Mode::Train { seed: 1, minibatch: 0 };
-        let (_, gradients) =
-            model.gradients(&minibatch.images, &minibatch.labels, mode, Objective { scale: sgd.loss_scale(), ..Objective::default() });
+        let (_, gradients) = model.gradients(&minibatch.images, &minibatch.labels, mode, Objective::default());
         sgd.step(&mut parameters, &gradients);
     }
     Ok(started.elapsed().as_secs_f64())
@@ -182,11 +182,7 @@ pub fn train(experiment: &Experiment, splits: &Splits) -> Result<f64> {
 /// Seconds per trial of [`train`] where every core trains one of its own.
 pub fn train_side_by_side(experiment: &Experiment, splits: &Splits, cores: usize) -> Result<f64> {
     let started = Instant::now();
-    let one = |splits: &Splits| {
-        tch::set_num_threads(1);
-        train(experiment, splits)
-    };
-    side_by_side((0..cores).map(|_| splits.share()).collect(), cores, one, |_, _| Ok(()))?;
+    side_by_side((0..cores).map(|_| splits.share()).collect(), cores, |splits: Splits| train(experiment, &splits))?;
     Ok(started.elapsed().as_secs_f64() / cores as f64)
 }
 

@@ -92,14 +92,6 @@ impl Inputs {
         self.bytes.get(index)
     }
 
-    /// As many of the examples for each of several trials as its row of `index` (int64, `[trials, n]`) names, unchanged: images `[trials, n,
-    /// channels, height, width]` and labels `[trials, n]`.
-    pub fn select_for_each(&self, index: &Tensor) -> Minibatch {
-        let Minibatch { images, labels } = self.select(&index.flatten(0, -1));
-        let size = [&index.size(), &images.size()[1..]].concat();
-        Minibatch { images: images.view(size.as_slice()), labels: labels.view_as(index) }
-    }
-
     /// The examples at `index` (int64), in that order.
     pub fn select(&self, index: &Tensor) -> Minibatch {
         let changes = self.changes.as_ref().map(|changes| changes.index_select(0, index));
@@ -129,11 +121,6 @@ impl Inputs {
             images = augmentation.blot_out(images, changes);
         }
         Minibatch { images, labels }
-    }
-
-    /// Whether [`Inputs::augmented`] changes anything.
-    pub fn is_augmented(&self) -> bool {
-        self.augmentation.is_some()
     }
 
     /// The same examples, each changed at random once, as `seed` and `position` decide; unchanged where nothing is to change them.

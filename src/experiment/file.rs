@@ -1,7 +1,10 @@
-//! A file of `experiments/`: one experiment and its variants, of which each lists only what differs.
+//! A file of `experiments/`: one experiment and its variants, of which each lists only what differs. Either may extend parts of other files
+//! (see [`super::read_extended`]), and set a number in many places at once: `set."model.layers.*.dropout" = 0.5`.
 
+use super::extends::parse_extended;
 use super::{Experiment, Search};
 use anyhow::{Context, Result, bail, ensure};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -24,8 +27,8 @@ impl ExperimentFile {
 
     /// As [`ExperimentFile::read`], from text; `path` is for messages.
     pub fn parse(text: &str, path: &Path) -> Result<ExperimentFile> {
-        let in_file = || format!("in {}", path.display());
-        let mut base: toml::Table = toml::from_str(text).map_err(one_line).with_context(in_file)?;
+        let in_file = || in_file(path);
+        let mut base = parse_extended(text, path)?;
         let variants = match base.remove("variants") {
             Some(toml::Value::Table(variants)) => variants,
             Some(other) => bail!("in {}: `variants` is a {}, expected tables [variants.NAME]", path.display(), other.type_str()),
@@ -109,8 +112,13 @@ impl ExperimentFile {
         let seeds = number("seeds", 3, 1..=u64::from(MOST_SEEDS))? as u32;
         let checkpoint_seconds = number("checkpoint_seconds", 60, 0..=86_400)?;
         let trials_at_a_time = number("trials_at_a_time", 0, 0..=1_000)?;
-        let experiment: Experiment = table.try_into().map_err(one_line).with_context(in_variant)?;
+        let set = table.remove("set").unwrap_or_else(|| toml::Value::Table(toml::Table::new()));
+        let set: BTreeMap<String, f64> = set.try_into().map_err(one_line).with_context(|| format!("{}, key `set`", in_variant()))?;
+        let mut experiment: Experiment = table.try_into().map_err(one_line).with_context(in_variant)?;
         experiment.check().with_context(in_variant)?;
+        if !set.is_empty() {
+            experiment = experiment.with(&set).with_context(in_variant)?;
+        }
         Ok(Resolved { experiment, seeds, checkpoint_seconds, trials_at_a_time })
     }
 }
@@ -128,7 +136,7 @@ struct Resolved {
 pub const MOST_SEEDS: u32 = 1_000;
 
 /// Writes what `changes` holds over `base`, table by table.
-fn overlay(base: &mut toml::Table, changes: &toml::Table) {
+pub(super) fn overlay(base: &mut toml::Table, changes: &toml::Table) {
     for (key, value) in changes {
         match (base.get_mut(key), value) {
             (Some(toml::Value::Table(base)), toml::Value::Table(changes)) => overlay(base, changes),
@@ -137,6 +145,11 @@ fn overlay(base: &mut toml::Table, changes: &toml::Table) {
             }
         }
     }
+}
+
+/// Where an error is.
+pub(super) fn in_file(path: &Path) -> String {
+    format!("in {}", path.display())
 }
 
 /// toml's messages quote the source over several lines; an error here is one chain.

@@ -4,18 +4,21 @@
 //! loaded or trained.
 
 mod augmentation;
+mod extends;
 mod file;
 mod groups;
 mod model;
 mod search;
 mod training;
 
+pub use crate::layers::{Initialization, Layer, Start};
 pub use augmentation::{Augmentation, Elastic, Normalization};
+pub(crate) use extends::read_extended;
 pub use file::{ExperimentFile, MOST_SEEDS};
 pub use groups::Group;
-pub use model::{Initialization, Layer, Model, Precision, Start, Views};
+pub use model::{Model, Precision, Views};
 pub use search::{Distribution, Search, Stage};
-pub use training::{Decay, Keep, MomentumForm, Order, ReduceOnPlateau, Schedule, StopEarly, Training};
+pub use training::{Decay, Keep, MomentumForm, OptimizerKind, Order, ReduceOnPlateau, Schedule, StopEarly, Training};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,7 @@
 //! What a network is made of.
 
 use super::is_default;
+use crate::layers::{Initialization, LARGEST_WIDTH, Layer, Start};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
@@ -39,57 +40,6 @@ pub enum Views {
     Mirrored,
     /// The image as it is and moved by one pixel in each of the four directions.
     Shifted,
-}
-
-/// One layer of a network. A ReLU follows every convolution and every fully connected layer but the last, after the normalization where one
-/// comes next.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Layer {
-    /// So many 3x3 filters, stride 1, padding 1.
-    Convolution(i64),
-    /// The largest value of each 2x2 square, stride 2; an odd last row or column is left out.
-    MaxPool,
-    /// So many outputs.
-    FullyConnected(i64),
-    /// Drops values in training, each with this probability.
-    Dropout(f64),
-    /// Each channel, or each value of a vector, with mean 0 and variance 1 over the minibatch (Ioffe and Szegedy 2015).
-    BatchNorm,
-    /// So many groups of channels, each with mean 0 and variance 1 within an image (Wu and He 2018); with 1 it is layer normalization.
-    GroupNorm(i64),
-    /// Two convolutions of so many filters, each with batch normalization, and a shortcut past both (He et al. 2015, Figure 2). Where the
-    /// number of channels changes, the first convolution and the shortcut take every second pixel.
-    ResidualBlock(i64),
-    /// The mean of each channel.
-    GlobalAveragePool,
-}
-
-/// The distribution that parameters are drawn from. Biases start at zero where nothing else is said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Initialization {
-    /// U(-d, d) with d = sqrt(6 / (fan_in + fan_out)), also called Xavier (Glorot and Bengio 2010, equation 16).
-    Glorot,
-    /// N(0, 1).
-    Normal,
-    /// 0.
-    Zero,
-    /// U(-b, b) with b = 1 / sqrt(fan_in), biases too: PyTorch's default (He et al. 2015, equation 10, with a = sqrt 5).
-    KaimingUniform,
-}
-
-/// The distributions of a layer's parameters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Start {
-    pub weights: Initialization,
-    pub biases: Initialization,
-}
-
-impl From<Initialization> for Start {
-    fn from(both: Initialization) -> Start {
-        Start { weights: both, biases: both }
-    }
 }
 
 /// The precision of matrix products and convolutions. Parameters are kept in single precision, but for `F64`.
@@ -144,25 +94,9 @@ impl Model {
             ensure!((1..=LARGEST_WIDTH).contains(width), "model.hidden holds {width}, expected widths from 1 to {LARGEST_WIDTH}");
         }
         ensure!(layers.len() <= MOST_LAYERS, "model.layers has {} layers, expected at most {MOST_LAYERS}", layers.len());
-        for layer in layers {
-            match layer {
-                Layer::Convolution(width) | Layer::FullyConnected(width) | Layer::GroupNorm(width) | Layer::ResidualBlock(width) => {
-                    let is_good = (1..=LARGEST_WIDTH).contains(width);
-                    ensure!(is_good, "model.layers holds {layer:?}, expected widths from 1 to {LARGEST_WIDTH}");
-                }
-                Layer::Dropout(probability) => {
-                    let is_good = (0.0..1.0).contains(probability);
-                    ensure!(is_good, "model.layers holds {layer:?}, expected probabilities from 0, below 1");
-                }
-                Layer::MaxPool | Layer::BatchNorm | Layer::GlobalAveragePool => {}
-            }
-        }
-        Ok(())
+        layers.iter().try_for_each(|layer| layer.check())
     }
 }
 
 /// The most layers of a network: each place has a random stream of its own (see [`crate::seed::Purpose::Dropout`]).
 const MOST_LAYERS: usize = 256;
-
-/// The most channels of a convolution and outputs of a fully connected layer.
-const LARGEST_WIDTH: i64 = 16_384;

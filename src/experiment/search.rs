@@ -105,7 +105,7 @@ pub(super) fn set(table: &mut toml::Table, path: &str, value: f64) -> Result<()>
     let parts: Vec<&str> = path.split('.').collect();
     let (first, rest) = (parts[0], &parts[1..]);
     let places = table.get_mut(first).map_or(0, |found| set_in(found, rest, value));
-    ensure!(places > 0, "search.space has `{path}`, but the experiment has no such number");
+    ensure!(places > 0, "the experiment has no number `{path}`, which is to be set or searched");
     Ok(())
 }
 

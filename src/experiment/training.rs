@@ -4,13 +4,15 @@ use super::{count, is_default};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
-/// Stochastic gradient descent.
+/// The optimizer, its schedule, and how long it runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
     pub epochs: i64,
     pub minibatch: i64,
     pub learning_rate: f64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub optimizer: OptimizerKind,
     /// The share of the last step that is taken again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub momentum: f64,
@@ -96,6 +98,16 @@ pub struct StopEarly {
     pub patience: u32,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OptimizerKind {
+    /// Stochastic gradient descent, with or without momentum (see [`crate::optim::Sgd`]).
+    #[default]
+    Sgd,
+    /// See [`crate::optim::Adam`].
+    Adam,
+}
+
 /// The two ways of writing momentum; they differ when the learning rate changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -110,12 +122,26 @@ pub enum MomentumForm {
 impl Training {
     pub(super) fn check(&self) -> Result<()> {
         let Training { learning_rate: rate, momentum, weight_decay: decay, reduce_on_plateau, early_stopping, .. } = self;
-        let Training { label_smoothing: smoothing, weight_averaging: averaging, schedule, measure_every, keep, .. } = self;
+        let Training {
+            label_smoothing: smoothing,
+            weight_averaging: averaging,
+            schedule,
+            measure_every,
+            keep,
+            optimizer,
+            momentum_form,
+            ..
+        } = self;
         count("training.epochs", self.epochs)?;
         count("training.minibatch", self.minibatch)?;
         ensure!(rate.is_finite() && *rate > 0.0, "training.learning_rate is {rate}, expected a finite number above 0");
         ensure!((0.0..1.0).contains(momentum), "training.momentum is {momentum}, expected a number from 0, below 1");
         ensure!(decay.is_finite() && *decay >= 0.0, "training.weight_decay is {decay}, expected a finite number from 0");
+        let is_sgd = *optimizer == OptimizerKind::Sgd;
+        ensure!(
+            is_sgd || (*momentum == 0.0 && *momentum_form == MomentumForm::default()),
+            "training.optimizer is \"adam\", which has moments of its own: expected neither training.momentum nor training.momentum_form"
+        );
         if let Some(ReduceOnPlateau { factor, threshold, .. }) = reduce_on_plateau {
             let is_good = *factor > 0.0 && *factor < 1.0;
             ensure!(is_good, "training.reduce_on_plateau.factor is {factor}, expected a number between 0 and 1");

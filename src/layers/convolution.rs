@@ -1,9 +1,40 @@
 //! The convolutional layer.
 
-use super::Fan;
-use crate::architecture::KERNEL;
-use crate::experiment::Start;
+use super::module::check_width;
+use super::{Description, Fan, LayerConfig, Mode, Module, Place, Relu, Shape, Start};
+use anyhow::Result;
 use tch::{Device, Kind, Tensor};
+
+/// Height and width of the filters.
+pub(super) const KERNEL: i64 = 3;
+
+/// `{ convolution = filters }`.
+pub(super) struct ConvolutionConfig {
+    pub filters: i64,
+}
+
+impl LayerConfig for ConvolutionConfig {
+    fn check(&self) -> Result<(), String> {
+        check_width(self.filters)
+    }
+
+    fn describe(&self, input: Shape) -> Result<Description> {
+        let ([channels, height, width], filters) = (input.image()?, self.filters);
+        let (output, weights) = (Shape::Image { channels: filters, height, width }, channels * KERNEL * KERNEL * filters);
+        Ok(Description {
+            relu: Relu::After,
+            weights,
+            biases: filters,
+            weight_formula: format!("({KERNEL} × {KERNEL} × {channels}) × {filters}"),
+            multiply_adds: weights * height * width,
+            ..Description::new("Conv", "conv", ("convolution", 0xffd066), output)
+        })
+    }
+
+    fn build(&self, place: &Place) -> Box<dyn Module> {
+        Box::new(Convolution::new(place.input.channels(), self.filters, place.start, place.kind, place.device))
+    }
+}
 
 /// a\[n, o, y, x\] = b\[o\] + sum over c, i, j of W\[o, c, i, j\] h\[n, c, y + i - 1, x + j - 1\], where h is zero outside the image.
 ///
@@ -31,9 +62,10 @@ impl Convolution {
         let weight = start.weights.weight(&[outputs, inputs, kernel, kernel], fan).to_device(device).to_kind(kind);
         Convolution { weight: channels_last(&weight), bias: start.biases.bias(outputs, fan).to_device(device).to_kind(kind), stride }
     }
+}
 
-    /// The convolution in the precision of `input`: parameters of a higher one are rounded to it.
-    pub fn forward(&self, input: &Tensor) -> Tensor {
+impl Module for Convolution {
+    fn forward(&self, input: &Tensor, _mode: Mode) -> Tensor {
         let (kind, kernel) = (input.kind(), self.weight.size()[2]);
         // On processors without AVX-512, oneDNN's weight gradient of a 1x1 convolution with a stride writes out of bounds (channels-last,
         // fewer than 8 input channels: a crash, a hang or wrong values). Taking the pixels first is the same by definition.
@@ -42,6 +74,10 @@ impl Convolution {
             (_, stride) => (input, stride),
         };
         input.conv2d(&self.weight.to_kind(kind), Some(self.bias.to_kind(kind)), [stride; 2], [kernel / 2; 2], [1, 1], 1)
+    }
+
+    fn parameters(&self) -> Vec<(String, &Tensor)> {
+        vec![("weight".to_owned(), &self.weight), ("bias".to_owned(), &self.bias)]
     }
 }
 
@@ -58,7 +94,7 @@ fn channels_last(tensor: &Tensor) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::Initialization;
+    use crate::layers::Initialization;
     use crate::seed::{Purpose, draw};
 
     #[test]
@@ -66,7 +102,7 @@ mod tests {
         let layer =
             draw(1, Purpose::Initialization, 0, || Convolution::new(2, 3, Initialization::KaimingUniform, Kind::Double, Device::Cpu));
         let input = draw(2, Purpose::Initialization, 0, || Tensor::randn([2, 2, 5, 4], (Kind::Double, Device::Cpu)));
-        let output = layer.forward(&input);
+        let output = layer.forward(&input, Mode::Eval);
         assert_eq!(output.size(), [2, 3, 5, 4]);
         let pixel = |n: i64, c: i64, y: i64, x: i64| {
             let is_inside = (0..5).contains(&y) && (0..4).contains(&x);
@@ -81,7 +117,7 @@ mod tests {
         }
     }
 
-    /// With the weight gradient against its definition: see [`Convolution::forward`].
+    /// With the weight gradient against its definition: see `Convolution::forward`.
     #[test]
     fn kernels_of_one_and_three_pixels_with_a_stride_compute_their_definition_and_its_gradient() {
         let options = (Kind::Float, Device::Cpu);
@@ -92,7 +128,7 @@ mod tests {
                 (layer, channels_last(&Tensor::randn([16, inputs, 6, 6], options)))
             });
             let weight = layer.weight.set_requires_grad(true);
-            let output = layer.forward(&images);
+            let output = layer.forward(&images, Mode::Eval);
             let delta = draw(2, Purpose::Initialization, 0, || Tensor::randn(output.size(), options));
             let gradient = Tensor::run_backward(&[(&output * &delta).sum(Kind::Float)], &[&weight], false, false).remove(0);
 
@@ -113,8 +149,8 @@ mod tests {
     fn values_stay_channels_last_from_layer_to_layer() {
         let layer = |inputs, outputs| Convolution::new(inputs, outputs, Initialization::Zero, Kind::Float, Device::Cpu);
         let images = Tensor::zeros([2, 1, 6, 6], (Kind::Float, Device::Cpu));
-        let first = layer(1, 8).forward(&images);
+        let first = layer(1, 8).forward(&images, Mode::Eval);
         assert_eq!(first.stride(), [288, 1, 48, 8], "an image's, a channel's, a row's and a pixel's");
-        assert_eq!(layer(8, 3).forward(&first).stride(), [108, 1, 18, 3]);
+        assert_eq!(layer(8, 3).forward(&first, Mode::Eval).stride(), [108, 1, 18, 3]);
     }
 }

@@ -1,18 +1,45 @@
 //! Dropout.
 
-use super::Mode;
+use super::{Description, LayerConfig, Mode, Module, Place, Shape};
 use crate::seed::{Purpose, draw};
+use anyhow::Result;
 use tch::Tensor;
 
 /// In training each value is dropped (becomes 0) with `probability`, independently, and the others are divided by `1 - probability`, so
 /// that the mean stays (Srivastava et al. 2014, section 10, "inverted"). In evaluation nothing changes.
-///
-/// Each place `layer` of a network, from 0 to 255, has a stream of its own.
-pub fn dropout(input: &Tensor, probability: f64, mode: Mode, layer: u64) -> Tensor {
-    let Mode::Train { seed, minibatch } = mode else { return input.shallow_clone() };
-    let keep = 1.0 - probability;
-    let kept = draw(seed, Purpose::Dropout, minibatch << 8 | layer, || input.detach().empty_like().bernoulli_float_(keep));
-    input * (kept / keep)
+#[derive(Debug)]
+pub struct Dropout {
+    pub probability: f64,
+    /// The layer's index in its network, from 0 to 255: each has a random stream of its own.
+    pub index: u64,
+}
+
+impl Module for Dropout {
+    fn forward(&self, input: &Tensor, mode: Mode) -> Tensor {
+        let Mode::Train { seed, minibatch } = mode else { return input.shallow_clone() };
+        let keep = 1.0 - self.probability;
+        let kept = draw(seed, Purpose::Dropout, minibatch << 8 | self.index, || input.detach().empty_like().bernoulli_float_(keep));
+        input * (kept / keep)
+    }
+}
+
+/// `{ dropout = probability }`.
+pub(super) struct DropoutConfig {
+    pub probability: f64,
+}
+
+impl LayerConfig for DropoutConfig {
+    fn check(&self) -> Result<(), String> {
+        if (0.0..1.0).contains(&self.probability) { Ok(()) } else { Err("probabilities from 0, below 1".to_owned()) }
+    }
+
+    fn describe(&self, input: Shape) -> Result<Description> {
+        Ok(Description::new("Dropout", "dropout", ("dropout", 0xb8c4cc), input))
+    }
+
+    fn build(&self, place: &Place) -> Box<dyn Module> {
+        Box::new(Dropout { probability: self.probability, index: place.index })
+    }
 }
 
 #[cfg(test)]
@@ -21,6 +48,10 @@ mod tests {
     use tch::{Device, Kind};
 
     const TRAIN: Mode = Mode::Train { seed: 1, minibatch: 7 };
+
+    fn dropout(input: &Tensor, probability: f64, mode: Mode, index: u64) -> Tensor {
+        Dropout { probability, index }.forward(input, mode)
+    }
 
     #[test]
     fn values_are_dropped_at_the_rate_asked_for_and_the_others_grow() {

@@ -1,7 +1,34 @@
 //! How parameters start.
 
-use crate::experiment::Initialization;
+use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
+
+/// The distribution that parameters are drawn from. Biases start at zero where nothing else is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Initialization {
+    /// U(-d, d) with d = sqrt(6 / (fan_in + fan_out)), also called Xavier (Glorot and Bengio 2010, equation 16).
+    Glorot,
+    /// N(0, 1).
+    Normal,
+    /// 0.
+    Zero,
+    /// U(-b, b) with b = 1 / sqrt(fan_in), biases too: PyTorch's default (He et al. 2015, equation 10, with a = sqrt 5).
+    KaimingUniform,
+}
+
+/// The distributions of a layer's parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    pub weights: Initialization,
+    pub biases: Initialization,
+}
+
+impl From<Initialization> for Start {
+    fn from(both: Initialization) -> Start {
+        Start { weights: both, biases: both }
+    }
+}
 
 /// How many inputs an output of a layer is computed from, and how many outputs an input goes into.
 #[derive(Clone, Copy, Debug)]

@@ -1,13 +1,11 @@
 //! The fully connected layer.
 
-use super::{Fan, Gradient};
-use crate::experiment::Start;
+use super::module::check_width;
+use super::{Description, Fan, LayerConfig, Mode, Module, Place, Relu, Shape, Start};
+use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
 /// a = h W + b, with h `[n, fan_in]`, W `[fan_in, fan_out]`, b `[fan_out]` and a `[n, fan_out]`.
-///
-/// Or k such layers of equal shape side by side, each with its own input: h `[k, n, fan_in]`, W `[k, fan_in, fan_out]`, b `[k, 1, fan_out]`
-/// and a `[k, n, fan_out]`, as one batched product.
 #[derive(Debug)]
 pub struct Linear {
     pub weight: Tensor,
@@ -26,9 +24,6 @@ impl Linear {
     /// h W + b, in the precision of `input`: parameters of a higher one are rounded to it.
     pub fn forward(&self, input: &Tensor) -> Tensor {
         let kind = input.kind();
-        if self.weight.dim() == 3 {
-            return self.bias.baddbmm(input, &self.weight, 1.0, 1.0);
-        }
         if kind == self.weight.kind() {
             return self.bias.addmm(input, &self.weight);
         }
@@ -38,20 +33,58 @@ impl Linear {
     /// dL/dh = delta W^T, where delta = dL/da, `[n, fan_out]`.
     pub fn input_gradient(&self, delta: &Tensor) -> Tensor {
         let kind = delta.kind();
-        if self.weight.dim() == 3 {
-            return delta.bmm(&self.weight.transpose(1, 2));
-        }
         if kind == self.weight.kind() {
             return delta.mm(&self.weight.tr());
         }
         delta.mm(&self.weight.to_kind(kind).tr())
     }
 
-    /// dL/dW = h^T delta and dL/db = the sum of delta's rows, for factors computed from `L * divisor`.
-    pub fn parameter_gradients(input: &Tensor, delta: &Tensor, divisor: f64) -> [Gradient; 2] {
-        [
-            Gradient::Product { left: input.shallow_clone(), right: delta.shallow_clone(), divisor },
-            Gradient::Scaled { value: delta.sum_dim_intlist(-2, delta.dim() == 3, None::<Kind>), divisor },
-        ]
+    /// dL/dW = h^T delta and dL/db = the sum of delta's rows, in the precision of the parameters.
+    pub fn parameter_gradients(&self, input: &Tensor, delta: &Tensor) -> [Tensor; 2] {
+        let kind = self.weight.kind();
+        [input.tr().mm(delta).to_kind(kind), delta.sum_dim_intlist(0, false, None::<Kind>).to_kind(kind)]
+    }
+}
+
+impl Module for Linear {
+    /// [`Linear::forward`] of all values of each example.
+    fn forward(&self, input: &Tensor, _mode: Mode) -> Tensor {
+        self.forward(&input.flatten(1, -1))
+    }
+
+    fn parameters(&self) -> Vec<(String, &Tensor)> {
+        vec![("weight".to_owned(), &self.weight), ("bias".to_owned(), &self.bias)]
+    }
+
+    /// The weight is `[fan_out, fan_in]` there.
+    fn state_dict(&self) -> Vec<(String, Tensor)> {
+        vec![("weight".to_owned(), self.weight.detach().tr()), ("bias".to_owned(), self.bias.detach())]
+    }
+}
+
+/// `{ fully_connected = outputs }`.
+pub(super) struct FullyConnectedConfig {
+    pub outputs: i64,
+}
+
+impl LayerConfig for FullyConnectedConfig {
+    fn check(&self) -> Result<(), String> {
+        check_width(self.outputs)
+    }
+
+    fn describe(&self, input: Shape) -> Result<Description> {
+        let (outputs, weights) = (self.outputs, input.len() * self.outputs);
+        Ok(Description {
+            relu: Relu::After,
+            weights,
+            biases: outputs,
+            weight_formula: format!("{} × {outputs}", input.to_string().replace('x', " × ")),
+            multiply_adds: weights,
+            ..Description::new("FC", "fc", ("fully connected", 0xa080d0), Shape::Vector(outputs))
+        })
+    }
+
+    fn build(&self, place: &Place) -> Box<dyn Module> {
+        Box::new(Linear::new(place.input.len(), self.outputs, place.start, place.kind, place.device))
     }
 }

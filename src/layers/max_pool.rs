@@ -1,13 +1,33 @@
 //! The pooling layer.
 
+use super::{Description, LayerConfig, Mode, Module, Place, Relu, Shape};
+use anyhow::{Result, ensure};
 use tch::Tensor;
 
 /// The largest value of each 2x2 square, from `[n, channels, height, width]` to `[n, channels, height / 2, width / 2]`; an odd last row
 /// or column is left out.
 ///
 /// ReLU never decreases, so max(ReLU(a)) = ReLU(max(a)): taken after the pool it touches a quarter of the values.
-pub fn max_pool(input: &Tensor) -> Tensor {
-    input.max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false)
+#[derive(Debug)]
+pub struct MaxPool;
+
+impl LayerConfig for MaxPool {
+    fn describe(&self, input: Shape) -> Result<Description> {
+        let [channels, height, width] = input.image()?;
+        ensure!(height >= 2 && width >= 2, "finds {input}, expected at least 2x2 values a channel");
+        let output = Shape::Image { channels, height: height / 2, width: width / 2 };
+        Ok(Description { relu: Relu::Delayed, ..Description::new("Pool", "pool", ("max pool", 0xd96666), output) })
+    }
+
+    fn build(&self, _place: &Place) -> Box<dyn Module> {
+        Box::new(MaxPool)
+    }
+}
+
+impl Module for MaxPool {
+    fn forward(&self, input: &Tensor, _mode: Mode) -> Tensor {
+        input.max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false)
+    }
 }
 
 #[cfg(test)]
@@ -15,6 +35,10 @@ mod tests {
     use super::*;
     use crate::seed::{Purpose, draw};
     use tch::{Device, Kind};
+
+    fn max_pool(input: &Tensor) -> Tensor {
+        MaxPool.forward(input, Mode::Eval)
+    }
 
     #[test]
     fn it_takes_the_largest_of_each_square_and_commutes_with_relu() {

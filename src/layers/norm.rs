@@ -1,6 +1,8 @@
 //! Normalization of the values within a network.
 
-use super::Mode;
+use super::module::check_width;
+use super::{Description, LayerConfig, Mode, Module, Place, Relu, Shape};
+use anyhow::{Result, ensure};
 use tch::{Device, Kind, Tensor};
 
 /// Added to a variance, so that none is 0: libtorch's own choice.
@@ -27,18 +29,48 @@ impl BatchNorm {
         let (ones, zeros) = (|| Tensor::ones([channels], (kind, device)), || Tensor::zeros([channels], (kind, device)));
         BatchNorm { weight: ones(), bias: zeros(), running_mean: zeros(), running_variance: ones() }
     }
+}
 
-    /// What it remembers, by name.
-    pub fn buffers(&self) -> [(&'static str, &Tensor); 2] {
-        [("running mean", &self.running_mean), ("running variance", &self.running_variance)]
-    }
-
-    pub fn forward(&self, input: &Tensor, mode: Mode) -> Tensor {
+impl Module for BatchNorm {
+    fn forward(&self, input: &Tensor, mode: Mode) -> Tensor {
         let BatchNorm { weight, bias, running_mean, running_variance } = self;
         // One value has no variance.
         let has_variance = input.numel() > weight.numel();
         let training = mode != Mode::Eval && has_variance;
         input.batch_norm(Some(weight), Some(bias), Some(running_mean), Some(running_variance), training, SHARE, EPSILON, true)
+    }
+
+    fn parameters(&self) -> Vec<(String, &Tensor)> {
+        vec![("weight".to_owned(), &self.weight), ("bias".to_owned(), &self.bias)]
+    }
+
+    fn buffers(&self) -> Vec<(String, &Tensor)> {
+        vec![("running_mean".to_owned(), &self.running_mean), ("running_var".to_owned(), &self.running_variance)]
+    }
+}
+
+/// `"batch_norm"`.
+pub(super) struct BatchNormConfig;
+
+impl LayerConfig for BatchNormConfig {
+    fn describe(&self, input: Shape) -> Result<Description> {
+        Ok(describe("BatchNorm", "bn", input))
+    }
+
+    fn build(&self, place: &Place) -> Box<dyn Module> {
+        Box::new(BatchNorm::new(place.input.channels(), place.kind, place.device))
+    }
+}
+
+/// A normalization with a weight and a bias for each channel.
+fn describe(label: &'static str, module: &'static str, input: Shape) -> Description {
+    let channels = input.channels();
+    Description {
+        relu: Relu::Delayed,
+        weights: channels,
+        biases: channels,
+        weight_formula: channels.to_string(),
+        ..Description::new(label, module, ("normalization", 0x8cc084), input)
     }
 }
 
@@ -55,11 +87,37 @@ impl GroupNorm {
     pub fn new(groups: i64, channels: i64, kind: Kind, device: Device) -> GroupNorm {
         GroupNorm { groups, weight: Tensor::ones([channels], (kind, device)), bias: Tensor::zeros([channels], (kind, device)) }
     }
+}
 
-    /// In the precision of `input`: parameters of a higher one are rounded to it.
-    pub fn forward(&self, input: &Tensor) -> Tensor {
+impl Module for GroupNorm {
+    fn forward(&self, input: &Tensor, _mode: Mode) -> Tensor {
         let rounded = |parameter: &Tensor| Some(parameter.to_kind(input.kind()));
         input.group_norm(self.groups, rounded(&self.weight), rounded(&self.bias), EPSILON, true)
+    }
+
+    fn parameters(&self) -> Vec<(String, &Tensor)> {
+        vec![("weight".to_owned(), &self.weight), ("bias".to_owned(), &self.bias)]
+    }
+}
+
+/// `{ group_norm = groups }`.
+pub(super) struct GroupNormConfig {
+    pub groups: i64,
+}
+
+impl LayerConfig for GroupNormConfig {
+    fn check(&self) -> Result<(), String> {
+        check_width(self.groups)
+    }
+
+    fn describe(&self, input: Shape) -> Result<Description> {
+        let (channels, groups) = (input.channels(), self.groups);
+        ensure!(channels % groups == 0, "finds {channels} channels, expected a multiple of {groups}");
+        Ok(describe("GroupNorm", "gn", input))
+    }
+
+    fn build(&self, place: &Place) -> Box<dyn Module> {
+        Box::new(GroupNorm::new(self.groups, place.input.channels(), place.kind, place.device))
     }
 }
 
@@ -120,7 +178,7 @@ mod tests {
         let variance = (&moved * &moved).mean_dim(2, true, None::<Kind>);
         let normal = (moved / (variance + 1e-5).sqrt()).reshape([2, 6, 3, 5]);
         let expected = normal * norm.weight.view([6, 1, 1]) + norm.bias.view([6, 1, 1]);
-        assert!(norm.forward(&input).allclose(&expected, 1e-9, 1e-12, false));
+        assert!(norm.forward(&input, TRAIN).allclose(&expected, 1e-9, 1e-12, false));
     }
 
     #[test]
@@ -128,7 +186,9 @@ mod tests {
         let input = random(&[8, 4, 6, 6]).to_kind(Kind::Float);
         let (batch, group) = (BatchNorm::new(4, Kind::Float, Device::Cpu), GroupNorm::new(2, 4, Kind::Float, Device::Cpu));
         let low = input.to_kind(Kind::BFloat16);
-        for (exact, rounded) in [(batch.forward(&input, TRAIN), batch.forward(&low, TRAIN)), (group.forward(&input), group.forward(&low))] {
+        for (exact, rounded) in
+            [(batch.forward(&input, TRAIN), batch.forward(&low, TRAIN)), (group.forward(&input, TRAIN), group.forward(&low, TRAIN))]
+        {
             assert_eq!(rounded.kind(), Kind::BFloat16);
             assert!(rounded.to_kind(Kind::Float).allclose(&exact, 0.05, 0.05, false));
         }

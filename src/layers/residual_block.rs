@@ -1,8 +1,9 @@
 //! The residual block.
 
-use super::{BatchNorm, Convolution, Mode};
-use crate::architecture::KERNEL;
-use crate::experiment::Start;
+use super::convolution::KERNEL;
+use super::module::{check_width, prefixed};
+use super::{BatchNorm, Convolution, Description, LayerConfig, Mode, Module, Place, Relu, Shape, Start};
+use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
 /// y = ReLU(N2(C2(ReLU(N1(C1(x))))) + S(x)): two 3x3 convolutions C with batch normalization N, and a shortcut S past both (He et al. 2015,
@@ -33,46 +34,71 @@ impl ResidualBlock {
         }
     }
 
-    pub fn forward(&self, input: &Tensor, mode: Mode) -> Tensor {
-        let apply = |(convolution, norm): &(Convolution, BatchNorm), values: &Tensor| norm.forward(&convolution.forward(values), mode);
+    /// Its convolutions and normalizations, in order, by the names that PyTorch users give them.
+    fn parts(&self) -> Vec<(&'static str, &dyn Module)> {
+        let ((conv1, bn1), (conv2, bn2)) = (&self.first, &self.second);
+        let mut parts: Vec<(&'static str, &dyn Module)> = vec![("conv1", conv1), ("bn1", bn1), ("conv2", conv2), ("bn2", bn2)];
+        if let Some((convolution, norm)) = &self.shortcut {
+            parts.extend([("shortcut.0", convolution as &dyn Module), ("shortcut.1", norm)]);
+        }
+        parts
+    }
+}
+
+impl Module for ResidualBlock {
+    fn forward(&self, input: &Tensor, mode: Mode) -> Tensor {
+        let apply =
+            |(convolution, norm): &(Convolution, BatchNorm), values: &Tensor| norm.forward(&convolution.forward(values, mode), mode);
         let inner = apply(&self.second, &apply(&self.first, input).relu_());
         let past = self.shortcut.as_ref().map_or_else(|| input.shallow_clone(), |shortcut| apply(shortcut, input));
         (inner + past).relu_()
     }
 
-    /// What it learns, by name.
-    pub fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
-        let tensors = self.parts().flat_map(|(layer, norm)| [&layer.weight, &layer.bias, &norm.weight, &norm.bias]);
-        PARAMETERS.as_flattened().iter().copied().zip(tensors).collect()
+    fn parameters(&self) -> Vec<(String, &Tensor)> {
+        self.parts().into_iter().flat_map(|(name, part)| prefixed(name, part.parameters())).collect()
     }
 
-    /// What its normalizations remember, by name.
-    pub fn buffers(&self) -> Vec<(&'static str, &Tensor)> {
-        let tensors = self.parts().flat_map(|(_, norm)| [&norm.running_mean, &norm.running_variance]);
-        BUFFERS.as_flattened().iter().copied().zip(tensors).collect()
-    }
-
-    fn parts(&self) -> impl Iterator<Item = &(Convolution, BatchNorm)> {
-        [&self.first, &self.second].into_iter().chain(&self.shortcut)
+    fn buffers(&self) -> Vec<(String, &Tensor)> {
+        self.parts().into_iter().flat_map(|(name, part)| prefixed(name, part.buffers())).collect()
     }
 }
 
-/// The names of the three parts' parameters, and of what their normalizations remember.
-const PARAMETERS: [[&str; 4]; 3] = [
-    ["first convolution, weight", "first convolution, bias", "first norm, weight", "first norm, bias"],
-    ["second convolution, weight", "second convolution, bias", "second norm, weight", "second norm, bias"],
-    ["shortcut convolution, weight", "shortcut convolution, bias", "shortcut norm, weight", "shortcut norm, bias"],
-];
-const BUFFERS: [[&str; 2]; 3] = [
-    ["first norm, running mean", "first norm, running variance"],
-    ["second norm, running mean", "second norm, running variance"],
-    ["shortcut norm, running mean", "shortcut norm, running variance"],
-];
+/// `{ residual_block = filters }`.
+pub(super) struct ResidualBlockConfig {
+    pub filters: i64,
+}
+
+impl LayerConfig for ResidualBlockConfig {
+    fn check(&self) -> Result<(), String> {
+        check_width(self.filters)
+    }
+
+    fn describe(&self, input: Shape) -> Result<Description> {
+        let ([channels, height, width], filters) = (input.image()?, self.filters);
+        let changes = channels != filters;
+        let (height, width) = if changes { ((height + 1) / 2, (width + 1) / 2) } else { (height, width) };
+        // Inputs of a filter of each convolution; its normalization has a weight and a bias for each filter.
+        let fans = [channels * KERNEL * KERNEL, filters * KERNEL * KERNEL].into_iter().chain(changes.then_some(channels));
+        let (count, products) = fans.fold((0, 0), |(count, products), fan_in| (count + 1, products + fan_in * filters));
+        Ok(Description {
+            relu: Relu::Inside,
+            weights: products + count * filters,
+            biases: 2 * count * filters,
+            weight_formula: format!("two of {KERNEL} × {KERNEL} × {filters}"),
+            multiply_adds: products * height * width,
+            ..Description::new("Block", "block", ("residual block", 0x6fa8dc), Shape::Image { channels: filters, height, width })
+        })
+    }
+
+    fn build(&self, place: &Place) -> Box<dyn Module> {
+        Box::new(ResidualBlock::new(place.input.channels(), self.filters, place.start, place.kind, place.device))
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::Initialization;
+    use crate::layers::Initialization;
     use crate::seed::{Purpose, draw};
 
     #[test]

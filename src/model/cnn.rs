@@ -1,38 +1,20 @@
 //! Networks of a list of layers, differentiated by autograd: the report's two CNNs and its VGG, and those that go further.
 
 use super::{Model, Parameter};
-use crate::architecture::{Architecture, Shape, Stage};
-use crate::experiment::{Layer, Start};
-use crate::layers::{BatchNorm, Convolution, Gradient, GroupNorm, Linear, Mode, ResidualBlock, dropout, max_pool};
+use crate::architecture::{Architecture, Stage};
+use crate::layers::{Mode, Module, Place, Relu, ReluInPlace, Start, prefixed};
 use crate::loss::Objective;
 use tch::{Device, Kind, Tensor};
 
 /// A convolutional network.
 #[derive(Debug)]
 pub struct Cnn {
-    /// With the name that the architecture gives each.
-    operations: Vec<(String, Operation)>,
+    /// In the order in which they are applied, each under the name that PyTorch users give it.
+    modules: Vec<(String, Box<dyn Module>)>,
+    /// Every parameter, as autograd knows it.
+    leaves: Vec<Tensor>,
     /// The precision of the arithmetic; parameters are kept in `Float` when this is lower.
     compute: Kind,
-}
-
-/// What is done to the values of a minibatch, in order.
-#[derive(Debug)]
-enum Operation {
-    Convolution(Convolution),
-    MaxPool,
-    Relu,
-    /// From `[n, channels, height, width]` to `[n, channels * height * width]`.
-    Flatten,
-    FullyConnected(Linear),
-    Dropout {
-        probability: f64,
-        layer: u64,
-    },
-    BatchNorm(BatchNorm),
-    GroupNorm(GroupNorm),
-    ResidualBlock(ResidualBlock),
-    GlobalAveragePool,
 }
 
 impl Cnn {
@@ -42,150 +24,86 @@ impl Cnn {
     pub fn new(architecture: &Architecture, start: impl Into<Start>, compute: Kind, device: Device) -> Cnn {
         let kind = if compute == Kind::BFloat16 { Kind::Float } else { compute };
         let start = start.into();
-        let mut operations = Vec::new();
-        // A layer whose values still have to go through their ReLU: it waits for a normalization, and for a pool, whose outputs are a
-        // quarter as many (see `max_pool`).
-        let mut waits_for_relu = None;
-        let last_fully_connected = architecture.stages.iter().rposition(|stage| matches!(stage.layer, Layer::FullyConnected(_)));
-        for (index, Stage { name, layer, input, .. }) in architecture.stages.iter().enumerate() {
-            if !matches!(layer, Layer::MaxPool | Layer::BatchNorm | Layer::GroupNorm(_)) {
-                operations.extend(waits_for_relu.take().map(|name| (name, Operation::Relu)));
+        let build = |step| match step {
+            Step::Layer(index, Stage { module, layer, input, .. }) => {
+                let place = Place { input: *input, index: index as u64, start, kind, device };
+                (module.clone(), layer.config().build(&place))
             }
-            let operation = match (layer, input) {
-                (Layer::Convolution(filters), Shape::Image { channels, .. }) => {
-                    waits_for_relu = Some(name.clone());
-                    Operation::Convolution(Convolution::new(*channels, *filters, start, kind, device))
-                }
-                (Layer::MaxPool, _) => Operation::MaxPool,
-                (Layer::FullyConnected(outputs), _) => {
-                    if matches!(input, Shape::Image { .. }) {
-                        operations.push((name.clone(), Operation::Flatten));
-                    }
-                    waits_for_relu = last_fully_connected.filter(|last| index < *last).map(|_| name.clone());
-                    Operation::FullyConnected(Linear::new(input.len(), *outputs, start, kind, device))
-                }
-                (Layer::Dropout(probability), _) => Operation::Dropout { probability: *probability, layer: index as u64 },
-                (Layer::BatchNorm, _) => Operation::BatchNorm(BatchNorm::new(input.channels(), kind, device)),
-                (Layer::GroupNorm(groups), _) => Operation::GroupNorm(GroupNorm::new(*groups, input.channels(), kind, device)),
-                (Layer::ResidualBlock(filters), _) => {
-                    Operation::ResidualBlock(ResidualBlock::new(input.channels(), *filters, start, kind, device))
-                }
-                (Layer::GlobalAveragePool, _) => Operation::GlobalAveragePool,
-                (Layer::Convolution(_), Shape::Vector(_)) => unreachable!("an architecture has no convolution of a vector"),
-            };
-            operations.push((name.clone(), operation));
-        }
-        operations.extend(waits_for_relu.map(|name| (name, Operation::Relu)));
-        for (_, operation) in &operations {
-            for (_, parameter) in operation.parameters() {
-                let _ = parameter.set_requires_grad(true);
-            }
-        }
-        Cnn { operations, compute }
+            Step::Relu => ("relu".to_owned(), Box::new(ReluInPlace) as Box<dyn Module>),
+        };
+        let modules: Vec<_> = steps(architecture).into_iter().map(build).collect();
+        let parameters = modules.iter().flat_map(|(_, module)| module.parameters());
+        let leaves = parameters.map(|(_, parameter)| parameter.set_requires_grad(true)).collect();
+        Cnn { modules, leaves, compute }
     }
 
     fn forward(&self, images: &Tensor, mode: Mode) -> Tensor {
-        let mut values = images.to_kind(self.compute);
-        for (_, operation) in &self.operations {
-            values = match operation {
-                Operation::Convolution(convolution) => convolution.forward(&values),
-                Operation::MaxPool => max_pool(&values),
-                // In place: no operation that comes before it needs its own output for its gradient.
-                Operation::Relu => values.relu_(),
-                Operation::Flatten => values.flatten(1, -1),
-                Operation::FullyConnected(linear) => linear.forward(&values),
-                Operation::Dropout { probability, layer } => dropout(&values, *probability, mode, *layer),
-                Operation::BatchNorm(norm) => norm.forward(&values, mode),
-                Operation::GroupNorm(norm) => norm.forward(&values),
-                Operation::ResidualBlock(block) => block.forward(&values, mode),
-                Operation::GlobalAveragePool => values.mean_dim([2_i64, 3].as_slice(), false, None::<Kind>),
-            };
-        }
-        values
+        self.modules.iter().fold(images.to_kind(self.compute), |values, (_, module)| module.forward(&values, mode))
     }
 
-    /// Every parameter with its name, as autograd knows it.
-    fn leaves(&self) -> impl Iterator<Item = (String, &Tensor)> {
-        self.operations.iter().flat_map(|(name, operation)| named(name, operation.parameters()))
+    /// What `tensors` takes from each module, by name.
+    fn named<'a, T: 'a>(&'a self, tensors: impl Fn(&'a dyn Module) -> Vec<(String, T)> + 'a) -> impl Iterator<Item = (String, T)> + 'a {
+        self.modules.iter().flat_map(move |(name, module)| prefixed(name, tensors(&**module)))
     }
 }
 
-/// `tensors` under the name of their layer.
-fn named<'a>(layer: &str, tensors: Vec<(&str, &'a Tensor)>) -> Vec<(String, &'a Tensor)> {
-    tensors.into_iter().map(|(what, tensor)| (format!("{layer}, {what}"), tensor)).collect()
+/// What a network computes, one after the other.
+enum Step<'a> {
+    /// The layer with this index.
+    Layer(usize, &'a Stage),
+    Relu,
 }
 
-impl Operation {
-    /// What it learns, by name.
-    fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
-        match self {
-            Operation::Convolution(Convolution { weight, bias, .. })
-            | Operation::FullyConnected(Linear { weight, bias })
-            | Operation::BatchNorm(BatchNorm { weight, bias, .. })
-            | Operation::GroupNorm(GroupNorm { weight, bias, .. }) => vec![("weight", weight), ("bias", bias)],
-            Operation::ResidualBlock(block) => block.parameters(),
-            Operation::MaxPool | Operation::Relu | Operation::Flatten | Operation::Dropout { .. } | Operation::GlobalAveragePool => {
-                Vec::new()
-            }
+/// The layers of `architecture` with their ReLUs.
+fn steps(architecture: &Architecture) -> Vec<Step<'_>> {
+    let mut steps = Vec::new();
+    for (index, stage) in architecture.stages.iter().enumerate() {
+        steps.push(Step::Layer(index, stage));
+        steps.extend((stage.description.relu == Relu::After).then_some(Step::Relu));
+    }
+    // A ReLU comes after the normalizations that follow its layer, and after the max pools, whose outputs are a quarter as many (see
+    // [`crate::layers::MaxPool`]).
+    for next in 1..steps.len() {
+        let (before, after) = (&steps[next - 1], &steps[next]);
+        if matches!((before, after), (Step::Relu, Step::Layer(_, stage)) if stage.description.relu == Relu::Delayed) {
+            steps.swap(next - 1, next);
         }
     }
-
-    #[cfg(test)]
-    fn name(&self) -> &'static str {
-        match self {
-            Operation::Convolution(_) => "Convolution",
-            Operation::MaxPool => "MaxPool",
-            Operation::Relu => "Relu",
-            Operation::Flatten => "Flatten",
-            Operation::FullyConnected(_) => "FullyConnected",
-            Operation::Dropout { .. } => "Dropout",
-            Operation::BatchNorm(_) => "BatchNorm",
-            Operation::GroupNorm(_) => "GroupNorm",
-            Operation::ResidualBlock(_) => "ResidualBlock",
-            Operation::GlobalAveragePool => "GlobalAveragePool",
-        }
-    }
-
-    /// What it keeps beside that, by name.
-    fn buffers(&self) -> Vec<(&'static str, &Tensor)> {
-        match self {
-            Operation::BatchNorm(norm) => norm.buffers().to_vec(),
-            Operation::ResidualBlock(block) => block.buffers(),
-            _ => Vec::new(),
-        }
-    }
+    steps
 }
 
 impl Model for Cnn {
     fn parameters(&self) -> Vec<Parameter> {
         // Detached, they share the storage and can be updated outside of autograd.
-        self.leaves().map(|(name, leaf)| Parameter { name, tensor: leaf.detach() }).collect()
+        self.named(|module| module.parameters()).map(|(name, leaf)| Parameter { name, tensor: leaf.detach() }).collect()
     }
 
     fn buffers(&self) -> Vec<Parameter> {
-        let all = self.operations.iter().flat_map(|(name, operation)| named(name, operation.buffers()));
-        all.map(|(name, tensor)| Parameter { name, tensor: tensor.shallow_clone() }).collect()
+        self.named(|module| module.buffers()).map(|(name, buffer)| Parameter { name, tensor: buffer.shallow_clone() }).collect()
+    }
+
+    fn state_dict(&self) -> Vec<Parameter> {
+        self.named(|module| module.state_dict()).map(|(name, tensor)| Parameter { name, tensor }).collect()
     }
 
     fn logits(&self, images: &Tensor, mode: Mode) -> Tensor {
         tch::no_grad(|| self.forward(images, mode))
     }
 
-    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Gradient>) {
+    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Tensor>) {
         let logits = self.forward(images, mode);
         // The softmax in eight bits of mantissa would lose what distinguishes good logits.
         let exact = if self.compute == Kind::BFloat16 { logits.to_kind(Kind::Float) } else { logits.shallow_clone() };
-        let leaves: Vec<&Tensor> = self.leaves().map(|(_, leaf)| leaf).collect();
-        let gradients = Tensor::run_backward(&[objective.loss(&exact, labels)], &leaves, false, false);
-        (logits.detach(), gradients.into_iter().map(Gradient::Whole).collect())
+        let gradients = Tensor::run_backward(&[objective.loss(&exact, labels)], &self.leaves, false, false);
+        (logits.detach(), gradients)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::Initialization;
     use crate::gradient_check::check;
+    use crate::layers::{Initialization, Layer};
     use crate::seed::{Purpose, draw};
 
     const LAYERS: [Layer; 8] = [
@@ -230,7 +148,7 @@ mod tests {
         assert!(network.logits(&images, Mode::Eval).allclose(&expected, 1e-12, 1e-14, false));
         assert!(expected.min().double_value(&[]) < 0.0, "a ReLU after the last layer would show");
         let names: Vec<String> = network.parameters().into_iter().map(|parameter| parameter.name).collect();
-        assert_eq!(names[..6], ["Conv1, weight", "Conv1, bias", "Conv2, weight", "Conv2, bias", "FC1, weight", "FC1, bias"]);
+        assert_eq!(names[..6], ["conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "fc1.weight", "fc1.bias"]);
     }
 
     const NORMED: [Layer; 10] = [
@@ -253,8 +171,9 @@ mod tests {
 
     #[test]
     fn a_relu_comes_after_the_normalization_and_none_where_there_was_no_layer_before() {
-        let order: Vec<&str> = normed(Kind::Float).operations.iter().map(|(_, operation)| operation.name()).collect();
-        let expected = "Convolution BatchNorm MaxPool Relu ResidualBlock ResidualBlock GroupNorm GlobalAveragePool FullyConnected BatchNorm Relu FullyConnected";
+        let network = normed(Kind::Float);
+        let order: Vec<&str> = network.modules.iter().map(|(name, _)| name.as_str()).collect();
+        let expected = "conv1 bn1 pool1 relu block1 block2 gn1 avgpool1 fc1 bn2 relu fc2";
         assert_eq!(order.join(" "), expected);
     }
 
@@ -267,12 +186,7 @@ mod tests {
             assert!(agreement.relative_error < 1e-6, "{agreement:?}");
         }
         let names: Vec<String> = network.values().into_iter().map(|value| value.name).collect();
-        for name in [
-            "Block2, shortcut convolution, weight",
-            "BatchNorm2, bias",
-            "BatchNorm1, running mean",
-            "Block1, second norm, running variance",
-        ] {
+        for name in ["block2.shortcut.0.weight", "bn2.bias", "bn1.running_mean", "block1.bn2.running_var"] {
             assert!(names.iter().any(|found| found == name), "{name}: {names:?}");
         }
         let mut unique = names.clone();
@@ -286,7 +200,7 @@ mod tests {
     #[test]
     fn gradients_of_a_smoothed_minibatch_in_training_equal_central_differences() {
         let (images, labels) = minibatch(Kind::Double);
-        let (network, objective) = (normed(Kind::Double), Objective { label_smoothing: 0.1, scale: 1.0 });
+        let (network, objective) = (normed(Kind::Double), Objective { label_smoothing: 0.1 });
         let train = Mode::Train { seed: 1, minibatch: 0 };
         let (_, gradients) = network.gradients(&images, &labels, train, objective);
         for (parameter, gradient) in network.parameters().iter().zip(gradients) {
@@ -298,7 +212,7 @@ mod tests {
                 let _ = element.g_sub_scalar_(step);
                 loss
             };
-            let (numeric, own) = ((loss(epsilon) - loss(-epsilon)) / (2.0 * epsilon), first(&gradient.whole()).double_value(&[]));
+            let (numeric, own) = ((loss(epsilon) - loss(-epsilon)) / (2.0 * epsilon), first(&gradient).double_value(&[]));
             assert!((numeric - own).abs() < 1e-7 + 1e-5 * own.abs(), "{}: {numeric} and {own}", parameter.name);
         }
     }
@@ -325,7 +239,7 @@ mod tests {
         let (images, label) = (Tensor::ones([1, 2, 30, 30], (Kind::Float, Device::Cpu)), Tensor::from_slice(&[0_i64]));
         let (_, gradients) = network.gradients(&images, &label, Mode::Train { seed: 1, minibatch: 0 }, Objective::default());
         // A weight has a gradient where its value passed both layers: a quarter of 1800, with a standard deviation of 0.01.
-        let passed = gradients[0].whole().ne(0.0).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
+        let passed = gradients[0].ne(0.0).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
         assert!((passed - 0.25).abs() < 0.05, "{passed}");
     }
 
@@ -337,7 +251,7 @@ mod tests {
         assert!(low.parameters().iter().all(|parameter| parameter.tensor.kind() == Kind::Float));
         for (gradient, exact) in gradients(&low).iter().zip(gradients(&single)) {
             let norm = |tensor: Tensor| tensor.norm().double_value(&[]);
-            let error = norm(gradient.whole() - exact.whole()) / norm(exact.whole());
+            let error = norm(gradient - &exact) / norm(exact);
             // Eight bits of mantissa, and a few layers.
             assert!(error < 0.05 && error > 1e-6, "{error}");
         }

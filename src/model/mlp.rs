@@ -19,17 +19,16 @@
 //! No autograd graph is built: parameters do not require gradients.
 
 use super::{Model, Parameter};
-use crate::experiment::Start;
-use crate::layers::{Gradient, Linear, Mode};
+use crate::layers::{Linear, Mode, Module, Start, prefixed};
 use crate::loss::Objective;
 use tch::{Device, Kind, Tensor};
 
 /// A multilayer perceptron.
 #[derive(Debug)]
 pub struct Mlp {
-    pub(super) layers: Vec<Linear>,
+    layers: Vec<Linear>,
     /// The precision of the arithmetic; parameters are kept in `Float` when this is lower.
-    pub(super) compute: Kind,
+    compute: Kind,
 }
 
 impl Mlp {
@@ -45,9 +44,9 @@ impl Mlp {
     }
 
     /// h_0 ... h_{L-1} and a_L.
-    pub(super) fn forward(&self, images: &Tensor) -> Vec<Tensor> {
+    fn forward(&self, images: &Tensor) -> Vec<Tensor> {
         let mut values = Vec::with_capacity(self.layers.len() + 1);
-        values.push(images.flatten(-3, -1).to_kind(self.compute));
+        values.push(images.flatten(1, -1).to_kind(self.compute));
         for (index, layer) in self.layers.iter().enumerate() {
             let mut a = layer.forward(&values[index]);
             values.push(if index + 1 < self.layers.len() { a.relu_() } else { a });
@@ -55,12 +54,12 @@ impl Mlp {
         values
     }
 
-    /// The gradients of every parameter from h_0 ... h_{L-1} and delta_L, which carries `divisor`.
-    pub(super) fn backward(&self, values: &[Tensor], mut delta: Tensor, divisor: f64) -> Vec<Gradient> {
+    /// The gradients of every parameter from h_0 ... h_{L-1} and delta_L.
+    fn backward(&self, values: &[Tensor], mut delta: Tensor) -> Vec<Tensor> {
         let mut gradients = Vec::with_capacity(2 * self.layers.len());
         for (index, layer) in self.layers.iter().enumerate().rev() {
             let input = &values[index];
-            let [weight, bias] = Linear::parameter_gradients(input, &delta, divisor);
+            let [weight, bias] = layer.parameter_gradients(input, &delta);
             gradients.extend([bias, weight]);
             if index > 0 {
                 delta = input.threshold_backward(&layer.input_gradient(&delta), 0.0);
@@ -69,29 +68,32 @@ impl Mlp {
         gradients.reverse();
         gradients
     }
+
+    /// What `tensors` takes from each layer, by PyTorch's names.
+    fn named(&self, tensors: impl Fn(&Linear) -> Vec<(String, Tensor)>) -> Vec<Parameter> {
+        let of_layer = |(index, layer)| prefixed(&format!("fc{}", index + 1), tensors(layer)).collect::<Vec<_>>();
+        self.layers.iter().enumerate().flat_map(of_layer).map(|(name, tensor)| Parameter { name, tensor }).collect()
+    }
 }
 
 impl Model for Mlp {
     fn parameters(&self) -> Vec<Parameter> {
-        let named = |(index, layer): (usize, &Linear)| {
-            let name = |what: &str| format!("layer {}, {what}", index + 1);
-            [
-                Parameter { name: name("weight"), tensor: layer.weight.shallow_clone() },
-                Parameter { name: name("bias"), tensor: layer.bias.shallow_clone() },
-            ]
-        };
-        self.layers.iter().enumerate().flat_map(named).collect()
+        self.named(|layer| layer.parameters().into_iter().map(|(name, tensor)| (name, tensor.shallow_clone())).collect())
+    }
+
+    fn state_dict(&self) -> Vec<Parameter> {
+        self.named(|layer| layer.state_dict())
     }
 
     fn logits(&self, images: &Tensor, _mode: Mode) -> Tensor {
         self.forward(images).pop().expect("a network has an output")
     }
 
-    fn gradients(&self, images: &Tensor, labels: &Tensor, _mode: Mode, objective: Objective) -> (Tensor, Vec<Gradient>) {
+    fn gradients(&self, images: &Tensor, labels: &Tensor, _mode: Mode, objective: Objective) -> (Tensor, Vec<Tensor>) {
         let mut values = self.forward(images);
         let logits = values.pop().expect("a network has an output");
         let delta = objective.logit_gradient(&logits, labels);
-        (logits, self.backward(&values, delta, objective.scale))
+        (logits, self.backward(&values, delta))
     }
 }
 
@@ -115,8 +117,7 @@ mod tests {
         assert!(low.parameters().iter().all(|parameter| parameter.tensor.kind() == Kind::Float));
         // Eight bits of mantissa: relative errors below 2 %, and above those of single precision.
         for (gradient, exact) in gradients.iter().zip(single.gradients(&images, &labels, Mode::Eval, Objective::default()).1) {
-            let error =
-                (gradient.whole().to_kind(Kind::Float) - exact.whole()).norm().double_value(&[]) / exact.whole().norm().double_value(&[]);
+            let error = (gradient - &exact).norm().double_value(&[]) / exact.norm().double_value(&[]);
             assert!(error < 0.02 && error > 1e-6, "{error}");
         }
     }

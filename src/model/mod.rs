@@ -2,17 +2,15 @@
 
 mod cnn;
 mod mlp;
-mod stack;
 mod viewed;
 
 pub use cnn::Cnn;
 pub use mlp::Mlp;
-pub use stack::Stack;
 pub use viewed::Viewed;
 
 use crate::architecture::{Architecture, Shape};
 use crate::experiment::{self, Views};
-use crate::layers::{Gradient, Mode};
+use crate::layers::Mode;
 use crate::loss::Objective;
 use crate::seed::{Purpose, draw};
 use anyhow::{Result, ensure};
@@ -34,7 +32,7 @@ pub trait Model {
     fn logits(&self, images: &Tensor, mode: Mode) -> Tensor;
 
     /// Logits of a training minibatch, and the gradients of `objective` with respect to every parameter. Labels are int64, `[n]`.
-    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Gradient>);
+    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Tensor>);
 
     /// What an answer depends on beside the parameters, and training changes without gradients: running means and variances.
     fn buffers(&self) -> Vec<Parameter> {
@@ -46,6 +44,12 @@ pub trait Model {
         let mut values = self.parameters();
         values.extend(self.buffers());
         values
+    }
+
+    /// All that an answer depends on as PyTorch names and lays it out: a linear layer's weight is `[outputs, inputs]`. The tensors share the
+    /// storage of the network's own.
+    fn state_dict(&self) -> Vec<Parameter> {
+        self.values()
     }
 
     /// How many numbers the network learns.

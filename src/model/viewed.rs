@@ -2,7 +2,7 @@
 
 use super::{Model, Parameter};
 use crate::experiment::Views;
-use crate::layers::{Gradient, Mode};
+use crate::layers::Mode;
 use crate::loss::Objective;
 use tch::Tensor;
 
@@ -43,6 +43,10 @@ impl Model for Viewed {
         self.network.buffers()
     }
 
+    fn state_dict(&self) -> Vec<Parameter> {
+        self.network.state_dict()
+    }
+
     fn logits(&self, images: &Tensor, mode: Mode) -> Tensor {
         if mode != Mode::Eval {
             return self.network.logits(images, mode);
@@ -51,7 +55,7 @@ impl Model for Viewed {
         Tensor::stack(&logits, 0).mean_dim(0, false, None)
     }
 
-    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Gradient>) {
+    fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Tensor>) {
         self.network.gradients(images, labels, mode, objective)
     }
 }

@@ -25,9 +25,10 @@ impl Schedule {
 }
 
 impl Training {
-    /// The learning rate when `share` of the training is done, where a schedule sets it.
-    pub fn scheduled_rate(&self, share: f64) -> Option<f64> {
-        self.schedule.as_ref().map(|schedule| self.learning_rate * schedule.factor(share))
+    /// The learning rate of step `step`, counted from 0, of all `steps`; none without a schedule. It is taken at the middle of the step, so
+    /// that neither the first nor the last step has a rate of 0.
+    pub fn learning_rate_at(&self, step: i64, steps: i64) -> Option<f64> {
+        self.schedule.as_ref().map(|schedule| self.learning_rate * schedule.factor((step as f64 + 0.5) / steps as f64))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Stochastic gradient descent.
 
+use super::{Optimizer, named, restored};
 use crate::experiment::{MomentumForm, Training};
-use crate::layers::Gradient;
 use crate::libtorch::{SgdStep, fused_sgd};
 use crate::model::Parameter;
+use anyhow::{Context, Result};
+use std::collections::HashMap;
 use tch::Tensor;
 
 /// With g = dL/dw + weight_decay * w and v = 0 at the start:
@@ -19,71 +21,63 @@ use tch::Tensor;
 #[derive(Debug)]
 pub struct Sgd {
     /// Above 0.
-    pub learning_rate: f64,
+    learning_rate: f64,
     momentum: f64,
     weight_decay: f64,
     form: MomentumForm,
     /// v of each parameter, for [`MomentumForm::RateInside`] divided by `velocity_rate`; empty before the first step, and without momentum.
-    pub velocities: Vec<Tensor>,
+    velocities: Vec<Tensor>,
     /// The learning rate of the last step.
-    pub velocity_rate: f64,
+    velocity_rate: f64,
 }
 
 impl Sgd {
-    /// The update rule that `training` describes, before its first step.
     pub fn new(training: &Training) -> Sgd {
         let Training { learning_rate, momentum, weight_decay, momentum_form: form, .. } = *training;
         Sgd { learning_rate, momentum, weight_decay, form, velocities: Vec::new(), velocity_rate: learning_rate }
     }
+}
 
-    /// Updates every parameter in place; `gradients` are in the order of `parameters`.
-    pub fn step(&mut self, parameters: &mut [Parameter], gradients: &[Gradient]) {
-        debug_assert_eq!(parameters.len(), gradients.len());
-        if self.momentum > 0.0 && self.velocities.is_empty() {
+impl Optimizer for Sgd {
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.learning_rate = learning_rate;
+    }
+
+    fn step(&mut self, parameters: &mut [Parameter], gradients: &[Tensor]) {
+        let Sgd { learning_rate, momentum, weight_decay, .. } = *self;
+        if momentum > 0.0 && self.velocities.is_empty() {
             self.velocities = parameters.iter().map(|parameter| parameter.tensor.zeros_like()).collect();
         }
-        if self.form == MomentumForm::RateInside && self.velocity_rate != self.learning_rate {
+        if self.form == MomentumForm::RateInside && self.velocity_rate != learning_rate {
             for velocity in &mut self.velocities {
-                let _ = velocity.g_mul_scalar_(self.velocity_rate / self.learning_rate);
+                let _ = velocity.g_mul_scalar_(self.velocity_rate / learning_rate);
             }
         }
-        self.velocity_rate = self.learning_rate;
-        let (mut weights, mut whole, mut velocities) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, (parameter, gradient)) in parameters.iter_mut().zip(gradients).enumerate() {
-            if let Gradient::Whole(gradient) = gradient {
-                weights.push(&parameter.tensor);
-                whole.push(gradient);
-                velocities.extend(self.velocities.get(index));
-            } else {
-                self.update(&mut parameter.tensor, self.velocities.get(index).map(Tensor::shallow_clone), gradient);
-            }
-        }
-        let Sgd { learning_rate, momentum, weight_decay, .. } = *self;
-        if !weights.is_empty() {
-            fused_sgd(&weights, &whole, &velocities, SgdStep { learning_rate, momentum, weight_decay });
-        }
+        self.velocity_rate = learning_rate;
+        let weights: Vec<&Tensor> = parameters.iter().map(|parameter| &parameter.tensor).collect();
+        let (gradients, velocities): (Vec<&Tensor>, Vec<&Tensor>) = (gradients.iter().collect(), self.velocities.iter().collect());
+        fused_sgd(&weights, &gradients, &velocities, SgdStep { learning_rate, momentum, weight_decay });
     }
 
-    /// One parameter's step by a gradient in factors.
-    fn update(&self, weight: &mut Tensor, velocity: Option<Tensor>, gradient: &Gradient) {
-        let Some(mut velocity) = velocity else {
-            if self.weight_decay > 0.0 {
-                let _ = weight.g_mul_scalar_(1.0 - self.learning_rate * self.weight_decay);
-            }
-            gradient.add_to(weight, -self.learning_rate);
-            return;
-        };
-        let _ = velocity.g_mul_scalar_(self.momentum);
-        if self.weight_decay > 0.0 {
-            let _ = velocity.g_add_(&(&*weight * self.weight_decay));
+    fn state(&self) -> Vec<(String, Tensor)> {
+        let mut state = named(&self.velocities, "momentum_buffer");
+        if !state.is_empty() {
+            state.push(("velocity_rate".to_owned(), Tensor::from(self.velocity_rate)));
         }
-        gradient.add_to(&mut velocity, 1.0);
-        let _ = weight.g_sub_(&(&velocity * self.learning_rate));
+        state
     }
 
-    /// The scale of the loss under which factored gradients need no further scaling (see [`Gradient`]).
-    pub fn loss_scale(&self) -> f64 {
-        if self.momentum > 0.0 { 1.0 } else { -self.learning_rate }
+    fn restore(&mut self, state: &HashMap<String, Tensor>, parameters: &[Parameter]) -> Result<()> {
+        self.velocities = restored(state, "momentum_buffer", parameters)?;
+        if !state.is_empty() {
+            let rate = state.get("velocity_rate").context("the optimizer's state has no `velocity_rate`")?;
+            self.velocity_rate = rate.f_double_value(&[])?;
+        }
+        Ok(())
     }
 }
 
@@ -113,8 +107,8 @@ mod tests {
         let mut parameters = [Parameter { name: "w".to_owned(), tensor: start.copy() }];
         let mut steps = Vec::new();
         for (index, gradient) in gradients.iter().enumerate() {
-            sgd.learning_rate = if index < 5 { 0.1 } else { 0.01 };
-            sgd.step(&mut parameters, &[Gradient::Whole(gradient.shallow_clone())]);
+            sgd.set_learning_rate(if index < 5 { 0.1 } else { 0.01 });
+            sgd.step(&mut parameters, &[gradient.shallow_clone()]);
             steps.push(parameters[0].tensor.copy());
         }
         steps
@@ -151,25 +145,5 @@ mod tests {
         let inside = path(Sgd::new(&training(0.9, 0.2, MomentumForm::RateInside)));
         assert!(inside[4].allclose(&outside[4], 1e-12, 1e-14, false));
         assert!(!inside[5].allclose(&outside[5], 1e-3, 1e-3, false));
-    }
-
-    #[test]
-    fn factored_gradients_take_the_same_step() {
-        let options = (Kind::Double, Device::Cpu);
-        let (left, right) = draw(2, Purpose::Embedded, 0, || (Tensor::randn([5, 3], options), Tensor::randn([5, 4], options)));
-        for (momentum, form) in [(0.0, MomentumForm::RateOutside), (0.9, MomentumForm::RateOutside), (0.9, MomentumForm::RateInside)] {
-            let step = |gradient: &dyn Fn(f64) -> Gradient| {
-                let mut parameters = [Parameter { name: "w".to_owned(), tensor: Tensor::ones([3, 4], options) }];
-                let mut sgd = Sgd::new(&training(momentum, 0.1, form));
-                for _ in 0..2 {
-                    let gradient = gradient(sgd.loss_scale());
-                    sgd.step(&mut parameters, &[gradient]);
-                }
-                parameters[0].tensor.copy()
-            };
-            let product = |scale: f64| Gradient::Product { left: left.shallow_clone(), right: &right * scale, divisor: scale };
-            let whole = step(&|_| Gradient::Whole(left.tr().mm(&right)));
-            assert!(step(&product).allclose(&whole, 1e-12, 1e-14, false), "momentum {momentum}, {form:?}");
-        }
     }
 }

@@ -2,23 +2,16 @@
 
 use super::canvas::{Area, Canvas};
 use super::style::{INK, OVERSAMPLING, scaled};
-use crate::architecture::{Architecture, Shape};
-use crate::experiment::Layer;
+use crate::architecture::{Architecture, Shape, Stage};
+use crate::layers::Relu;
 use anyhow::Result;
 use image::RgbImage;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// Colours of the kinds of layers.
+/// Colors of what is no layer; a layer has its own.
 const INPUT: RGBColor = RGBColor(0xee, 0xee, 0xee);
-const CONVOLUTION: RGBColor = RGBColor(0xff, 0xd0, 0x66);
 const RELU: RGBColor = RGBColor(0xff, 0xa0, 0x50);
-const POOL: RGBColor = RGBColor(0xd9, 0x66, 0x66);
-const FULLY_CONNECTED: RGBColor = RGBColor(0xa0, 0x80, 0xd0);
-const DROPOUT: RGBColor = RGBColor(0xb8, 0xc4, 0xcc);
-const NORM: RGBColor = RGBColor(0x8c, 0xc0, 0x84);
-const BLOCK: RGBColor = RGBColor(0x6f, 0xa8, 0xdc);
-const AVERAGE: RGBColor = RGBColor(0xe6, 0x99, 0xb8);
 
 /// Sizes in pixels of the written picture.
 const COLUMN: u32 = 112;
@@ -36,6 +29,8 @@ const PARAMETERS: u32 = 52;
 /// One block: a layer, or what the network is given.
 struct Block {
     name: String,
+    /// As the legend calls layers of its kind.
+    kind: &'static str,
     colour: RGBColor,
     /// The colour of the ReLU that ends it, where there is one.
     end: Option<RGBColor>,
@@ -63,19 +58,19 @@ pub fn draw_architecture(title: &str, architecture: &Architecture) -> Result<Rgb
 }
 
 fn blocks(architecture: &Architecture) -> Vec<Block> {
-    let input = Block { name: "Input".to_owned(), colour: INPUT, end: None, shape: architecture.input, parameters: 0 };
-    let last = architecture.stages.len().saturating_sub(1);
-    let layers = architecture.stages.iter().enumerate().map(|(index, stage)| {
-        let (colour, end) = match stage.layer {
-            Layer::Convolution(_) => (CONVOLUTION, Some(RELU)),
-            Layer::MaxPool => (POOL, None),
-            Layer::FullyConnected(_) => (FULLY_CONNECTED, (index < last).then_some(RELU)),
-            Layer::Dropout(_) => (DROPOUT, None),
-            Layer::BatchNorm | Layer::GroupNorm(_) => (NORM, None),
-            Layer::ResidualBlock(_) => (BLOCK, Some(RELU)),
-            Layer::GlobalAveragePool => (AVERAGE, None),
-        };
-        Block { name: stage.name.clone(), colour, end, shape: stage.output, parameters: stage.parameters() }
+    let input = Block { name: "Input".to_owned(), kind: "", colour: INPUT, end: None, shape: architecture.input, parameters: 0 };
+    let layers = architecture.stages.iter().map(|stage| {
+        let Stage { name, description, .. } = stage;
+        let (kind, color) = description.legend;
+        let [_, red, green, blue] = color.to_be_bytes();
+        Block {
+            name: name.clone(),
+            kind,
+            colour: RGBColor(red, green, blue),
+            end: matches!(description.relu, Relu::After | Relu::Inside).then_some(RELU),
+            shape: description.output,
+            parameters: stage.parameters(),
+        }
     });
     std::iter::once(input).chain(layers).collect()
 }
@@ -90,24 +85,20 @@ fn paint_header(area: &Area, title: &str, architecture: &Architecture, blocks: &
         format!("{parameters} parameters, {share:.1} % of them in fully connected layers; 3x3 filters, padding 1; 2x2 pools, stride 2");
     area.draw(&Text::new(line, (left, scaled(38) as i32), text.clone()))?;
     let mut x = left;
-    let kinds = [
-        (CONVOLUTION, "convolution"),
-        (BLOCK, "residual block"),
-        (NORM, "normalization"),
-        (RELU, "ReLU"),
-        (POOL, "max pool"),
-        (AVERAGE, "average pool"),
-        (FULLY_CONNECTED, "fully connected"),
-        (DROPOUT, "dropout"),
-    ];
-    for (colour, name) in kinds {
-        if blocks.iter().any(|block| block.colour == colour || block.end == Some(colour)) {
-            let (top, height) = (scaled(64) as i32, scaled(12) as i32);
-            area.draw(&Rectangle::new([(x, top), (x + scaled(22) as i32, top + height)], colour.filled()))?;
-            x += scaled(28) as i32;
-            area.draw(&Text::new(name, (x, top), text.clone()))?;
-            x += area.estimate_text_size(name, &text)?.0 as i32 + scaled(24) as i32;
+    let mut kinds: Vec<(RGBColor, &str)> = Vec::new();
+    for block in &blocks[1..] {
+        for kind in [(block.colour, block.kind)].into_iter().chain(block.end.map(|colour| (colour, "ReLU"))) {
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
         }
+    }
+    for (colour, name) in kinds {
+        let (top, height) = (scaled(64) as i32, scaled(12) as i32);
+        area.draw(&Rectangle::new([(x, top), (x + scaled(22) as i32, top + height)], colour.filled()))?;
+        x += scaled(28) as i32;
+        area.draw(&Text::new(name, (x, top), text.clone()))?;
+        x += area.estimate_text_size(name, &text)?.0 as i32 + scaled(24) as i32;
     }
     Ok(())
 }
@@ -181,6 +172,7 @@ pub fn thousands(number: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layers::Layer;
 
     #[test]
     fn thousands_are_grouped() {
@@ -198,7 +190,7 @@ mod tests {
         assert_eq!(relu, [false, true, false, false, true, false], "none after the last layer");
         let picture = draw_architecture("Test", &architecture)?;
         assert_eq!(picture.width(), LEFT + 6 * COLUMN + 20);
-        for colour in [CONVOLUTION, RELU, POOL, DROPOUT, FULLY_CONNECTED] {
+        for colour in blocks.iter().flat_map(|block| [Some(block.colour), block.end]).flatten() {
             let (red, green, blue) = colour.rgb();
             assert!(picture.pixels().any(|pixel| pixel.0 == [red, green, blue]), "{colour:?} is on the picture");
         }

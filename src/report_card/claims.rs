@@ -1,7 +1,7 @@
 //! What the report's text claims, and where it is vague, with the numbers that bear on it.
 
 use super::{Results, State};
-use crate::compare::Comparison;
+use crate::compare::{self, Comparison};
 use crate::points::{Origin, Point, is_report_data};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,8 @@ struct Value {
     mean: f64,
     deviation: Option<f64>,
     seeds: u32,
+    /// Those of [`Comparison::images`].
+    images: Option<[f64; 2]>,
 }
 
 /// A sentence of the report, as an inequality or a number. At most one of `equals`, `above`, `at_least` and `number`.
@@ -110,16 +112,16 @@ impl Place {
     fn value_at(&self, points: &[Point], is_it: impl Fn(&Point) -> bool) -> Option<Value> {
         let find = |series: &str| points.iter().find(|point| self.has_curve_of(point, series) && is_it(point));
         let found = find(&self.series)?;
-        let value = Value { mean: found.y, deviation: found.deviation, seeds: found.seeds.unwrap_or(1) };
+        let value = Value { mean: found.y, deviation: found.deviation, seeds: found.seeds.unwrap_or(1), images: compare::images(found) };
         let Some(minus) = &self.minus else { return Some(value) };
         // The deviation of a difference of two means does not follow from theirs.
-        find(minus).map(|other| Value { mean: found.y - other.y, deviation: None, ..value })
+        find(minus).map(|other| Value { mean: found.y - other.y, deviation: None, images: None, ..value })
     }
 }
 
 impl std::fmt::Display for Value {
     fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let Value { mean, deviation, seeds } = self;
+        let Value { mean, deviation, seeds, .. } = self;
         if mean.abs() < 1e-3 && *mean != 0.0 {
             return write!(formatter, "{mean:.2e}");
         }
@@ -162,11 +164,12 @@ impl Claim {
             return (greater(left, right), format!("{left} against {right}"));
         }
         if let Some(bound) = self.at_least {
-            return (greater(left, Value { mean: bound, deviation: None, seeds: 0 }), format!("{left}"));
+            return (greater(left, Value { mean: bound, deviation: None, seeds: 0, images: None }), format!("{left}"));
         }
         let Some(number) = self.number else { return (State::NotRun, String::new()) };
-        let Value { mean: reproduced, deviation, seeds } = left;
-        let comparison = Comparison { what: String::new(), reported: number, resolution: self.resolution, reproduced, deviation, seeds };
+        let Value { mean: reproduced, deviation, seeds, images } = left;
+        let (what, resolution) = (String::new(), self.resolution);
+        let comparison = Comparison { what, reported: number, resolution, reproduced, deviation, seeds, images };
         (State::of(&[comparison.verdict()]), format!("{left}"))
     }
 }
@@ -197,7 +200,7 @@ mod tests {
     use super::*;
 
     fn value(mean: f64, deviation: f64) -> Option<Value> {
-        Some(Value { mean, deviation: Some(deviation), seeds: 3 })
+        Some(Value { mean, deviation: Some(deviation), seeds: 3, images: None })
     }
 
     fn claim(rest: &str) -> Claim {
@@ -221,7 +224,8 @@ mod tests {
     fn a_number_is_judged_by_the_rule_of_all_numbers() {
         let number = |left| claim("number = 0.1\nresolution = 0.005").verdict(left, None, None).0;
         assert_eq!((number(value(0.104, 0.0)), number(value(0.1136, 0.0))), (State::Reproduced, State::Differs));
-        assert_eq!(number(Some(Value { mean: 0.12, deviation: None, seeds: 1 })), State::Undecided);
+        let one_seed = |images| number(Some(Value { mean: 0.12, deviation: None, seeds: 1, images }));
+        assert_eq!((one_seed(None), one_seed(Some([1_000.0, 1_000.0]))), (State::Undecided, State::Reproduced));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::Run;
 use super::ending::Early;
 use super::interrupt::{self, Listening};
 use super::trainer::rounded;
+use crate::experiment::read_extended;
 use crate::files::write_whole;
 use crate::report_card::{Contents, Program};
 use anyhow::{Context, Result, bail, ensure};
@@ -215,13 +216,12 @@ fn copy_small(from: &Path, to: &Path) -> Result<()> {
         }
         let mut bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         if path.extension().is_some_and(|extension| extension == "toml") {
-            let mut table: Table = toml::from_str(&String::from_utf8_lossy(&bytes)).with_context(|| format!("in {}", path.display()))?;
-            if table.contains_key("training") || table.contains_key("gradient_check") {
+            let mut table = read_extended(&path)?;
+            let trains = |table: &Table| table.contains_key("training") || table.contains_key("gradient_check");
+            let mut variants = table.get("variants").and_then(Value::as_table).into_iter().flat_map(Table::values);
+            if trains(&table) || variants.any(|variant| variant.as_table().is_some_and(trains)) {
                 make_small(&mut table);
                 table.entry("seeds").or_insert(Value::Integer(2));
-                if let Some(Value::Table(split)) = table.get_mut("split") {
-                    split.insert("limit".to_owned(), Value::Integer(300));
-                }
                 bytes = toml::to_string(&table)?.into_bytes();
             }
         }
@@ -230,9 +230,12 @@ fn copy_small(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Fewer epochs, seeds and trials, and narrow layers.
+/// Fewer examples, epochs, seeds and trials, and narrow layers.
 fn make_small(table: &mut Table) {
     table.remove("parameters");
+    if let Some(Value::Table(split)) = table.get_mut("split") {
+        split.insert("limit".to_owned(), Value::Integer(300));
+    }
     for (key, value) in table.iter_mut() {
         let most = match key.as_str() {
             "epochs" | "seeds" | "trials" | "around" => 2,

@@ -1,10 +1,10 @@
 //! The flags of every example.
 
 use super::precision;
+use super::shard::Shard;
 use crate::data::Location;
 use crate::device;
 use crate::experiment::{Experiment, LARGEST_COUNT, MOST_SEEDS};
-use crate::shard::Shard;
 use anyhow::{Result, bail};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -60,9 +60,6 @@ pub(super) struct Flags {
     /// Train nothing: put together what workers have trained with --shard
     #[arg(long, conflicts_with_all = ["fresh", "redraw"])]
     pub merge: bool,
-    /// Whether perceptrons of equal shape are trained as one; on a GPU they are where nothing else is said, but not with --deterministic
-    #[arg(long, value_name = "BOOL")]
-    pub stack: Option<bool>,
     /// On a GPU, only operations that give the same bits every time (slower); on the CPU all of them do
     #[arg(long)]
     pub deterministic: bool,

@@ -121,7 +121,7 @@ fn first_that_reaches(model: &dyn Model, train: &Inputs, parameter: &str, elemen
     for index in 0..train.len() {
         let Minibatch { images, labels } = train.range(index, 1);
         let (_, gradients) = model.gradients(&images, &labels, Mode::Eval, Objective::default());
-        let whole = gradients[position].whole().flatten(0, -1).to_kind(Kind::Double);
+        let whole = gradients[position].flatten(0, -1).to_kind(Kind::Double);
         let own = whole.narrow(0, 0, elements.min(whole.numel() as i64));
         if own.abs().max().double_value(&[]) > 0.0 {
             return Ok((images, labels, own));

@@ -1,6 +1,6 @@
 //! What a trained network does: its first filters, and the images that mislead it most.
 
-use super::trials::{Trained, network};
+use super::trials::Trained;
 use super::{Run, Variant};
 use crate::data::DataSet;
 use crate::data::mnist::Mnist;
@@ -39,7 +39,7 @@ pub(super) fn look(run: &Run, trained: &Trained, digits: &Mnist) -> Result<Insid
     let outcome = trained.outcomes.first().context("nothing was trained")?;
     let Variant { experiment, .. } = run.variants.iter().find(|variant| variant.name == outcome.variant).context("the variant")?;
     let splits = Splits::new(&digits.train, None, experiment, outcome.seed, run.device)?;
-    let model = network(outcome, experiment, splits.train.image(), digits.classes().len() as i64, run.device)?;
+    let model = outcome.network(splits.train.image(), digits.classes().len() as i64, run.device)?;
     let filters = model.parameters().into_iter().find(|parameter| parameter.tensor.dim() == 4);
     let filters = filters.context("the network has no convolution, so there are no filters to show")?;
     let rows = most_confidently_wrong(&logits(&*model, &splits.validation), &splits.validation.labels)?;

@@ -13,10 +13,12 @@ mod precision;
 mod predict;
 mod progress;
 mod provenance;
-mod results;
 mod samples;
 mod scalars;
 mod search;
+mod shard;
+mod store;
+mod tables;
 mod trainer;
 mod trials;
 
@@ -27,7 +29,8 @@ pub use inside::Inside;
 pub use samples::Samples;
 pub use search::Searched;
 pub use std::process::ExitCode;
-pub use trials::{Outcome, Trained};
+pub use store::Outcome;
+pub use trials::Trained;
 
 use crate::architecture::{Architecture, Shape};
 use crate::compare::{self, Comparison, Verdict};
@@ -191,7 +194,13 @@ impl Run {
     /// If training fails, if a signal stops it, or if only a share of the trials was to be trained: [`Failure::exit_code`] tells which.
     pub fn train(&self, data: &dyn DataSet) -> Result<Trained> {
         self.note(data);
-        Ok(trials::train(self, data)?)
+        let next = "When all shares are trained, the same command with --merge puts them together.";
+        let trained = trials::train(self, &self.variants, data, next)?;
+        if self.flags.shard.is_some() {
+            return Err(trials::share_done(self.flags.shard, trained.outcomes.len(), next).into());
+        }
+        tables::write(self, &trained.outcomes)?;
+        Ok(trained)
     }
 
     /// Draws the settings of the file's random search, trains them, and looks again around the best.
@@ -326,7 +335,7 @@ impl Run {
         say!(
             "\n{} equal, {} reproduced, {} differ, {} without verdict (one seed).",
             count(Verdict::Equal),
-            count(Verdict::Reproduced),
+            count(Verdict::Reproduced) + count(Verdict::WithinSampling),
             count(Verdict::Differs),
             count(Verdict::OneSeed),
         );

@@ -1,6 +1,7 @@
 //! What a network trained on photographs says of those it has not learned from.
 
-use super::trials::{self, Outcome, Trained};
+use super::store::Outcome;
+use super::trials::Trained;
 use super::{Run, Variant};
 use crate::data::Examples;
 use crate::data::cats_dogs::{self, CLASSES, CatsDogs, Corrupt};
@@ -38,7 +39,7 @@ pub(super) fn write_submission(run: &Run, trained: &Trained, photographs: &CatsD
     let outcome = trained.outcomes.first().context("nothing was trained")?;
     let Variant { experiment, .. } = run.variants.iter().find(|variant| variant.name == outcome.variant).context("the variant")?;
     let experiment = &experiment.with_own_validation(photographs.validation);
-    let model = network(outcome, experiment, run.device)?;
+    let model = network(outcome, run.device)?;
     let (_, places) = Splits::places(photographs.train.len(), experiment, outcome.seed)?;
     let Examples { images, labels } = photographs.train.select(&places);
     let names = Vec::<i64>::try_from(&places)?.into_iter().map(|place| &photographs.names[place as usize]);
@@ -77,9 +78,9 @@ fn write_known<'a>(run: &Run, what: &str, names: impl Iterator<Item = &'a String
     write(run, what, &writer.into_inner()?)
 }
 
-pub(super) fn network(outcome: &Outcome, experiment: &Experiment, device: Device) -> Result<Box<dyn Model>> {
+pub(super) fn network(outcome: &Outcome, device: Device) -> Result<Box<dyn Model>> {
     let side = i64::from(SIDE);
-    trials::network(outcome, experiment, [3, side, side], CLASSES.len() as i64, device)
+    outcome.network([3, side, side], CLASSES.len() as i64, device)
 }
 
 /// What a network of `experiment` says of images, uint8 `[n, 3, 64, 64]`: the likelier class of each, and its probability.

@@ -3,10 +3,9 @@
 use super::Run;
 use super::photographs::{look, network, write};
 use super::progress::Display;
-use super::trials::{self, Outcome};
+use super::store::{self, Outcome};
 use crate::data::archive::Archive;
 use crate::data::photographs::{Decoded, decode_all_upright, to_picture};
-use crate::experiment::Experiment;
 use crate::plot::{Section, Tile, draw_grid, thousands, to_png};
 use crate::table;
 use alphanumeric_sort::compare_str;
@@ -29,10 +28,10 @@ type Row = (String, Result<(&'static str, f64), String>);
 
 /// See [`Run::write_predictions`].
 pub(super) fn write_predictions(run: &Run, path: &Path) -> Result<()> {
-    let (outcome, experiment) = newest(run)?;
+    let outcome = newest(run)?;
     let archive = open(path)?;
-    let model = network(&outcome, &experiment, run.device)?;
-    let (rows, tiles) = classify(&archive, run.flags.quiet, |images| look(&*model, images, &experiment, run.device))?;
+    let model = network(&outcome, run.device)?;
+    let (rows, tiles) = classify(&archive, run.flags.quiet, |images| look(&*model, images, &outcome.experiment, run.device))?;
     let good = count_readable(path, &rows)?;
     write(run, "predictions.csv", &to_csv(&rows)?)?;
 
@@ -58,10 +57,10 @@ pub(super) fn write_predictions(run: &Run, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The trial of this example that was finished last, with its resolved experiment.
-fn newest(run: &Run) -> Result<(Outcome, Experiment)> {
+/// The trial of this example that was finished last.
+fn newest(run: &Run) -> Result<Outcome> {
     let folder = run.flags.runs.join(run.name);
-    let newest = trials::newest(&folder)?;
+    let newest = store::newest(&folder)?;
     newest.with_context(|| {
         format!(
             "{} holds no trained network; run {} without --predict first (with --fresh, if it keeps a trial of another example)",

@@ -3,7 +3,7 @@
 use super::{Run, Variant};
 use crate::data::Source;
 use crate::device;
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, read_extended};
 use crate::train::Owner;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -25,9 +25,6 @@ pub struct Provenance {
     pub code: String,
     pub device: String,
     pub threads: i64,
-    /// Whether it was trained as one with others of its shape, where there were any: equal to a lone run to rounding.
-    #[serde(default)]
-    pub is_stacked: bool,
     pub libraries: String,
     /// Of a GPU.
     #[serde(default)]
@@ -39,18 +36,17 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    pub fn new(run: &Run, experiment: &Experiment, variant: &str, seed: u64, source: &Source, device: &str, threads: i64) -> Provenance {
-        let identity = format!("{}\ndata = {}\nseed = {seed}\n", experiment.to_toml(), source.checksum);
+    /// What all trials of `run` have in common that train on `source` with so many threads each.
+    pub fn of_run(run: &Run, source: &Source, threads: i64) -> Provenance {
         Provenance {
-            trial: Sha256::digest(identity).iter().map(|byte| format!("{byte:02x}")).collect(),
-            variant: variant.to_owned(),
-            seed,
+            trial: String::new(),
+            variant: String::new(),
+            seed: 0,
             data: source.name.clone(),
             data_checksum: source.checksum.clone(),
             code: env!("SOURCE_DIGEST").to_owned(),
-            device: device.to_owned(),
+            device: device::describe(run.device),
             threads,
-            is_stacked: false,
             libraries: device::libraries(),
             drivers: device::drivers(run.device),
             commit: commit(&run.root),
@@ -60,43 +56,57 @@ impl Provenance {
         }
     }
 
+    /// That of the trial of `experiment`, called `variant`, with `seed`.
+    pub fn of_trial(&self, experiment: &Experiment, variant: &str, seed: u64) -> Provenance {
+        let identity = format!("{}\ndata = {}\nseed = {seed}\n", experiment.to_toml(), self.data_checksum);
+        Provenance { trial: sha256(&identity), variant: variant.to_owned(), seed, ..self.clone() }
+    }
+
     /// What people call the trial.
     pub fn name(&self) -> String {
         format!("{} seed {}", self.variant, self.seed)
     }
 
-    /// Whether a result of `other` is the one that this trial would have, to the last bit.
-    pub fn same_result(&self, other: &Provenance) -> bool {
-        let decisive = |p: &Provenance| {
-            (p.trial.clone(), p.code.clone(), p.device.clone(), p.threads, p.is_stacked, p.libraries.clone(), p.drivers.clone())
-        };
-        decisive(self) == decisive(other)
-    }
-
     /// What tells a result from others wherever it was trained: the trial, and the version of what trains.
     pub fn id(&self) -> String {
-        format!("{} {} {}", self.trial, self.code, self.libraries)
+        sha256(&format!("{} {} {}", self.trial, self.code, self.libraries))[..ID_DIGITS].to_owned()
+    }
+
+    /// Whether a trial with the same id has the same result to the last bit as one of `other`.
+    pub fn is_same_machine(&self, other: &Provenance) -> bool {
+        (&self.device, self.threads, &self.drivers) == (&other.device, other.threads, &other.drivers)
     }
 
     /// Whose checkpoints those of this trial are: of its experiment key by key, its seed, its data and the program that trains.
     pub fn owner(&self, experiment: &Experiment) -> Result<Owner> {
         let mut trial = BTreeMap::new();
         flatten("", &toml::Value::try_from(experiment)?, &mut trial);
-        let Provenance { seed, data, data_checksum, code, libraries, device, threads, is_stacked, .. } = self;
+        let Provenance { seed, data, data_checksum, code, libraries, device, threads, .. } = self;
         let mut add = |key: &str, value: String| trial.insert(key.to_owned(), value);
         add("seed", seed.to_string());
         add("data", format!("{data} ({})", &data_checksum[..16.min(data_checksum.len())]));
         add("program", format!("{} {} of sources {code}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")));
         add("libraries", libraries.clone());
-        let machine = [("device", device.clone()), ("threads", threads.to_string()), ("stacked", is_stacked.to_string())];
+        let machine = [("device", device.clone()), ("threads", threads.to_string())];
         let machine = machine.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         Ok(Owner { trial, machine })
     }
 
-    pub fn read(path: &Path) -> Result<Provenance> {
-        let text = std::fs::read_to_string(path)?;
-        toml::from_str(&text).with_context(|| format!("in {}", path.display()))
+    /// None where there is none.
+    pub fn read(path: &Path) -> Result<Option<Provenance>> {
+        let text = match std::fs::read_to_string(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            text => text.with_context(|| format!("cannot read {}", path.display()))?,
+        };
+        Ok(Some(toml::from_str(&text).with_context(|| format!("in {}", path.display()))?))
     }
+}
+
+/// Digits of an id: enough for billions of trials.
+const ID_DIGITS: usize = 16;
+
+fn sha256(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The values of a TOML table, each under the path of its keys.
@@ -115,7 +125,8 @@ pub(super) fn flatten(path: &str, value: &toml::Value, into: &mut BTreeMap<Strin
 
 /// Keys and texts for the PNG.
 pub fn text_chunks(run: &Run, title: &str) -> Result<Vec<(String, String)>> {
-    let experiment = std::fs::read_to_string(run.root.join("experiments").join(format!("{}.toml", run.name))).unwrap_or_default();
+    let experiment = read_extended(&run.root.join("experiments").join(format!("{}.toml", run.name)));
+    let experiment = experiment.map_or(String::new(), |experiment| experiment.to_string());
     let of = |variant: &Variant| format!("{} {}", variant.name, variant.experiment.model.precision.name());
     let precision: Vec<String> = run.variants.iter().map(of).collect();
     let chunk = |key: &str, text: String| (key.to_owned(), text);
@@ -157,4 +168,21 @@ pub(super) fn command() -> String {
 
 pub(super) fn date() -> String {
     humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_earlier_versions_wrote_can_be_read() -> Result<()> {
+        let (folder, older) = (tempfile::tempdir()?, "is_stacked = true\ncommit = ''\ncommand = ''\ndate = ''\nseconds = 1.5");
+        let first =
+            "trial = 'abc'\nvariant = 'vgg'\nseed = 3\ndata = ''\ndata_checksum = ''\ncode = ''\ndevice = ''\nthreads = 1\nlibraries = ''";
+        let path = folder.path().join("provenance.toml");
+        std::fs::write(&path, format!("{first}\n{older}"))?;
+        let read = Provenance::read(&path)?.context("it is there")?;
+        assert_eq!((read.name().as_str(), read.seconds), ("vgg seed 3", 1.5));
+        Ok(())
+    }
 }

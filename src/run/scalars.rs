@@ -41,7 +41,7 @@ impl Scalars {
     /// If the file cannot be written.
     pub fn epoch(&mut self, state: &State) -> Result<()> {
         self.write(state.epoch, &state.history)?;
-        self.learning_rate = state.sgd.learning_rate;
+        self.learning_rate = state.optimizer.learning_rate();
         Ok(())
     }
 
@@ -50,7 +50,7 @@ impl Scalars {
         let mut values: Vec<(String, f64)> =
             measured.map(|record| (format!("{}/{}", record.metric.name(), record.split.name()), record.value)).collect();
         // Of a schedule, what is reached in the middle of the epoch.
-        let scheduled = self.training.scheduled_rate((epoch as f64 - 0.5) / self.training.epochs as f64);
+        let scheduled = self.training.learning_rate_at(epoch - 1, self.training.epochs);
         values.push(("learning_rate".to_owned(), scheduled.unwrap_or(self.learning_rate)));
         self.events.scalars(epoch, &values)
     }

@@ -1,8 +1,8 @@
 //! The random search of an experiment, from coarse to fine.
 
-use super::results::{self, best_epoch};
-use super::trials::{Outcome, share_done, train_list};
-use super::{Run, Variant};
+use super::store::Outcome;
+use super::trials::{share_done, train};
+use super::{Run, Variant, tables};
 use crate::data::DataSet;
 use crate::plot::{Axis, Tried};
 use crate::search::{Settings, around_best, settings};
@@ -44,18 +44,13 @@ pub(super) fn search(run: &Run, data: &dyn DataSet) -> Result<Searched> {
             Ok(Variant { name: format!("{name}_{:03}", index + 1), experiment, is_as_in_file, seeds, checkpoint_after, at_a_time })
         };
         let variants: Vec<Variant> = drawn.iter().enumerate().map(variant).collect::<Result<_>>()?;
-        let Some(trained) = train_list(run, &variants, data)? else {
-            bail!(share_done(
-                run.flags.shard,
-                stage.trials,
-                "When all shares of this stage are trained, the same command goes on with the next one."
-            ));
-        };
+        let next = "When all shares of this stage are trained, the same command goes on with the next one.";
+        let trained = train(run, &variants, data, next)?;
         at_last = (trained.data, trained.device);
         all.extend(drawn.into_iter().zip(trained.outcomes));
         if name == STAGES[0] {
             let scored: Vec<(Settings, f64)> =
-                all.iter().map(|(settings, outcome)| (settings.clone(), best_epoch(&outcome.history).1)).collect();
+                all.iter().map(|(settings, outcome)| (settings.clone(), outcome.history.best_epoch().1)).collect();
             space = around_best(search, &scored);
         }
     }
@@ -66,22 +61,20 @@ pub(super) fn search(run: &Run, data: &dyn DataSet) -> Result<Searched> {
             "When both stages are trained, the same command with --merge draws them."
         ));
     }
-    results::write_tables(run, all.iter().map(|(_, outcome)| outcome))?;
-    let kept = results::read(run)?;
+    tables::write(run, all.iter().map(|(_, outcome)| outcome))?;
     let axes = search.space.iter().map(|(key, distribution)| Axis::new(key, distribution)).collect();
     let tried = |(settings, outcome): &(Settings, Outcome)| Tried {
         values: settings.values().copied().collect(),
-        accuracy: best_epoch(&outcome.history).1,
+        accuracy: outcome.history.best_epoch().1,
         is_fine: outcome.variant.starts_with(STAGES[1]),
     };
-    let seconds = |(_, outcome): &(Settings, Outcome)| Ok(kept.get(&outcome.id).context("a result")?.provenance.seconds);
     Ok(Searched {
         subtitle: format!("{}, {}", at_last.0, at_last.1),
         axes,
         trials: all.iter().map(tried).collect(),
         names: all.iter().map(|(_, outcome)| outcome.variant.clone()).collect(),
-        epochs: all.iter().map(|(_, outcome)| (outcome.history.epochs(), best_epoch(&outcome.history).0)).collect(),
-        seconds: all.iter().map(seconds).collect::<Result<_>>()?,
+        epochs: all.iter().map(|(_, outcome)| (outcome.history.epochs(), outcome.history.best_epoch().0)).collect(),
+        seconds: all.iter().map(|(_, outcome)| outcome.seconds).collect(),
     })
 }
 

@@ -1,42 +1,25 @@
 //! The trials of an experiment: every variant with every seed, trained side by side, each kept as it finishes.
 
 use super::ending::Early;
+use super::flags::Flags;
 use super::interrupt::{self, Listening};
 use super::progress::Display;
 use super::provenance::Provenance;
-use super::results::{self, TrialResult};
-use super::trainer::{self, Trial, stacks, train_together};
+use super::shard::Shard;
+use super::store::{Outcome, Store, Trial};
+use super::trainer::{self, Job};
 use super::{Run, Variant};
 use crate::data::DataSet;
 use crate::device;
 use crate::experiment::Experiment;
 use crate::files::ensure_writable;
 use crate::history::{History, Metric, Split};
-use crate::model::{self, Model};
-use crate::points::{Origin, Point, is_report_data, mean_and_deviation, mean_over_seeds};
+use crate::points::{Origin, Point, mean_and_deviation, mean_over_seeds};
 use crate::reported;
-use crate::results::Appender;
-use crate::shard::Shard;
-use crate::train::{Interrupted, parameters, side_by_side};
-use anyhow::{Context, Result, bail, ensure};
+use crate::train::{Interrupted, side_by_side};
+use anyhow::{Result, bail, ensure};
 use std::collections::BTreeSet;
-use std::collections::btree_map::Entry;
-use std::path::{Path, PathBuf};
 use tch::Device;
-
-/// One trained network's history.
-#[derive(Debug)]
-pub struct Outcome {
-    pub variant: String,
-    pub seed: u64,
-    /// What tells its result from others, the same on every machine.
-    pub id: String,
-    pub history: History,
-    /// What training and measuring it took.
-    pub seconds: f64,
-    /// Where the trial is kept, its parameters among the files.
-    pub folder: PathBuf,
-}
 
 /// Every trial of a run.
 #[derive(Debug)]
@@ -133,19 +116,148 @@ impl Trained {
     }
 }
 
-/// See [`Run::train`].
-pub(super) fn train(run: &Run, data: &dyn DataSet) -> Result<Trained> {
-    let trained = train_list(run, &run.variants, data)?;
-    match (trained, run.flags.shard) {
-        (Some(trained), None) => {
-            results::write_tables(run, trained.outcomes.iter())?;
-            Ok(trained)
-        }
-        (_, shard) => {
-            let trials = run.variants.iter().map(|variant| variant.seeds.clone().count()).sum();
-            bail!(share_done(shard, trials, "When all shares are trained, the same command with --merge puts them together."))
+/// Trains every one of `variants` with every seed, or this process's share of them.
+///
+/// # Errors
+/// If training fails or a signal stops it; where others have not yet trained theirs, with `next`, how to go on.
+pub(super) fn train(run: &Run, variants: &[Variant], data: &dyn DataSet, next: &str) -> Result<Trained> {
+    // On the CPU one thread a trial uses the cores better than all threads on one: minibatches are small. The whole list decides, so that
+    // a trial gives the same bits whichever share of the list this is.
+    let cores = tch::get_num_threads() as usize;
+    let count = variants.iter().map(|variant| variant.seeds.clone().count()).sum();
+    let at_a_time = variants.iter().filter_map(|variant| variant.at_a_time).min().map_or(cores, |count| count as usize);
+    let workers = if run.device == Device::Cpu { cores.min(count).min(at_a_time) } else { 1 };
+    let threads = if workers > 1 { 1 } else { cores };
+    let Plan { mut outcomes, jobs, others } = plan(run, variants, data, threads)?;
+
+    let display = Display::new(jobs.iter().map(Job::minibatches).sum(), run.flags.quiet);
+    let listening = Listening::start()?;
+    let trained = side_by_side(jobs, workers, |job| {
+        ensure!(interrupt::asked().is_none(), Interrupted);
+        trainer::train(job, run.device, &display)
+    });
+    drop(display);
+    if let Some(signal) = interrupt::asked() {
+        let message = match trained {
+            Err(error) if !error.is::<Interrupted>() => format!("Error: {error:#}"),
+            _ => "Interrupted. What was finished is kept; the same command with --resume goes on (without --fresh).".to_owned(),
+        };
+        bail!(Early::signal(signal, message));
+    }
+    drop(listening);
+    outcomes.extend(trained?);
+    outcomes.extend(of_others(run, others, count, next)?);
+
+    outcomes.sort_by_key(|outcome| (variants.iter().position(|known| known.name == outcome.variant), outcome.seed));
+    let limit = variants.iter().filter_map(|variant| variant.experiment.split.as_ref()?.limit).min();
+    let limit = limit.map_or(String::new(), |limit| format!(", first {limit} training examples"));
+    let device = if run.flags.merge { device_of(&outcomes) } else { device::describe(run.device) };
+    Ok(Trained { outcomes, data: format!("{}{limit}", data.source().name), device })
+}
+
+/// What is to be done for a list of trials.
+struct Plan {
+    /// What was finished before.
+    outcomes: Vec<Outcome>,
+    /// What this process is to train.
+    jobs: Vec<Job>,
+    /// What others are to train.
+    others: Vec<Trial>,
+}
+
+fn plan(run: &Run, variants: &[Variant], data: &dyn DataSet, threads: usize) -> Result<Plan> {
+    let Flags { fresh, merge, shard, runs, .. } = &run.flags;
+    let (store, common) = (Store::list(runs, run.name)?, Provenance::of_run(run, data.source(), threads as i64));
+    let experiments: Vec<Experiment> = variants.iter().map(|variant| variant.experiment.with_own_validation(data.validation())).collect();
+    let all = variants.iter().zip(&experiments);
+    let mut list: Vec<(u64, &Variant, &Experiment)> =
+        all.flat_map(|(variant, experiment)| variant.seeds.clone().map(move |seed| (seed, variant, experiment))).collect();
+    list.sort_by_key(|(seed, ..)| *seed);
+    let mut plan = Plan { outcomes: Vec::new(), jobs: Vec::new(), others: Vec::new() };
+    for (place, (seed, variant, experiment)) in list.into_iter().enumerate() {
+        let trial = Trial::new(experiment, common.of_trial(experiment, &variant.name, seed), &runs.join(run.name));
+        // Where several machines work together, what another one has trained is as good as to be had here.
+        let finished = if *fresh { None } else { store.finished(&trial, *merge || shard.is_some())? };
+        match finished {
+            Some(outcome) => plan.outcomes.push(outcome),
+            None if *merge || shard.is_some_and(|shard| !shard.takes(place)) => plan.others.push(trial),
+            None => {
+                let tell_cost = !run.flags.quiet && plan.jobs.iter().all(|job| job.trial.provenance.variant != variant.name);
+                plan.jobs.push(job(run, variant, data, &store, trial, tell_cost)?);
+            }
         }
     }
+    if *merge && !plan.others.is_empty() {
+        let few: Vec<String> = plan.others.iter().take(5).map(|trial| trial.provenance.name()).collect();
+        bail!(
+            "{} of {} trials have no result yet, {} among them: train them, with --shard for example, and then --merge",
+            plan.others.len(),
+            plan.others.len() + plan.outcomes.len(),
+            few.join(", ")
+        );
+    }
+    tell(run, &plan);
+    Ok(plan)
+}
+
+/// `trial` with all that the thread needs that trains it.
+///
+/// # Errors
+/// If it was interrupted, and no flag says what is to become of that; if its scalars cannot be written.
+fn job(run: &Run, variant: &Variant, data: &dyn DataSet, store: &Store, trial: Trial, tell_cost: bool) -> Result<Job> {
+    let Flags { resume, fresh, .. } = run.flags;
+    let Provenance { variant: name, seed, .. } = &trial.provenance;
+    let interrupted = if store.has_begun(&trial) { trial.checkpoints().newest()? } else { None };
+    if let Some(path) = &interrupted {
+        ensure!(
+            resume || fresh,
+            "trial {name} seed {seed} was interrupted, and where it stood is kept in {}: go on from there with --resume, or begin again with --fresh",
+            path.display()
+        );
+    }
+    let scalars = run.scalars_of(name, *seed);
+    scalars.as_deref().map_or(Ok(()), ensure_writable)?;
+    Ok(Job {
+        trial,
+        scalars,
+        train: data.train(),
+        test: data.test(),
+        classes: data.classes().len() as i64,
+        tell_cost,
+        resume: resume && interrupted.is_some(),
+        checkpoint_after: variant.checkpoint_after,
+    })
+}
+
+/// Says which trials are kept, and which have nothing to go on from.
+fn tell(run: &Run, Plan { outcomes, jobs, others }: &Plan) {
+    let (finished, all) = (outcomes.len(), outcomes.len() + jobs.len() + others.len());
+    if !run.flags.quiet && finished > 0 {
+        let folders: BTreeSet<String> =
+            outcomes.iter().filter_map(|outcome| Some(outcome.folder.parent()?.display().to_string())).collect();
+        let from = folders.into_iter().collect::<Vec<_>>().join(", ");
+        tell!("{finished} of {all} trials were finished before and are kept, from {from} (--fresh trains them anew)");
+    }
+    let mut anew = jobs.iter().filter(|job| run.flags.resume && !job.resume).map(|job| &job.trial);
+    if let Some(Trial { provenance, folder, .. }) = anew.next() {
+        let rest = match anew.count() {
+            0 => String::new(),
+            count => format!(", and for {count} other trials"),
+        };
+        tell!("--resume: there is nothing to go on from for {} in {}{rest}: training begins anew", provenance.name(), folder.display());
+    }
+}
+
+/// What `others` have come to in the meantime.
+///
+/// # Errors
+/// Where one is not finished: it is for another process, and `next` says what to do when that is done.
+fn of_others(run: &Run, others: Vec<Trial>, all: usize, next: &str) -> Result<Vec<Outcome>> {
+    if others.is_empty() {
+        return Ok(Vec::new());
+    }
+    let store = Store::list(&run.flags.runs, run.name)?;
+    others.iter().map(|trial| store.finished(trial, true)?.ok_or_else(|| share_done(run.flags.shard, all, next).into())).collect()
 }
 
 /// The end of a process that has trained its share of so many trials.
@@ -162,189 +274,11 @@ pub(super) fn share_done(shard: Option<Shard>, trials: usize, next: &str) -> Ear
     Early { message: format!("{what} {next}"), code: 0 }
 }
 
-/// Trains every one of `variants` with every seed, or this process's share of them; none where others have not yet trained theirs.
-pub(super) fn train_list(run: &Run, variants: &[Variant], data: &dyn DataSet) -> Result<Option<Trained>> {
-    let mut plan: Vec<(&Variant, u64)> =
-        variants.iter().flat_map(|variant| variant.seeds.clone().map(move |seed| (variant, seed))).collect();
-    plan.sort_by_key(|(_, seed)| *seed);
-    let shard = run.flags.shard;
-
-    // On the CPU one thread a trial uses the cores better than all threads on one: minibatches are small. The whole list decides, so that
-    // a trial gives the same bits whichever share of the list this is.
-    let cores = tch::get_num_threads() as usize;
-    let at_a_time = variants.iter().filter_map(|variant| variant.at_a_time).min().map_or(cores, |count| count as usize);
-    let workers = if run.device == Device::Cpu { cores.min(plan.len()).min(at_a_time) } else { 1 };
-    let threads = if workers > 1 { 1 } else { cores as i64 };
-    let device = device::describe(run.device);
-    // Of a GPU's step most is the starting of its operations, and a stack takes as many as one network does. On the CPU one trial a core is
-    // faster, or nearly so (`cargo bench --profile dev --bench stack`), and the bits do not depend on what else is trained.
-    let stack = run.flags.stack.unwrap_or(run.device.is_cuda() && !run.flags.deterministic);
-
-    let (results_folder, runs) = (results::folder(run), &run.flags.runs);
-    let mut results = results::read(run)?;
-    let mut appender = Appender::new(&results_folder);
-    let (mut outcomes, mut kept_in) = (Vec::new(), BTreeSet::new());
-    let (mut trials, mut others) = (Vec::new(), Vec::new());
-    let mut without_checkpoint = Vec::new();
-    for (place, (Variant { name, experiment, is_as_in_file, checkpoint_after, .. }, seed)) in plan.into_iter().enumerate() {
-        let experiment = &experiment.with_own_validation(data.validation());
-        let is_stacked = stack && trainer::shape(experiment).is_some();
-        let provenance = Provenance { is_stacked, ..Provenance::new(run, experiment, name, seed, data.source(), &device, threads) };
-        // What flags changed, or other data, has a folder of its own: trying something out loses no finished run.
-        let is_default = *is_as_in_file && is_report_data(&data.source().name);
-        let suffix = if is_default { String::new() } else { format!("-{}", &provenance.trial[..8]) };
-        let folder = runs.join(run.name).join(format!("{name}-seed{seed}{suffix}"));
-        let finished = if run.flags.fresh { None } else { finished(runs, &folder, &provenance) };
-        if let Some((folder, history, seconds)) = finished {
-            kept_in.insert(folder.parent().unwrap_or(&folder).to_owned());
-            let outcome = Outcome { variant: name.clone(), seed, id: provenance.id(), history, seconds, folder };
-            // It may have been killed between the two, or be another experiment's.
-            if let Entry::Vacant(place) = results.entry(provenance.id()) {
-                let result = TrialResult::of(&outcome, runs)?;
-                appender.append(&result)?;
-                place.insert(result);
-            }
-            outcomes.push(outcome);
-            continue;
-        }
-        // What a worker has trained elsewhere is as good as to be had here where several work together.
-        let works_together = shard.is_some() || run.flags.merge;
-        let appended = results.get(&provenance.id()).filter(|_| works_together);
-        if let (Some(result), false) = (appended, run.flags.fresh) {
-            outcomes.push(result.outcome(&provenance, runs)?);
-            continue;
-        }
-        if run.flags.merge || shard.is_some_and(|shard| !shard.takes(place)) {
-            others.push(provenance);
-            continue;
-        }
-        let interrupted = trainer::checkpoints(&folder).newest()?;
-        if let Some(path) = &interrupted {
-            ensure!(
-                run.flags.resume || run.flags.fresh,
-                "trial {name} seed {seed} was interrupted, and where it stood is kept in {}: go on from there with --resume, or begin again with --fresh",
-                path.display()
-            );
-        }
-        if run.flags.resume && interrupted.is_none() {
-            without_checkpoint.push(format!("{} in {}", provenance.name(), folder.display()));
-        }
-        let scalars = run.scalars_of(name, seed);
-        scalars.as_deref().map_or(Ok(()), ensure_writable)?;
-        trials.push(Trial {
-            experiment: experiment.clone(),
-            provenance,
-            folder,
-            scalars,
-            train: data.train(),
-            test: data.test(),
-            classes: data.classes().len() as i64,
-            tell_cost: !run.flags.quiet && !trials.iter().any(|trial: &Trial| trial.provenance.variant == *name),
-            resume: run.flags.resume && interrupted.is_some(),
-            checkpoint_after: *checkpoint_after,
-        });
+/// The device that trained all of `outcomes`, or how many different ones there were.
+fn device_of(outcomes: &[Outcome]) -> String {
+    let devices: BTreeSet<&String> = outcomes.iter().map(|outcome| &outcome.provenance.device).collect();
+    match devices.first() {
+        Some(device) if devices.len() == 1 => (*device).clone(),
+        _ => format!("{} devices", devices.len()),
     }
-    let all = outcomes.len() + trials.len() + others.len();
-    if run.flags.merge && !others.is_empty() {
-        let few: Vec<String> = others.iter().take(5).map(Provenance::name).collect();
-        let missing = others.len();
-        bail!(
-            "{missing} of {all} trials have no result yet, {} among them: train them, with --shard for example, and then --merge",
-            few.join(", ")
-        );
-    }
-    if !run.flags.quiet && !outcomes.is_empty() {
-        let folders: Vec<String> = kept_in.iter().map(|folder| folder.display().to_string()).collect();
-        let from = if folders.is_empty() { results_folder.display().to_string() } else { folders.join(", ") };
-        tell!("{} of {all} trials were finished before and are kept, from {from} (--fresh trains them anew)", outcomes.len());
-    }
-
-    if let [first, others @ ..] = &without_checkpoint[..] {
-        let others = if others.is_empty() { String::new() } else { format!(", and for {} other trials", others.len()) };
-        tell!("--resume: there is nothing to go on from for {first}{others}: training begins anew");
-    }
-
-    let display = Display::new(trials.iter().map(Trial::minibatches).sum(), run.flags.quiet);
-    let stacks = stacks(trials, workers);
-    if let (Some(most), false) = (stacks.iter().map(Vec::len).max().filter(|most| *most > 1), run.flags.quiet) {
-        tell!("perceptrons of equal shape are trained as one, up to {most} at a time (--stack false trains each alone)");
-    }
-    let train_stack = |stack: &Vec<Trial>| {
-        ensure!(interrupt::asked().is_none(), Interrupted);
-        tch::set_num_threads(threads as i32);
-        train_together(stack, run.device, &display)
-    };
-    let listening = Listening::start()?;
-    let trained = side_by_side(stacks, workers, train_stack, |_, stack| {
-        // What went well is kept first, whatever else is to be said.
-        let (good, bad): (Vec<_>, Vec<_>) = stack.into_iter().partition(Result::is_ok);
-        for outcome in good.into_iter().flatten() {
-            appender.append(&TrialResult::of(&outcome, runs)?)?;
-            outcomes.push(outcome);
-        }
-        bad.into_iter().try_for_each(|error| error.map(drop))
-    });
-    drop(display);
-    if let Some(signal) = interrupt::asked() {
-        let message = match trained {
-            Err(error) if !error.is::<Interrupted>() => format!("Error: {error:#}"),
-            _ => "Interrupted. What was finished is kept; the same command with --resume goes on (without --fresh).".to_owned(),
-        };
-        bail!(Early::signal(signal, message));
-    }
-    drop(listening);
-    trained?;
-
-    if !others.is_empty() {
-        // They may have finished in the meantime.
-        results = results::read(run)?;
-        let found = others.iter().map(|other| results.get(&other.id())).collect::<Option<Vec<_>>>();
-        let Some(found) = found else { return Ok(None) };
-        for (other, result) in others.iter().zip(found) {
-            outcomes.push(result.outcome(other, runs)?);
-        }
-    }
-    outcomes.sort_by_key(|outcome| (variants.iter().position(|known| known.name == outcome.variant), outcome.seed));
-    let device = if run.flags.merge { results::device(&outcomes, &results)? } else { device };
-    let limit = variants.iter().filter_map(|variant| variant.experiment.split.as_ref()?.limit).min();
-    let limit = limit.map_or(String::new(), |limit| format!(", first {limit} training examples"));
-    Ok(Some(Trained { outcomes, data: format!("{}{limit}", data.source().name), device }))
 }
-
-/// The history of this very trial with its folder and its seconds: `folder`, or that of another experiment below `runs` that has trained
-/// the same.
-fn finished(runs: &Path, folder: &Path, provenance: &Provenance) -> Option<(PathBuf, History, f64)> {
-    let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let others = entries(runs).flat_map(|experiment| entries(&experiment).collect::<Vec<_>>());
-    std::iter::once(folder.to_owned()).chain(others).find_map(|folder| {
-        let found = Provenance::read(&folder.join(PROVENANCE)).ok()?;
-        let history = || History::read(&folder.join(HISTORY)).ok().filter(|_| folder.join(PARAMETERS).exists());
-        let history = provenance.same_result(&found).then(history)??;
-        Some((folder, history, found.seconds))
-    })
-}
-
-/// The trial below `folder` that was finished last, with its resolved experiment.
-pub(super) fn newest(folder: &Path) -> Result<Option<(Outcome, Experiment)>> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let finished = entries.filter_map(|folder| Some((Provenance::read(&folder.join(PROVENANCE)).ok()?, folder)));
-    let Some((provenance, folder)) = finished.max_by(|(one, _), (other, _)| one.date.cmp(&other.date)) else { return Ok(None) };
-    let path = folder.join(EXPERIMENT);
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let experiment: Experiment = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
-    let history = History::read(&folder.join(HISTORY))?;
-    let (id, seconds) = (provenance.id(), provenance.seconds);
-    Ok(Some((Outcome { id, variant: provenance.variant, seed: provenance.seed, history, seconds, folder }, experiment)))
-}
-
-/// The network of a finished trial of `experiment`.
-pub(super) fn network(outcome: &Outcome, experiment: &Experiment, image: [i64; 3], classes: i64, device: Device) -> Result<Box<dyn Model>> {
-    let model = model::build(&experiment.model, image, classes, outcome.seed, device)?;
-    parameters::load(&mut model.values(), &outcome.folder.join(PARAMETERS))?;
-    Ok(model)
-}
-
-pub(super) const HISTORY: &str = "history.csv";
-pub(super) const PARAMETERS: &str = "parameters.safetensors";
-pub(super) const EXPERIMENT: &str = "experiment.toml";
-pub(super) const PROVENANCE: &str = "provenance.toml";

@@ -6,7 +6,7 @@ use crate::experiment::Training;
 use crate::layers::Mode;
 use crate::loss::Objective;
 use crate::model::{Model, Parameter};
-use crate::optim::Sgd;
+use crate::optim;
 use std::time::{Duration, Instant};
 use tch::Kind;
 
@@ -20,18 +20,14 @@ pub fn expected_time(model: &dyn Model, splits: &Splits, training: &Training) ->
     let copy = |Parameter { name, tensor }: Parameter| Parameter { name, tensor: tensor.copy() };
     let copies = |values: Vec<Parameter>| values.into_iter().map(copy).collect::<Vec<_>>();
     let (mut parameters, before) = (copies(model.parameters()), copies(model.buffers()));
-    let mut sgd = Sgd::new(training);
+    let mut optimizer = optim::build(training);
     let examples = splits.train.augmented(0, 0);
     let mut step = || {
         let minibatch = examples.range(0, training.minibatch.min(examples.len()));
         let mode = Mode::Train { seed: 0, minibatch: 0 };
-        let (_, gradients) = model.gradients(
-            &minibatch.images,
-            &minibatch.labels,
-            mode,
-            Objective { label_smoothing: training.label_smoothing, scale: sgd.loss_scale() },
-        );
-        sgd.step(&mut parameters, &gradients);
+        let (_, gradients) =
+            model.gradients(&minibatch.images, &minibatch.labels, mode, Objective { label_smoothing: training.label_smoothing });
+        optimizer.step(&mut parameters, &gradients);
         // Looked at, so that a GPU has to finish it.
         parameters[0].tensor.sum(Kind::Float).double_value(&[])
     };

@@ -1,11 +1,11 @@
 //! Where training stands between two minibatches: everything that the next one depends on, in memory and as tensors.
 
-use super::average::Average;
+use super::ema::Ema;
 use super::parameters::Saved;
-use crate::experiment::Training;
-use crate::history::History;
+use crate::experiment::{Keep, Training};
+use crate::history::{History, Metric, Record, Split};
 use crate::model::Parameter;
-use crate::optim::{EarlyStopping, ReduceLrOnPlateau, Sgd};
+use crate::optim::{self, EarlyStopping, Optimizer, ReduceLrOnPlateau};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,14 +22,14 @@ pub struct State {
     pub minibatch: i64,
     /// Whether early stopping has ended the training.
     pub is_stopped: bool,
-    pub sgd: Sgd,
+    pub optimizer: Box<dyn Optimizer>,
     pub plateau: Option<ReduceLrOnPlateau>,
     pub early_stopping: Option<EarlyStopping>,
     pub history: History,
     /// Where the best values are to be kept: those so far.
     pub best: Option<Best>,
-    /// Where the network's values are averaged over the steps: their mean.
-    pub average: Option<Average>,
+    /// The EMA of the network's values, where `training.weight_averaging` asks for it.
+    pub ema: Option<Ema>,
 }
 
 /// What the network was after the epoch with the best validation accuracy: its values, in their order.
@@ -66,9 +66,8 @@ struct Numbers {
     minibatch: i64,
     is_stopped: bool,
     learning_rate: f64,
-    velocity_rate: f64,
-    /// How many parameters have a velocity: those come before what is no parameter.
-    velocities: usize,
+    /// The names of the optimizer's tensors.
+    optimizer: Vec<String>,
     best: Option<(i64, f64)>,
     plateau: Option<ReduceLrOnPlateau>,
     early_stopping: Option<EarlyStopping>,
@@ -83,12 +82,40 @@ impl State {
             epoch: 0,
             minibatch: 0,
             is_stopped: false,
-            sgd: Sgd::new(training),
+            optimizer: optim::build(training),
             plateau: plateau.map(|rule| ReduceLrOnPlateau::new(rule.factor, rule.patience, rule.threshold)),
             early_stopping: training.early_stopping.as_ref().map(|rule| EarlyStopping::new(rule.patience)),
             history: History::default(),
             best: None,
-            average: (training.weight_averaging > 0.0).then(|| Average::new(training.weight_averaging)),
+            ema: (training.weight_averaging > 0.0).then(|| Ema::new(training.weight_averaging)),
+        }
+    }
+
+    /// Adds an epoch's `records` to the history, and keeps `values` if its validation accuracy is the best so far and `keep` wants the best.
+    pub(super) fn record(&mut self, records: &[Record], keep: Keep, values: &[Parameter]) {
+        self.history.records.extend(records);
+        let epoch = self.epoch + 1;
+        let accuracy = self.history.get(epoch, Split::Validation, Metric::Accuracy).unwrap_or(f64::NAN);
+        if keep == Keep::Best && self.best.as_ref().is_none_or(|best| accuracy > best.accuracy) {
+            self.best = Some(Best { epoch, accuracy, values: values.iter().map(|value| value.tensor.copy()).collect() });
+        }
+    }
+
+    /// Lets the plateau rule and early stopping look at the validation loss after `epoch`.
+    pub(super) fn apply_schedules(&mut self, epoch: i64) {
+        let loss = self.history.get(epoch, Split::Validation, Metric::Loss).unwrap_or(f64::NAN);
+        if let Some(plateau) = &mut self.plateau {
+            self.optimizer.set_learning_rate(plateau.observe(loss, self.optimizer.learning_rate()));
+        }
+        if let Some(early_stopping) = &mut self.early_stopping {
+            self.is_stopped = early_stopping.observe(loss);
+        }
+    }
+
+    /// Exchanges the network's `values` for their EMA, where there is one; a second call undoes it.
+    pub(super) fn swap_ema(&mut self, values: &mut [Parameter]) {
+        if let Some(ema) = &mut self.ema {
+            ema.swap(values);
         }
     }
 
@@ -102,14 +129,13 @@ impl State {
 
     /// The state and the network's `values` as tensors by name.
     pub(super) fn to_tensors(&self, values: &[Parameter], owner: &Owner) -> Result<Vec<(String, Tensor)>> {
-        let State { epoch, minibatch, is_stopped, sgd, plateau, early_stopping, history, best, average } = self;
+        let State { epoch, minibatch, is_stopped, optimizer, plateau, early_stopping, history, best, ema } = self;
         let numbers = Numbers {
             epoch: *epoch,
             minibatch: *minibatch,
             is_stopped: *is_stopped,
-            learning_rate: sgd.learning_rate,
-            velocity_rate: sgd.velocity_rate,
-            velocities: sgd.velocities.len(),
+            learning_rate: optimizer.learning_rate(),
+            optimizer: optimizer.state().into_iter().map(|(name, _)| name).collect(),
             best: best.as_ref().map(|best| (best.epoch, best.accuracy)),
             plateau: plateau.clone(),
             early_stopping: early_stopping.clone(),
@@ -120,14 +146,14 @@ impl State {
             (HISTORY.to_owned(), Tensor::from_slice(&history.to_csv()?)),
         ];
         let best = best.as_ref().map_or(&[][..], |best| &best.values);
-        let average = average.as_ref().map_or(&[][..], |average| &average.tensors);
+        let ema = ema.as_ref().map_or(&[][..], |ema| &ema.tensors);
         let mut add = |prefix: &str, name: &str, tensor: &Tensor| tensors.push((format!("{prefix}{name}"), tensor.shallow_clone()));
         for (index, Parameter { name, tensor }) in values.iter().enumerate() {
             add(VALUE, name, tensor);
-            sgd.velocities.get(index).into_iter().for_each(|velocity| add(VELOCITY, name, velocity));
             best.get(index).into_iter().for_each(|best| add(BEST, name, best));
-            average.get(index).into_iter().for_each(|average| add(AVERAGE, name, average));
+            ema.get(index).into_iter().for_each(|mean| add(EMA, name, mean));
         }
+        tensors.extend(optimizer.state().into_iter().map(|(name, tensor)| (format!("{OPTIMIZER}{name}"), tensor)));
         Ok(tensors)
     }
 
@@ -141,7 +167,6 @@ impl State {
         ensure!(differences.is_empty(), "it is of another training: {}; --fresh trains anew", differences.join(", "));
         let mut state =
             State { epoch: numbers.epoch, minibatch: numbers.minibatch, is_stopped: numbers.is_stopped, ..State::new(training) };
-        (state.sgd.learning_rate, state.sgd.velocity_rate) = (numbers.learning_rate, numbers.velocity_rate);
         (state.plateau, state.early_stopping) = (numbers.plateau, numbers.early_stopping);
         state.history = History::parse(&saved.bytes(HISTORY)?, saved.path())?;
         let like = |prefix: &str, Parameter { name, tensor }: &Parameter| -> Result<Tensor> {
@@ -150,15 +175,16 @@ impl State {
             Ok(copy)
         };
         let all = |prefix: &str, values: &[Parameter]| values.iter().map(|one| like(prefix, one)).collect::<Result<Vec<_>>>();
-        let count = numbers.velocities;
-        ensure!(count <= values.len(), "it has {count} velocities, expected at most {}, one for each parameter", values.len());
-        state.sgd.velocities = all(VELOCITY, &values[..count])?;
+        let named = |name: &String| Ok((name.clone(), saved.get(&format!("{OPTIMIZER}{name}"))?.shallow_clone()));
+        let of_optimizer = numbers.optimizer.iter().map(named).collect::<Result<_>>()?;
+        state.optimizer.restore(&of_optimizer, values)?;
+        state.optimizer.set_learning_rate(numbers.learning_rate);
         if let Some((epoch, accuracy)) = numbers.best {
             state.best = Some(Best { epoch, accuracy, values: all(BEST, values)? });
         }
         let has_stepped = state.epoch > 0 || state.minibatch > 0;
-        if let (Some(average), true) = (&mut state.average, has_stepped) {
-            average.tensors = all(AVERAGE, values)?;
+        if let (Some(ema), true) = (&mut state.ema, has_stepped) {
+            ema.tensors = all(EMA, values)?;
         }
         let saved = all(VALUE, values)?;
         for (value, saved) in values.iter_mut().zip(saved) {
@@ -171,6 +197,6 @@ impl State {
 const NUMBERS: &str = "state";
 const HISTORY: &str = "history";
 const VALUE: &str = "value/";
-const VELOCITY: &str = "velocity/";
 const BEST: &str = "best/";
-const AVERAGE: &str = "average/";
+const EMA: &str = "ema/";
+const OPTIMIZER: &str = "optimizer/";

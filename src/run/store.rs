@@ -1,0 +1,213 @@
+//! The trials that are kept: each has a folder, `runs/<experiment>/<variant>-seed<k>-<id>/`, and nothing about it is anywhere else.
+//!
+//! It holds `experiment.toml` (resolved), `history.csv`, `parameters.safetensors` and, written last, `provenance.toml`: a folder without that
+//! holds no finished trial. While the trial is trained it holds `checkpoints/`, and `lock`, which its process has.
+
+use super::provenance::Provenance;
+use crate::experiment::Experiment;
+use crate::files::write_whole;
+use crate::history::History;
+use crate::model::{self, Model};
+use crate::train::{Checkpoints, parameters};
+use anyhow::{Context, Result};
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use tch::Device;
+
+/// A trial, trained or not: all that decides its result, and where it is kept.
+#[derive(Debug)]
+pub(super) struct Trial {
+    pub experiment: Experiment,
+    pub provenance: Provenance,
+    pub folder: PathBuf,
+}
+
+/// One trained network's history.
+#[derive(Debug)]
+pub struct Outcome {
+    pub variant: String,
+    pub seed: u64,
+    pub history: History,
+    /// Seconds that training and measuring it took.
+    pub seconds: f64,
+    /// Where the trial is kept, its parameters among the files.
+    pub folder: PathBuf,
+    pub(super) experiment: Experiment,
+    pub(super) provenance: Provenance,
+}
+
+impl Trial {
+    /// The trial of `experiment` that is called `provenance.variant`, kept in `folder`, that of all trials of an example.
+    pub fn new(experiment: &Experiment, provenance: Provenance, folder: &Path) -> Trial {
+        let Provenance { variant, seed, .. } = &provenance;
+        let folder = folder.join(format!("{variant}-seed{seed}-{}", provenance.id()));
+        Trial { experiment: experiment.clone(), provenance, folder }
+    }
+
+    /// Where it stands, while it is trained.
+    pub fn checkpoints(&self) -> Checkpoints {
+        Checkpoints::new(self.folder.join("checkpoints"))
+    }
+
+    /// Writes what was trained. Provenance is removed first and written last: a folder that has it is whole.
+    pub fn keep(self, history: History, model: &dyn Model, seconds: f64) -> Result<Outcome> {
+        let Trial { experiment, provenance, folder } = self;
+        let provenance = Provenance { seconds, date: super::provenance::date(), ..provenance };
+        match std::fs::remove_file(folder.join(PROVENANCE)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot write into {}", folder.display()));
+            }
+            _ => {}
+        }
+        write_whole(&folder.join(HISTORY), &history.to_csv()?)?;
+        parameters::save(&model.state_dict(), &folder.join(PARAMETERS))?;
+        write_whole(&folder.join(EXPERIMENT), experiment.to_toml().as_bytes())?;
+        write_whole(&folder.join(PROVENANCE), toml::to_string(&provenance)?.as_bytes())?;
+        Ok(Outcome::new(experiment, provenance, history, folder))
+    }
+}
+
+impl Outcome {
+    fn new(experiment: Experiment, provenance: Provenance, history: History, folder: PathBuf) -> Outcome {
+        let Provenance { variant, seed, seconds, .. } = &provenance;
+        Outcome { variant: variant.clone(), seed: *seed, seconds: *seconds, history, folder, experiment, provenance }
+    }
+
+    /// The trained network, for images `[channels, height, width]`.
+    pub(super) fn network(&self, image: [i64; 3], classes: i64, device: Device) -> Result<Box<dyn Model>> {
+        let model = model::build(&self.experiment.model, image, classes, self.seed, device)?;
+        parameters::load(&mut model.state_dict(), &self.folder.join(PARAMETERS))?;
+        Ok(model)
+    }
+}
+
+/// The folders of all trials of all examples, by the trial's id, which ends their names.
+pub(super) struct Store(HashMap<String, Vec<PathBuf>>);
+
+impl Store {
+    /// Lists the folder of each example below `runs`, that of `example` first, and looks into none of the trials'.
+    pub fn list(runs: &Path, example: &str) -> Result<Store> {
+        let mut examples = list(runs)?;
+        examples.sort_by_key(|path| !path.ends_with(example));
+        let mut by_id: HashMap<String, Vec<PathBuf>> = HashMap::new();
+        for folder in examples.iter().map(|example| list(example)).collect::<Result<Vec<_>>>()?.into_iter().flatten() {
+            let id = folder.file_name().and_then(|name| name.to_str()?.rsplit_once('-')).map(|(_, id)| id.to_owned());
+            by_id.entry(id.unwrap_or_default()).or_default().push(folder);
+        }
+        Ok(Store(by_id))
+    }
+
+    /// Whether anything of `trial` is there.
+    pub fn has_begun(&self, trial: &Trial) -> bool {
+        self.folders(trial).any(|folder| *folder == trial.folder)
+    }
+
+    /// `trial` as it was trained before, here or as a trial of another example, under its own name; none where it is not finished. It has
+    /// the same bits as if it were trained now, and its network, unless `anywhere` says that another machine's result will do.
+    ///
+    /// # Errors
+    /// If its files are damaged.
+    pub fn finished(&self, trial: &Trial, anywhere: bool) -> Result<Option<Outcome>> {
+        for folder in self.folders(trial) {
+            let whole = || format!("the trial in {} is not whole; remove that folder to train it anew", folder.display());
+            let Some(found) = Provenance::read(&folder.join(PROVENANCE)).with_context(whole)? else { continue };
+            let is_wanted = found.id() == trial.provenance.id();
+            if is_wanted && (anywhere || found.is_same_machine(&trial.provenance) && folder.join(PARAMETERS).exists()) {
+                let history = History::read(&folder.join(HISTORY)).with_context(whole)?;
+                let provenance = Provenance { variant: trial.provenance.variant.clone(), ..found };
+                return Ok(Some(Outcome::new(trial.experiment.clone(), provenance, history, folder.clone())));
+            }
+        }
+        Ok(None)
+    }
+
+    fn folders(&self, trial: &Trial) -> impl Iterator<Item = &PathBuf> {
+        self.0.get(&trial.provenance.id()).into_iter().flatten()
+    }
+}
+
+/// The trial of an example that was finished last; `folder` is that of all of its trials.
+pub(super) fn newest(folder: &Path) -> Result<Option<Outcome>> {
+    let finished = list(folder)?.into_iter().filter_map(|folder| Some((Provenance::read(&folder.join(PROVENANCE)).ok()??, folder)));
+    let Some((provenance, folder)) = finished.max_by(|(one, _), (other, _)| one.date.cmp(&other.date)) else { return Ok(None) };
+    let path = folder.join(EXPERIMENT);
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let experiment = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+    let history = History::read(&folder.join(HISTORY))?;
+    Ok(Some(Outcome::new(experiment, provenance, history, folder)))
+}
+
+/// What is in `folder`; nothing where it is no folder.
+fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => return Ok(Vec::new()),
+        entries => entries.and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect()),
+    };
+    entries.with_context(|| format!("cannot list the trials in {}", folder.display()))
+}
+
+const HISTORY: &str = "history.csv";
+const PARAMETERS: &str = "parameters.safetensors";
+const EXPERIMENT: &str = "experiment.toml";
+const PROVENANCE: &str = "provenance.toml";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trial(runs: &Path, example: &str, variant: &str, seed: u64) -> Trial {
+        let text = format!(
+            "trial = 'abc{seed}'\nvariant = '{variant}'\nseed = {seed}\ndata = ''\ndata_checksum = ''\ncode = ''\ndevice = ''\nthreads = 1\n\
+             libraries = ''\ncommit = ''\ncommand = ''\ndate = ''\nseconds = 2.5"
+        );
+        let experiment = toml::from_str("model = { initialization = 'zero' }").expect("an experiment");
+        Trial::new(&experiment, toml::from_str(&text).expect("a provenance"), &runs.join(example))
+    }
+
+    fn write(trial: &Trial, history: &str) -> Result<()> {
+        std::fs::create_dir_all(&trial.folder)?;
+        std::fs::write(trial.folder.join(PROVENANCE), toml::to_string(&trial.provenance)?)?;
+        std::fs::write(trial.folder.join(HISTORY), history)?;
+        Ok(())
+    }
+
+    const HALF: &str = "epoch,split,metric,value\n1,validation,accuracy,0.5\n";
+
+    #[test]
+    fn a_trial_is_found_by_its_id_in_every_example_and_called_as_this_one_calls_it() -> Result<()> {
+        let scratch = tempfile::tempdir()?;
+        let runs = scratch.path();
+        let (wanted, known) = (trial(runs, "kaggle_vgg", "vgg", 3), trial(runs, "kaggle_search", "coarse_001", 3));
+        assert!(Store::list(&runs.join("none"), "kaggle_vgg")?.finished(&wanted, true)?.is_none());
+        write(&known, HALF)?;
+        std::fs::write(runs.join("a file"), "")?;
+        let store = Store::list(runs, "kaggle_vgg")?;
+        let found = store.finished(&wanted, true)?.context("found")?;
+        assert_eq!((found.variant.as_str(), found.seed, found.seconds, found.history.best_epoch()), ("vgg", 3, 2.5, (1, 0.5)));
+        assert!(found.folder == known.folder && !store.has_begun(&wanted) && store.has_begun(&known));
+        // To the last bit and with its network it is not there, nor under an id that is not its own.
+        assert!(store.finished(&wanted, false)?.is_none() && store.finished(&trial(runs, "kaggle_vgg", "vgg", 4), true)?.is_none());
+        std::fs::write(known.folder.join(PARAMETERS), "")?;
+        assert!(store.finished(&wanted, false)?.is_some());
+        let mut elsewhere = trial(runs, "kaggle_vgg", "vgg", 3);
+        elsewhere.provenance.threads = 2;
+        assert!(store.finished(&elsewhere, false)?.is_none() && store.finished(&elsewhere, true)?.is_some());
+        std::fs::rename(&known.folder, &trial(runs, "kaggle_search", "coarse_001", 4).folder)?;
+        assert!(Store::list(runs, "kaggle_vgg")?.finished(&trial(runs, "kaggle_vgg", "vgg", 4), true)?.is_none());
+        Ok(())
+    }
+
+    /// Looking into every folder for every trial would take minutes.
+    #[test]
+    fn a_thousand_trials_are_found_in_five_seconds() -> Result<()> {
+        let scratch = tempfile::tempdir()?;
+        let trials: Vec<Trial> = (0..1_000).map(|seed| trial(scratch.path(), "kaggle_search", "coarse_001", seed)).collect();
+        trials.iter().try_for_each(|trial| write(trial, HALF))?;
+        let started = std::time::Instant::now();
+        let store = Store::list(scratch.path(), "kaggle_search")?;
+        let found = trials.iter().map(|trial| Ok(store.finished(trial, true)?.is_some())).collect::<Result<Vec<bool>>>()?;
+        assert!(found.into_iter().all(|found| found) && started.elapsed().as_secs_f64() < 5.0, "{:?}", started.elapsed());
+        Ok(())
+    }
+}

@@ -1,0 +1,77 @@
+//! What each trial came to, as tables.
+
+use super::Run;
+use super::provenance::{Provenance, flatten};
+use super::store::Outcome;
+use crate::files::write_whole;
+use crate::history::{Metric, Split};
+use anyhow::Result;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// With `--merge`, writes `<out>/<name>_trials.csv`, a line for each trial: its id, what sets it apart, and what it came to; and
+/// `<name>_times.csv`, which alone depends on when and by whom it was trained.
+pub(super) fn write<'a>(run: &Run, outcomes: impl IntoIterator<Item = &'a Outcome>) -> Result<()> {
+    if !run.flags.merge {
+        return Ok(());
+    }
+    let outcomes: Vec<&Outcome> = outcomes.into_iter().collect();
+    for (what, table) in [("trials", trials(&outcomes)?), ("times", times(&outcomes)?)] {
+        let path = run.out().join(format!("{}_{what}.csv", run.name));
+        write_whole(&path, &table)?;
+        tell!("wrote {}", path.display());
+    }
+    Ok(())
+}
+
+fn trials(outcomes: &[&Outcome]) -> Result<Vec<u8>> {
+    let all: Vec<BTreeMap<String, String>> = outcomes.iter().map(|outcome| settings(outcome)).collect::<Result<_>>()?;
+    let keys: BTreeSet<&String> = all.iter().flat_map(BTreeMap::keys).collect();
+    let differing: Vec<&str> =
+        keys.into_iter().filter(|key| all.iter().any(|settings| settings.get(*key) != all[0].get(*key))).map(String::as_str).collect();
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let results = ["best_validation_accuracy", "validation_accuracy", "validation_loss", "train_accuracy", "test_accuracy"];
+    table.write_record([&["trial", "variant", "seed"], &differing[..], &["epochs", "best_epoch"], &results].concat())?;
+    for (outcome, settings) in outcomes.iter().zip(&all) {
+        let Outcome { variant, seed, history, .. } = outcome;
+        let (last, (best, _)) = (history.epochs(), history.best_epoch());
+        let value = |(epoch, split, metric)| history.get(epoch, split, metric).map_or(String::new(), |value| value.to_string());
+        let mut row = vec![short_id(outcome).to_owned(), variant.clone(), seed.to_string()];
+        row.extend(differing.iter().map(|key| settings.get(*key).cloned().unwrap_or_default()));
+        row.extend([last.to_string(), best.to_string()]);
+        row.extend(
+            [
+                (best, Split::Validation, Metric::Accuracy),
+                (last, Split::Validation, Metric::Accuracy),
+                (last, Split::Validation, Metric::Loss),
+                (last, Split::Train, Metric::Accuracy),
+                (last, Split::Test, Metric::Accuracy),
+            ]
+            .map(value),
+        );
+        table.write_record(row)?;
+    }
+    Ok(table.into_inner()?)
+}
+
+fn times(outcomes: &[&Outcome]) -> Result<Vec<u8>> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    table.write_record(["trial", "seconds", "device", "threads", "date", "commit"])?;
+    for outcome in outcomes {
+        let Provenance { seconds, device, threads, date, commit, .. } = &outcome.provenance;
+        table.write_record([short_id(outcome), &format!("{seconds:.1}"), device, &threads.to_string(), date, commit])?;
+    }
+    Ok(table.into_inner()?)
+}
+
+/// Every setting of the trial's experiment, by its place.
+fn settings(outcome: &Outcome) -> Result<BTreeMap<String, String>> {
+    let mut settings = BTreeMap::new();
+    flatten("", &toml::Value::try_from(&outcome.experiment)?, &mut settings);
+    Ok(settings)
+}
+
+/// The same on every machine.
+fn short_id(outcome: &Outcome) -> &str {
+    let trial = &outcome.provenance.trial;
+    &trial[..12.min(trial.len())]
+}
