@@ -14,7 +14,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 
 /// The largest array that is read, in bytes: twenty times MNIST's, so a larger one is a damaged header.
-pub const LIMIT: usize = 1 << 30;
+pub(crate) const LIMIT: usize = 1 << 30;
 
 /// How much memory is set aside before the first element has arrived, in bytes.
 pub const STEP: usize = 1 << 16;
@@ -36,7 +36,7 @@ pub struct Idx {
 /// What is wrong with a file that was not copied or downloaded as it should be: another copy is the remedy. An error that holds this is
 /// found by [`anyhow::Error::is`].
 #[derive(Debug)]
-pub struct Damaged(String);
+pub(crate) struct Damaged(String);
 
 impl fmt::Display for Damaged {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
@@ -51,7 +51,7 @@ impl std::error::Error for Damaged {}
 /// # Errors
 /// Where there is no such file, or no right to read it, or it is a folder, and where [`decode`] finds fault with its contents.
 /// Each error names the file.
-pub fn read(path: &Path) -> Result<Idx> {
+pub(crate) fn read(path: &Path) -> Result<Idx> {
     decode(open(path)?, LIMIT).with_context(|| format!("{} is not a usable IDX file", path.display()))
 }
 
@@ -59,7 +59,7 @@ pub fn read(path: &Path) -> Result<Idx> {
 ///
 /// # Errors
 /// Where there is no such file, or no right to read it, or it is a folder. Each error names the file and what to do.
-pub fn open(path: &Path) -> Result<BufReader<File>> {
+pub(crate) fn open(path: &Path) -> Result<BufReader<File>> {
     let shown = path.display();
     // Asked before opening: a folder opens like a file, and a pipe would wait for its other end.
     let kind = fs::metadata(path).map_err(|error| match error.kind() {

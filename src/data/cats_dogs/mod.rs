@@ -16,7 +16,7 @@ mod layout;
 mod read;
 mod search;
 
-pub use read::read;
+use read::read;
 pub use search::load;
 pub(crate) use search::survey;
 

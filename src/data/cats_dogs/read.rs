@@ -57,8 +57,7 @@ pub fn read(path: &Path, corrupt: Corrupt) -> Result<CatsDogs> {
     ensure_both_classes(path, &kept.examples.labels.narrow(0, 0, training), &left_out, held_out.examples.len())?;
     let ids: Vec<i64> = good_asked.iter().map(|index| numbered[*index].1).collect();
     let unreadable = numbered.iter().map(|(_, id)| *id).chain(unlisted).filter(|id| ids.binary_search(id).is_err()).collect();
-    let test_names = good_asked.iter().map(|index| names[numbered[*index].0].to_owned());
-    let common = CatsDogs {
+    let mut read = CatsDogs {
         train: kept.examples,
         names: kept.names,
         validation: (validation > 0).then_some(validation),
@@ -70,13 +69,12 @@ pub fn read(path: &Path, corrupt: Corrupt) -> Result<CatsDogs> {
         notes,
         source: Source { name, checksum },
     };
-    Ok(match competition {
-        None => common,
-        Some(competition) => {
-            let asked = Some(Asked { competition, ids, unreadable });
-            CatsDogs { test: asked_images, test_names: test_names.collect(), test_labels: None, asked, ..common }
-        }
-    })
+    if let Some(competition) = competition {
+        (read.test, read.test_labels) = (asked_images, None);
+        read.test_names = good_asked.iter().map(|index| names[numbered[*index].0].to_owned()).collect();
+        read.asked = Some(Asked { competition, ids, unreadable });
+    }
+    Ok(read)
 }
 
 /// # Errors
