@@ -3,7 +3,8 @@
 //! Each section is a list of [`Line`]s, so that other modules can report on what they need, a data set say, in the same form.
 
 use crate::data::{cats_dogs, mnist};
-use crate::device::{self, NoCuda};
+use crate::device::{self, Missing};
+use crate::libtorch;
 use anyhow::{Result, ensure};
 use std::ffi::CString;
 use std::fmt::Write;
@@ -32,22 +33,18 @@ enum State {
 
 impl Line {
     /// An item that is there.
-    pub fn ok(item: impl Into<String>, found: impl Into<String>) -> Self {
+    fn ok(item: impl Into<String>, found: impl Into<String>) -> Self {
         Self { item: item.into(), found: found.into(), state: State::Ok, remedy: None }
     }
 
     /// An item that is missing: what was found instead, and what to do.
-    pub fn missing(item: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+    fn missing(item: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { item: item.into(), found: found.into(), state: State::Missing, remedy: Some(remedy.into()) }
     }
 
     /// An item that is not there and not needed, unless its section is: what was found instead, and how to have it.
-    pub fn absent(item: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+    fn absent(item: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { state: State::Absent, ..Self::missing(item, found, remedy) }
-    }
-
-    pub fn is_missing(&self) -> bool {
-        self.state == State::Missing
     }
 }
 
@@ -106,50 +103,27 @@ const LIBTORCH_VERSION: &str = "2.11.0";
 /// libtorch: where it is, its version, what it is built with.
 pub fn libtorch() -> Vec<Line> {
     // The loader has done its work before `main`: a libtorch that is not there is not found out here.
-    let mut lines = Vec::new();
-    match device::libtorch_folder() {
-        None => {
-            lines.push(Line::missing("folder", "libtorch is in none that the system tells", "run ./setup, then cargo clean -p torch-sys"))
-        }
-        Some(folder) => {
-            let built = option_env!("LIBTORCH_LIB").unwrap_or("an unknown folder");
-            let same = folder.canonicalize().is_ok_and(|folder| folder == Path::new(built));
-            lines.push(Line::ok(
-                "folder",
-                if same { format!("{}", folder.display()) } else { format!("{} (built with {built})", folder.display()) },
-            ));
-            lines.push(match version(&folder) {
-                Some(found) if found.split('+').next() == Some(LIBTORCH_VERSION) => Line::ok("version", found),
-                Some(found) => {
-                    Line::missing("version", format!("{found}, not {LIBTORCH_VERSION}"), "unset LIBTORCH and LD_LIBRARY_PATH, run ./setup")
-                }
-                None => Line::ok("version", format!("{LIBTORCH_VERSION} expected; the folder does not tell")),
-            });
-        }
-    }
+    let built = option_env!("LIBTORCH_LIB").unwrap_or("an unknown folder");
+    let folder = match device::libtorch_folder() {
+        None => Line::missing("folder", "libtorch is in none that the system tells", "run ./setup, then cargo clean -p torch-sys"),
+        Some(folder) if folder.canonicalize().is_ok_and(|folder| folder == Path::new(built)) => Line::ok("folder", built),
+        Some(folder) => Line::ok("folder", format!("{} (built with {built})", folder.display())),
+    };
+    let version = match libtorch::version() {
+        found if found == LIBTORCH_VERSION => Line::ok("version", found),
+        found => Line::missing("version", format!("{found}, not {LIBTORCH_VERSION}"), "unset LIBTORCH and LD_LIBRARY_PATH, run ./setup"),
+    };
     use tch::utils::{has_lapack, has_mkl, has_mkldnn, has_openmp};
     let parts = [("OpenMP", has_openmp()), ("MKL", has_mkl()), ("oneDNN", has_mkldnn()), ("LAPACK", has_lapack())];
     let listed = |wanted| parts.iter().filter(|(_, has)| *has == wanted).map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let without = listed(false);
-    lines.push(Line::ok("built with", if without.is_empty() { listed(true) } else { format!("{}; without {without}", listed(true)) }));
-    lines
-}
-
-/// The version that a libtorch tells in files beside its library folder: an archive's `build-version`, or a Python wheel's `version.py`.
-fn version(library_folder: &Path) -> Option<String> {
-    let folder = library_folder.parent()?;
-    if let Ok(text) = std::fs::read_to_string(folder.join("build-version")) {
-        return Some(text.trim().to_owned());
-    }
-    let text = std::fs::read_to_string(folder.join("version.py")).ok()?;
-    let quoted = text.lines().find_map(|line| line.strip_prefix("__version__ = "))?;
-    Some(quoted.trim_matches(['\'', '"']).to_owned())
+    let parts = if without.is_empty() { listed(true) } else { format!("{}; without {without}", listed(true)) };
+    vec![folder, version, Line::ok("built with", parts)]
 }
 
 /// The processor, what libtorch can make of it, and its threads.
 pub fn cpu() -> Vec<Line> {
-    let features = cpu_features();
-    let listed = if features.is_empty() { "none that libtorch would use: training will be slow".into() } else { features.join(", ") };
+    let listed = vectors(&std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default());
     let threads = format!("{} of {} logical and {} physical cores", device::set_threads(), num_cpus::get(), num_cpus::get_physical());
     vec![Line::ok("processor", device::cpu_model()), Line::ok("vectors", listed), Line::ok("threads", threads)]
 }
@@ -157,18 +131,18 @@ pub fn cpu() -> Vec<Line> {
 /// Memory, disk space below `root`, and the compiler that building anew takes.
 pub fn machine(root: &Path) -> Vec<Line> {
     let mut lines = Vec::new();
+    let enough = |is_enough: bool, item: &str, found: String, remedy: &str| {
+        if is_enough { Line::ok(item, found) } else { Line::missing(item, found, remedy) }
+    };
     let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     if let (Some(available), Some(total)) = (kibibytes(&meminfo, "MemAvailable:"), kibibytes(&meminfo, "MemTotal:")) {
         let found = format!("{:.1} of {:.1} GiB available", device::gib(available << 10), device::gib(total << 10));
-        lines.push(if available << 10 < LEAST_MEMORY {
-            Line::missing("memory", found, "end other programs, or train on fewer examples (--limit 1000)")
-        } else {
-            Line::ok("memory", found)
-        });
+        let remedy = "end other programs, or train on fewer examples (--limit 1000)";
+        lines.push(enough(available << 10 >= LEAST_MEMORY, "memory", found, remedy));
     }
     if let Some(free) = free_disk(root) {
         let found = format!("{:.1} GiB free in {}", device::gib(free), root.display());
-        lines.push(if free < LEAST_DISK { Line::missing("disk", found, "make room there") } else { Line::ok("disk", found) });
+        lines.push(enough(free >= LEAST_DISK, "disk", found, "make room there"));
     }
     // CXX may hold options, too.
     let compiler = std::env::var("CXX").ok().filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "c++".into());
@@ -176,10 +150,8 @@ pub fn machine(root: &Path) -> Vec<Line> {
     let output = Command::new(words.next().unwrap_or("c++")).args(words).arg("--version").output();
     let found = output.ok().filter(|output| output.status.success());
     let told = found.and_then(|output| Some(String::from_utf8_lossy(&output.stdout).lines().next()?.to_owned()));
-    lines.push(Line::ok(
-        "compiler",
-        told.unwrap_or_else(|| format!("'{compiler}' does not run: needed only to build anew (./setup says how)")),
-    ));
+    let absent = || format!("'{compiler}' does not run: needed only to build anew (./setup says how)");
+    lines.push(Line::ok("compiler", told.unwrap_or_else(absent)));
     lines
 }
 
@@ -204,33 +176,13 @@ fn free_disk(folder: &Path) -> Option<usize> {
     (status == 0).then(|| (found.f_bavail as u64 * found.f_frsize as u64) as usize)
 }
 
-#[cfg(target_arch = "x86_64")]
-fn cpu_features() -> Vec<&'static str> {
-    let mut features = Vec::new();
-    let mut add = |has: bool, name| features.extend(has.then_some(name));
-    add(is_x86_feature_detected!("avx2"), "avx2");
-    add(is_x86_feature_detected!("fma"), "fma");
-    add(is_x86_feature_detected!("avx512f"), "avx512");
-    add(is_x86_feature_detected!("avx512bf16"), "avx512_bf16");
-    // The standard library does not yet detect it on the stable toolchain.
-    let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    add(flags.split_whitespace().any(|flag| flag == "amx_bf16"), "amx_bf16");
-    features
-}
-
-#[cfg(target_arch = "aarch64")]
-fn cpu_features() -> Vec<&'static str> {
-    let mut features = Vec::new();
-    let mut add = |has: bool, name| features.extend(has.then_some(name));
-    add(std::arch::is_aarch64_feature_detected!("neon"), "neon");
-    add(std::arch::is_aarch64_feature_detected!("sve"), "sve");
-    add(std::arch::is_aarch64_feature_detected!("bf16"), "bf16");
-    features
-}
-
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn cpu_features() -> Vec<&'static str> {
-    Vec::new()
+/// The vector instructions that libtorch has code for, as far as the processor tells of them.
+fn vectors(cpuinfo: &str) -> String {
+    const KNOWN: [&str; 8] = ["avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16"];
+    let flags = cpuinfo.lines().find(|line| line.starts_with("flags") || line.starts_with("Features"));
+    let Some(flags) = flags else { return "the system does not tell".to_owned() };
+    let found: Vec<&str> = KNOWN.into_iter().filter(|name| flags.split_whitespace().any(|flag| flag == *name)).collect();
+    if found.is_empty() { "none that libtorch would use: training will be slow".to_owned() } else { found.join(", ") }
 }
 
 /// NVIDIA's driver, the libraries that libtorch needs of CUDA, and each device, with a small computation on it.
@@ -246,14 +198,14 @@ pub fn cuda() -> Vec<Line> {
         }
         Err(cause) => cause,
     };
-    let item = match cause {
-        NoCuda::NoDriver(_) | NoCuda::DriverFails(_) | NoCuda::OldDriver { .. } => "driver",
-        NoCuda::NoDevice | NoCuda::Unseen { .. } => "device",
-        NoCuda::BuiltWithout(_) | NoCuda::Library { .. } | NoCuda::TooLate => "libraries",
+    let item = match cause.missing {
+        Missing::Driver | Missing::WorkingDriver => "driver",
+        Missing::Device => "device",
+        Missing::Libraries | Missing::InTime => "libraries",
     };
     // Most machines have no NVIDIA GPU, and nothing is wrong with that.
-    let line = if let NoCuda::NoDriver(_) = cause { Line::absent } else { Line::missing };
-    vec![line(item, cause.to_string(), cause.remedy())]
+    let line = if cause.missing == Missing::Driver { Line::absent } else { Line::missing };
+    vec![line(item, cause.to_string(), &cause.remedy)]
 }
 
 /// A device counts as there when it computes: a driver may list one that libtorch has no code for.
@@ -328,27 +280,18 @@ mod tests {
     #[test]
     fn the_libtorch_that_runs_this_test_is_found() {
         let lines = libtorch();
-        assert!(lines.iter().all(|line| !line.is_missing()), "{lines:?}");
+        assert!(lines.iter().all(|line| line.state != State::Missing), "{lines:?}");
         assert!(lines.iter().any(|line| line.item == "version" && line.found.contains(LIBTORCH_VERSION)), "{lines:?}");
-    }
-
-    #[test]
-    fn the_version_is_read_from_wheels_and_archives() -> Result<()> {
-        let folder = tempfile::tempdir()?;
-        let lib = folder.path().join("lib");
-        assert_eq!(version(&lib), None);
-        std::fs::write(folder.path().join("version.py"), "debug = False\n__version__ = '2.11.0+cu130'\ncuda = '13.0'\n")?;
-        assert_eq!(version(&lib).as_deref(), Some("2.11.0+cu130"));
-        std::fs::write(folder.path().join("build-version"), "2.11.0+cpu\n")?;
-        assert_eq!(version(&lib).as_deref(), Some("2.11.0+cpu"));
-        Ok(())
     }
 
     #[test]
     fn cuda_lines_agree_with_the_device_module() {
         let lines = cuda();
         assert_eq!(lines.iter().any(|line| line.state != State::Ok), device::cuda().is_err());
-        assert_eq!(lines.iter().any(|line| line.state == State::Absent), matches!(device::cuda(), Err(NoCuda::NoDriver(_))));
+        assert_eq!(
+            lines.iter().any(|line| line.state == State::Absent),
+            device::cuda().is_err_and(|cause| cause.missing == Missing::Driver)
+        );
     }
 
     #[test]
@@ -356,6 +299,13 @@ mod tests {
         let survey = vec![(false, "/p/data: nothing; the first run downloads it".into()), (false, "MNIST_DIR: /x: no such folder".into())];
         let states: Vec<State> = places(Path::new("/p"), "MNIST", survey).iter().map(|line| line.state).collect();
         assert_eq!(states, [State::Absent, State::Missing]);
+    }
+
+    #[test]
+    fn vector_instructions_are_read_from_cpuinfo() {
+        assert_eq!(vectors("processor : 0\nflags\t\t: fpu avx avx2 avx512_bf16\n"), "avx2, avx512_bf16");
+        assert_eq!(vectors("Features\t: fp asimd bf16\n"), "asimd, bf16");
+        assert!(vectors("flags : fpu avx\n").starts_with("none") && vectors("").contains("not tell"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 const PARTIAL: &str = ".partial-";
 
 /// Writes `bytes` to `path`, whole or not at all (see [`Partial`]).
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || -> Result<()> {
         let mut file = Partial::new_in(folder_of(path))?;
         file.0.write_all(bytes)?;
@@ -26,32 +26,39 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Renamed, it is synced first, and then the folder is: a reader, a crash or a full disk never sees half of it, and what was there before
 /// stays until the new file is complete.
 #[derive(Debug)]
-pub struct Partial(NamedTempFile);
+pub(crate) struct Partial(NamedTempFile);
 
 impl Partial {
     /// An empty file. Missing folders are made.
-    pub fn new_in(folder: &Path) -> Result<Partial> {
+    pub(crate) fn new_in(folder: &Path) -> Result<Partial> {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         Ok(Partial(new_in(folder)?))
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// Gives the file its name.
-    pub fn rename(self, path: &Path) -> Result<()> {
-        // Opened anew: what wrote the file may have had a handle of its own.
-        File::open(self.path())?.sync_all()?;
-        self.0.persist(path)?;
-        // The name is safe when the folder is. Where folders cannot be synced, that is all that can be done.
-        let _ = File::open(folder_of(path)).and_then(|folder| folder.sync_all());
+    pub(crate) fn rename(self, path: &Path) -> Result<()> {
+        rename_synced(self.path(), path)?;
+        self.0.keep()?;
         Ok(())
     }
 }
 
+/// Gives the file `from`, when all of it is on the disk, the name `to` in the same folder.
+pub(crate) fn rename_synced(from: &Path, to: &Path) -> io::Result<()> {
+    // Opened anew: what wrote the file may have had a handle of its own.
+    File::open(from)?.sync_all()?;
+    std::fs::rename(from, to)?;
+    // The name is safe when the folder is. Where folders cannot be synced, that is all that can be done.
+    let _ = File::open(folder_of(to)).and_then(|folder| folder.sync_all());
+    Ok(())
+}
+
 /// Removes what killed programs left half-written in `folder`. Only for who holds its [`Lock`].
-pub fn remove_partial(folder: &Path) -> Result<()> {
+pub(crate) fn remove_partial(folder: &Path) -> Result<()> {
     for entry in std::fs::read_dir(folder).into_iter().flatten() {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with(PARTIAL) {
@@ -62,7 +69,7 @@ pub fn remove_partial(folder: &Path) -> Result<()> {
 }
 
 /// Makes `folder` and tries whether files can be written there, so that a long run does not find out at its end.
-pub fn ensure_writable(folder: &Path) -> Result<()> {
+pub(crate) fn ensure_writable(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)
         .and_then(|()| new_in(folder).map(drop))
         .with_context(|| format!("cannot write into {}; choose another folder or mend its permissions", folder.display()))
@@ -81,7 +88,7 @@ pub fn sha256_of(mut file: impl Read) -> std::io::Result<String> {
 
 /// The right to write a folder, which one process has at a time; given back when it is dropped or the process ends, however it ends.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "held, not read")] File);
+pub(crate) struct Lock(#[expect(dead_code, reason = "held, not read")] File);
 
 impl Lock {
     /// Takes the lock of `folder`, the file `lock` in it. Missing folders are made. On a file system without locks it says so, once, and
@@ -89,7 +96,7 @@ impl Lock {
     ///
     /// # Errors
     /// If another process has it, with what that process said of itself.
-    pub fn take(folder: &Path) -> Result<Lock> {
+    pub(crate) fn take(folder: &Path) -> Result<Lock> {
         Lock::take_by(File::try_lock, folder)
     }
 

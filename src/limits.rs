@@ -45,10 +45,10 @@ fn threads(needed: usize) -> Result<()> {
 }
 
 /// What to do for want of threads.
-pub const THREADS_REMEDY: &str = "raise the limit (ulimit -u, or the container's), end other programs, or set OMP_NUM_THREADS=1";
+pub(crate) const THREADS_REMEDY: &str = "raise the limit (ulimit -u, or the container's), end other programs, or set OMP_NUM_THREADS=1";
 
 /// The limits that are set: `limits: 4096 processes and threads of the user (ulimit -u), 2.00 GB of virtual memory (ulimit -v)`.
-pub fn in_words() -> String {
+pub(crate) fn in_words() -> String {
     let container = std::fs::read_to_string("/sys/fs/cgroup/pids.max").ok().and_then(|text| text.trim().parse::<u64>().ok());
     let limits = [
         limit(libc::RLIMIT_NPROC).map(|count| format!("{count} processes and threads of the user (ulimit -u)")),

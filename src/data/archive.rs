@@ -96,7 +96,7 @@ impl Archive {
     ///
     /// # Errors
     /// If its name is not UTF-8.
-    pub fn single(path: &Path) -> Result<Archive> {
+    pub(crate) fn single(path: &Path) -> Result<Archive> {
         let name = path.file_name().and_then(|name| name.to_str()).with_context(|| format!("the name {} is not UTF-8", path.display()))?;
         let folder = Container { prefix: String::new(), place: Place::Folder(path.with_file_name("")) };
         let file = Listed { name: name.to_owned(), container: 0, place: 0 };
@@ -110,12 +110,12 @@ impl Archive {
 
     /// What is there but cannot be listed as a file, with the reason: links to nothing, folders without the right to read them, names that
     /// are not UTF-8, zips that are damaged or nested too deep.
-    pub fn unread(&self) -> &[(String, String)] {
+    pub(crate) fn unread(&self) -> &[(String, String)] {
         &self.unread
     }
 
     /// The zip inside the archive that the file in place `index` is from, none for the archive's own.
-    pub fn inner_zip(&self, index: usize) -> Option<String> {
+    pub(crate) fn inner_zip(&self, index: usize) -> Option<String> {
         let container = &self.containers[self.files[index].container];
         (!container.prefix.is_empty()).then(|| container.name())
     }

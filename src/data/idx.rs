@@ -5,7 +5,7 @@
 //! What a header claims is not believed before as many bytes have arrived: memory is set aside for as much again as has arrived, at
 //! least [`STEP`] and never more than is claimed, so that neither a damaged header nor a gzip bomb fills the memory.
 
-use super::sha256;
+use crate::files::sha256_of;
 use anyhow::{Context, Result, bail, ensure};
 use flate2::bufread::MultiGzDecoder;
 use std::fmt;
@@ -14,7 +14,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 
 /// The largest array that is read, in bytes: twenty times MNIST's, so a larger one is a damaged header.
-pub const LIMIT: usize = 1 << 30;
+pub(crate) const LIMIT: usize = 1 << 30;
 
 /// How much memory is set aside before the first element has arrived, in bytes.
 pub const STEP: usize = 1 << 16;
@@ -36,7 +36,7 @@ pub struct Idx {
 /// What is wrong with a file that was not copied or downloaded as it should be: another copy is the remedy. An error that holds this is
 /// found by [`anyhow::Error::is`].
 #[derive(Debug)]
-pub struct Damaged(String);
+pub(crate) struct Damaged(String);
 
 impl fmt::Display for Damaged {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
@@ -51,7 +51,7 @@ impl std::error::Error for Damaged {}
 /// # Errors
 /// Where there is no such file, or no right to read it, or it is a folder, and where [`decode`] finds fault with its contents.
 /// Each error names the file.
-pub fn read(path: &Path) -> Result<Idx> {
+pub(crate) fn read(path: &Path) -> Result<Idx> {
     decode(open(path)?, LIMIT).with_context(|| format!("{} is not a usable IDX file", path.display()))
 }
 
@@ -59,7 +59,7 @@ pub fn read(path: &Path) -> Result<Idx> {
 ///
 /// # Errors
 /// Where there is no such file, or no right to read it, or it is a folder. Each error names the file and what to do.
-pub fn open(path: &Path) -> Result<BufReader<File>> {
+pub(crate) fn open(path: &Path) -> Result<BufReader<File>> {
     let shown = path.display();
     // Asked before opening: a folder opens like a file, and a pipe would wait for its other end.
     let kind = fs::metadata(path).map_err(|error| match error.kind() {
@@ -134,7 +134,7 @@ fn array(mut input: impl Read, limit: usize) -> Result<Idx> {
     // Looking for one byte more also takes the gzip decoder to its checksum.
     let too_late = || Damaged(format!("it goes on after the array of {shape:?}, {promised} bytes, that the header promises"));
     ensure!(take(&mut input, 1)?.is_empty(), too_late());
-    let checksum = sha256([header.as_slice(), &sizes, &elements]);
+    let checksum = sha256_of(header.as_slice().chain(sizes.as_slice()).chain(elements.as_slice()))?;
     Ok(Idx { shape, elements, checksum })
 }
 
@@ -196,7 +196,7 @@ mod tests {
             let idx = decode(bytes.as_slice(), LIMIT).expect("a valid file");
             assert_eq!(idx.shape, [2, 1, 3]);
             assert_eq!(idx.elements, [1, 2, 3, 4, 5, 6]);
-            assert_eq!(idx.checksum, sha256([raw.as_slice()]));
+            assert_eq!(idx.checksum, sha256_of(raw.as_slice()).expect("memory"));
         }
     }
 
@@ -310,7 +310,7 @@ mod tests {
             let idx = decode(if compressed { gzip(&raw) } else { raw.clone() }.as_slice(), LIMIT).expect("a valid file");
             prop_assert_eq!(idx.shape, shape.iter().map(|&size| size as usize).collect::<Vec<_>>());
             prop_assert_eq!(idx.elements, elements);
-            prop_assert_eq!(idx.checksum, sha256([raw.as_slice()]));
+            prop_assert_eq!(idx.checksum, sha256_of(raw.as_slice()).expect("memory"));
         }
 
         #[test]

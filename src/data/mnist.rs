@@ -4,12 +4,12 @@
 //! refused, never replaced by something else; only where nobody named one are the files downloaded, and only where that is not possible
 //! are drawn digits used, with a notice.
 
-use super::download::{self, Outcome, Patience};
 use super::idx::{self, Damaged, Idx};
-use super::notice::notice;
-use super::{Examples, Location, Source, embedded, sha256};
-use anyhow::{Context, Result, bail, ensure};
-use std::fs;
+use super::location::{Finder, Location, Places};
+use super::{Examples, Source, embedded};
+use crate::files::sha256_of;
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use std::fs::{self, File};
 use std::io::{BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
@@ -17,9 +17,6 @@ use walkdir::{DirEntry, WalkDir};
 
 /// Where the files are downloaded from, in turn.
 const MIRRORS: [&str; 2] = ["https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"];
-
-/// The environment variable that names the folder with the files.
-const VARIABLE: &str = "MNIST_DIR";
 
 /// How many folders may be around the files in a folder that somebody names.
 const DEEPEST: usize = 3;
@@ -30,16 +27,8 @@ const SIDE: usize = 28;
 /// The ten digits.
 pub const CLASSES: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
-/// One of the four files.
-#[derive(Clone, Debug)]
-struct Published {
-    name: String,
-    /// SHA-256 of the uncompressed file.
-    checksum: String,
-}
-
-/// The four files: images and labels for training, then for the test.
-type Files = [Published; 4];
+/// The four files, images and labels for training, then for the test: name, and SHA-256 of the uncompressed file.
+type Files = [(&'static str, String); 4];
 
 fn files() -> Files {
     [
@@ -48,7 +37,7 @@ fn files() -> Files {
         ("t10k-images-idx3-ubyte", "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
         ("t10k-labels-idx1-ubyte", "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
     ]
-    .map(|(name, checksum)| Published { name: name.to_owned(), checksum: checksum.to_owned() })
+    .map(|(name, checksum)| (name, checksum.to_owned()))
 }
 
 /// The data set in its published halves.
@@ -68,58 +57,34 @@ pub struct Mnist {
 /// Where a file is missing from a folder that was named (`location` or the environment variable), where a file is damaged or does not
 /// fit the others, where a download breaks off or cannot be written. Each error names the file and what to do.
 pub fn load(location: &Location, root: &Path) -> Result<Mnist> {
-    Search { root, variable: variable(), mirrors: &MIRRORS, files: files(), patience: Patience::default() }.load(location)
+    Search::new(root).find(location)
 }
 
 /// What is there, a line for each place in the order they are tried: whether MNIST can be had from it, and what to do where not.
-pub fn survey(root: &Path) -> Vec<(bool, String)> {
-    Search { root, variable: variable(), mirrors: &MIRRORS, files: files(), patience: Patience::default() }.survey()
-}
-
-/// Set to nothing means not set, as for other programs' variables.
-fn variable() -> Option<PathBuf> {
-    std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
+pub(crate) fn survey(root: &Path) -> Vec<(bool, String)> {
+    Search::new(root).survey()
 }
 
 /// Everything that [`load`] takes from its surroundings.
 struct Search<'a> {
-    root: &'a Path,
-    variable: Option<PathBuf>,
-    mirrors: &'a [&'a str],
+    places: Places<'a>,
     files: Files,
-    patience: Patience,
 }
 
 impl Search<'_> {
-    fn load(&self, location: &Location) -> Result<Mnist> {
-        match (location, &self.variable) {
-            (Location::Embedded, _) => embedded_digits(),
-            (Location::Path(folder), _) => self.named(folder).context("cannot use the folder given as data (--data)"),
-            (Location::Search, Some(folder)) => {
-                self.named(folder).with_context(|| format!("cannot use the folder that the environment variable {VARIABLE} names"))
-            }
-            (Location::Search, None) => self.own(),
-        }
+    fn new(root: &Path) -> Self {
+        Search { places: Places::new(root, "mnist", "MNIST_DIR", &MIRRORS), files: files() }
     }
 
-    /// From a folder that somebody named.
-    fn named(&self, folder: &Path) -> Result<Mnist> {
-        let mnist = self.named_quietly(folder)?;
-        if let Some(remark) = &mnist.1 {
-            tell!("{remark}");
-        }
-        Ok(mnist.0)
-    }
-
-    /// The data set, and what there is to say about it where it is not MNIST.
+    /// The data set in a folder that somebody named, and what there is to say about it where it is not MNIST.
     fn named_quietly(&self, named: &Path) -> Result<(Mnist, Option<String>)> {
-        let (folder, shown) = (named, named.display());
-        ensure!(folder.exists(), "{shown}: there is no such folder");
-        ensure!(folder.is_dir(), "{shown}: found a file, expected the folder with the four MNIST files");
-        let folder = &self.inside(folder)?;
+        let shown = named.display();
+        ensure!(named.exists(), "{shown}: there is no such folder");
+        ensure!(named.is_dir(), "{shown}: found a file, expected the folder with the four MNIST files");
+        let folder = &self.inside(named)?;
         let shown = folder.display();
-        let found: Vec<Option<PathBuf>> = self.files.iter().map(|file| find(folder, &file.name)).collect();
-        let missing: Vec<&str> = self.files.iter().zip(&found).filter(|(_, path)| path.is_none()).map(|(file, _)| &*file.name).collect();
+        let found = self.files.each_ref().map(|(name, _)| find(folder, name));
+        let missing: Vec<&str> = self.files.iter().zip(&found).filter(|(_, path)| path.is_none()).map(|((name, _), _)| *name).collect();
         ensure!(
             missing.is_empty(),
             "{shown}: found {} of the four MNIST files; put there, as it is or with .gz: {}",
@@ -132,16 +97,12 @@ impl Search<'_> {
             let idx = idx::read(&path).map_err(advise)?;
             read.push((path, idx));
         }
-        let unknown: Vec<String> = read
-            .iter()
-            .zip(&self.files)
-            .filter(|((_, idx), file)| idx.checksum != file.checksum)
-            .map(|((path, _), _)| name_of(path))
-            .collect();
-        let name = if unknown.is_empty() { "MNIST".to_owned() } else { format!("data set in {}, not MNIST", name_of(named)) };
-        let remark = (!unknown.is_empty()).then(|| {
-            let advice = if unknown.len() < 4 { "; the others are, so these may be damaged: get them anew" } else { "" };
-            format!("note: {shown} is used, but its contents are not MNIST's: {}{advice}", unknown.join(", "))
+        let others: Vec<String> =
+            read.iter().zip(&self.files).filter(|((_, idx), (_, sum))| idx.checksum != *sum).map(|((path, _), _)| name_of(path)).collect();
+        let name = if others.is_empty() { "MNIST".to_owned() } else { format!("data set in {}, not MNIST", name_of(named)) };
+        let remark = (!others.is_empty()).then(|| {
+            let advice = if others.len() < 4 { "; the others are, so these may be damaged: get them anew" } else { "" };
+            format!("note: {shown} is used, but its contents are not MNIST's: {}{advice}", others.join(", "))
         });
         Ok((assemble(read, name)?, remark))
     }
@@ -152,125 +113,92 @@ impl Search<'_> {
         // What cannot be looked at has none of the files that can be read.
         let below = WalkDir::new(folder).max_depth(DEEPEST).follow_links(true).sort_by_file_name().into_iter();
         let folders = below.filter_entry(|entry| is_visible(entry) && entry.file_type().is_dir()).flatten().map(DirEntry::into_path);
-        let mut found: Vec<PathBuf> = Vec::new();
-        for place in folders {
-            if self.files.iter().any(|file| find(&place, &file.name).is_some()) {
-                if place == folder {
-                    return Ok(place);
-                }
-                found.push(place);
-            }
+        let found: Vec<PathBuf> = folders.filter(|place| self.files.iter().any(|(name, _)| find(place, name).is_some())).collect();
+        match &found[..] {
+            [first, ..] if first == folder => Ok(first.clone()),
+            [] => Ok(folder.to_owned()),
+            [one] => Ok(one.clone()),
+            several => bail!(
+                "{}: found MNIST's files in several folders, expected one; name one of them: {}",
+                folder.display(),
+                several.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ")
+            ),
         }
-        ensure!(
-            found.len() <= 1,
-            "{}: found MNIST's files in several folders, expected one; name one of them: {}",
-            folder.display(),
-            found.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ")
-        );
-        Ok(found.pop().unwrap_or_else(|| folder.to_owned()))
-    }
-
-    /// The project's own folder.
-    fn folder(&self) -> PathBuf {
-        self.root.join("data").join("mnist")
-    }
-
-    /// From the project's own folder, downloaded where need be.
-    fn own(&self) -> Result<Mnist> {
-        let folder = self.folder();
-        let mut read = self.read_own()?;
-        let missing: Vec<String> =
-            self.files.iter().zip(&read).filter(|(_, there)| there.is_none()).map(|(file, _)| format!("{}.gz", file.name)).collect();
-        if !missing.is_empty() {
-            let names: Vec<&str> = missing.iter().map(String::as_str).collect();
-            let outcome = download::fetch(&names, &folder, self.mirrors, self.patience, |name, contents| self.verify(name, contents))
-                .with_context(|| format!("cannot get MNIST; {}", self.by_hand()))?;
-            if let Outcome::Unreachable(reasons) = outcome {
-                tell!("{}", self.notice(&names, &reasons));
-                return embedded_digits();
-            }
-            // What was there before need not be read again.
-            for (there, file) in read.iter_mut().zip(&self.files).filter(|(there, _)| there.is_none()) {
-                *there =
-                    Some(self.read_published(&folder, file)?.with_context(|| {
-                        format!("{} is gone from {} as soon as it was downloaded; run again", file.name, folder.display())
-                    })?);
-            }
-        }
-        assemble(read.into_iter().flatten().collect(), "MNIST".to_owned())
-    }
-
-    /// The project's own files as far as they are there.
-    fn read_own(&self) -> Result<Vec<Option<(PathBuf, Idx)>>> {
-        let folder = self.folder();
-        self.files.iter().map(|file| self.read_published(&folder, file)).collect()
-    }
-
-    fn read_published(&self, folder: &Path, file: &Published) -> Result<Option<(PathBuf, Idx)>> {
-        let Some(path) = find(folder, &file.name) else { return Ok(None) };
-        let advice = || format!("{} is damaged: remove it, and the next run downloads it again", path.display());
-        let idx = idx::decode(idx::open(&path)?, idx::LIMIT).with_context(advice)?;
-        check(&idx, &file.checksum).with_context(advice)?;
-        Ok(Some((path, idx)))
-    }
-
-    fn verify(&self, name: &str, contents: fs::File) -> Result<()> {
-        let file = self.files.iter().find(|file| name.starts_with(&file.name)).context("not one of the four files")?;
-        check(&idx::decode(BufReader::new(contents), idx::LIMIT)?, &file.checksum)
-    }
-
-    fn by_hand(&self) -> String {
-        format!("to do it by hand, put the four files into {}, or name their folder in {VARIABLE} or with --data", self.folder().display())
-    }
-
-    fn notice(&self, missing: &[&str], reasons: &[String]) -> String {
-        let mut lines = vec![
-            "NOT MNIST. No mirror of MNIST can be reached, so digits drawn by this program".to_owned(),
-            "take its place. Results on them are not results on MNIST.".to_owned(),
-            String::new(),
-            "To use MNIST, get these files on a machine with a network,".to_owned(),
-        ];
-        lines.extend(missing.iter().map(|name| format!("    {name}")));
-        lines.extend(self.mirrors.iter().zip(["from", "or  "]).map(|(mirror, word)| format!("{word} {mirror}")));
-        lines.extend([
-            format!("and put them into {}", self.folder().display()),
-            format!("(or name the folder of all four in the variable {VARIABLE}, or with --data)."),
-            "To use the drawn digits without this notice: --data embedded".to_owned(),
-        ]);
-        notice(&lines, reasons)
     }
 
     fn survey(&self) -> Vec<(bool, String)> {
-        let mut lines = Vec::new();
-        if let Some(folder) = &self.variable {
-            let shown = folder.display();
-            lines.push(match self.named_quietly(folder) {
-                Ok((_, None)) => (true, format!("{VARIABLE}: MNIST in {shown}, complete, checksums right")),
-                Ok((mnist, Some(remark))) => (true, format!("{VARIABLE}: {}; {remark}", mnist.source.name)),
-                Err(error) => (false, format!("{VARIABLE}: {error:#}; or unset {VARIABLE}")),
-            });
+        let complete = |folder: &Path| format!("MNIST in {}, complete, checksums right", folder.display());
+        let named = |folder: &Path| {
+            let (mnist, remark) = self.named_quietly(folder)?;
+            Ok(remark.map_or_else(|| complete(folder), |remark| format!("{}; {remark}", mnist.source.name)))
+        };
+        let own = self.read_own().map(|found| found.map(|_| complete(&self.places.folder)));
+        let count = 4 - self.missing().len();
+        Finder::survey(self, named, own, &format!("{count} of the four MNIST files; the first run downloads the others (11 MB)"))
+    }
+}
+
+impl Finder for Search<'_> {
+    type Found = Mnist;
+
+    const NAME: &'static str = "MNIST";
+    const NOTICE: [&'static str; 2] = [
+        "NOT MNIST. No mirror of MNIST can be reached, so digits drawn by this program",
+        "take its place. Results on them are not results on MNIST.",
+    ];
+
+    fn places(&self) -> &Places<'_> {
+        &self.places
+    }
+
+    fn read_named(&self, folder: &Path) -> Result<Mnist> {
+        let (mnist, remark) = self.named_quietly(folder)?;
+        if let Some(remark) = remark {
+            tell!("{remark}");
         }
-        let folder = self.folder();
-        let shown = folder.display();
-        lines.push(match self.read_own() {
-            Err(error) => (false, format!("{error:#}")),
-            Ok(read) => match read.iter().flatten().count() {
-                4 => (true, format!("MNIST in {shown}, complete, checksums right")),
-                count => (
-                    false,
-                    format!("{shown}: {count} of the four MNIST files; the first run downloads the others (11 MB); {}", self.by_hand()),
-                ),
-            },
-        });
-        lines.push((true, "digits drawn by this program, not MNIST: always there, --data embedded".to_owned()));
-        lines
+        Ok(mnist)
+    }
+
+    /// What is damaged is found before the network is asked for the rest.
+    fn read_own(&self) -> Result<Option<Mnist>> {
+        let mut read = Vec::new();
+        for (name, checksum) in &self.files {
+            let Some(path) = find(&self.places.folder, name) else { continue };
+            let advice = || format!("{} is damaged: remove it, and the next run downloads it again", path.display());
+            let idx = idx::decode(idx::open(&path)?, idx::LIMIT).with_context(advice)?;
+            check(&idx, checksum).with_context(advice)?;
+            read.push((path, idx));
+        }
+        if read.len() == 4 { assemble(read, "MNIST".to_owned()).map(Some) } else { Ok(None) }
+    }
+
+    fn missing(&self) -> Vec<(String, Option<u64>)> {
+        let missing = self.files.iter().filter(|(name, _)| find(&self.places.folder, name).is_none());
+        missing.map(|(name, _)| (format!("{name}.gz"), None)).collect()
+    }
+
+    fn verify(&self, name: &str, contents: &File) -> Result<()> {
+        let (_, checksum) = self.files.iter().find(|(file, _)| name.starts_with(file)).context("not one of the four files")?;
+        check(&idx::decode(BufReader::new(contents), idx::LIMIT)?, checksum)
+    }
+
+    fn drawn(&self) -> Result<Mnist> {
+        let (train, test) = embedded::digits(60_000, 10_000, 0);
+        // Their bytes may depend on the machine's arithmetic, so they are counted, not looked up.
+        let checksum = |tensor: &Tensor| -> Result<String> {
+            let bytes: Vec<u8> = Vec::try_from(tensor.flatten(0, -1).to_kind(Kind::Uint8)).context("cannot read the drawn digits")?;
+            Ok(sha256_of(bytes.as_slice())?)
+        };
+        let checksums = [&train.images, &train.labels, &test.images, &test.labels].into_iter().map(checksum).collect::<Result<String>>()?;
+        let source = Source { name: "embedded digits, not MNIST".to_owned(), checksum: sha256_of(checksums.as_bytes())? };
+        Ok(Mnist { train, test, source })
     }
 }
 
 fn name_of(path: &Path) -> String {
     // `..` and `/` have no name of their own.
-    let whole = || fs::canonicalize(path).unwrap_or_else(|_| path.into());
-    path.file_name().map(|name| name.to_owned()).unwrap_or_else(|| whole().into_os_string()).to_string_lossy().into_owned()
+    let whole = || fs::canonicalize(path).unwrap_or_else(|_| path.into()).into_os_string();
+    path.file_name().map_or_else(whole, |name| name.to_owned()).to_string_lossy().into_owned()
 }
 
 /// The file `name` in the spellings it is found in: mirrors write a dot for the second dash, and unpacking drops `.gz` or leaves it.
@@ -294,10 +222,10 @@ fn check(idx: &Idx, expected: &str) -> Result<()> {
 
 /// Makes the data set of the four files, in the order of [`files`].
 fn assemble(read: Vec<(PathBuf, Idx)>, name: String) -> Result<Mnist> {
-    let checksum = sha256(read.iter().map(|(_, idx)| idx.checksum.as_bytes()));
-    let source = Source { name, checksum };
+    let checksums: String = read.iter().map(|(_, idx)| idx.checksum.as_str()).collect();
+    let source = Source { name, checksum: sha256_of(checksums.as_bytes())? };
     let [train_images, train_labels, test_images, test_labels] =
-        <[_; 4]>::try_from(read).map_err(|read| anyhow::anyhow!("found {} files, expected 4", read.len()))?;
+        <[_; 4]>::try_from(read).map_err(|read| anyhow!("found {} files, expected 4", read.len()))?;
     Ok(Mnist { train: examples(&train_images, &train_labels)?, test: examples(&test_images, &test_labels)?, source })
 }
 
@@ -320,19 +248,6 @@ fn examples((images_path, images): &(PathBuf, Idx), (labels_path, labels): &(Pat
     }
     let pixels = Tensor::from_data_size(&images.elements, &[count as i64, 1, SIDE as i64, SIDE as i64], Kind::Uint8);
     Ok(Examples { images: pixels, labels: Tensor::from_slice(&labels.elements).to_kind(Kind::Int64) })
-}
-
-fn embedded_digits() -> Result<Mnist> {
-    let (train, test) = embedded::digits(60_000, 10_000, 0);
-    // Their bytes may depend on the machine's arithmetic, so they are counted, not looked up.
-    let checksum = |tensor: &Tensor| -> Result<String> {
-        let bytes: Vec<u8> = Vec::try_from(tensor.flatten(0, -1).to_kind(Kind::Uint8)).context("cannot read the drawn digits")?;
-        Ok(sha256([bytes.as_slice()]))
-    };
-    let checksums =
-        [&train.images, &train.labels, &test.images, &test.labels].into_iter().map(checksum).collect::<Result<Vec<String>>>()?;
-    let checksum = sha256(checksums.iter().map(String::as_bytes));
-    Ok(Mnist { train, test, source: Source { name: "embedded digits, not MNIST".to_owned(), checksum } })
 }
 
 #[cfg(test)]
@@ -373,7 +288,7 @@ mod tests {
         let contents = [images(TRAIN), labels(TRAIN), images(TEST), labels(TEST)];
         let mut published = files();
         for (file, contents) in published.iter_mut().zip(&contents) {
-            file.checksum = sha256([contents.as_slice()]);
+            file.1 = sha256_of(contents.as_slice()).expect("memory");
         }
         (contents, published)
     }
@@ -388,7 +303,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (contents, files) = small();
         for (file, contents) in files.iter().zip(&contents) {
-            write(folder.path(), &file.name, contents);
+            write(folder.path(), file.0, contents);
         }
         folder
     }
@@ -398,17 +313,18 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (contents, files) = small();
         for (file, contents) in files.iter().zip(&contents) {
-            write(folder.path(), &format!("{}.gz", file.name), &gzip(contents));
+            write(folder.path(), &format!("{}.gz", file.0), &gzip(contents));
         }
         folder
     }
 
     fn search<'a>(root: &'a Path, variable: Option<&Path>, mirrors: &'a [&'a str]) -> Search<'a> {
-        Search { root, variable: variable.map(Path::to_owned), mirrors, files: small().1, patience: HASTY }
+        let places = Places { named: variable.map(Path::to_owned), patience: HASTY, ..Places::new(root, "mnist", "MNIST_DIR", mirrors) };
+        Search { places, files: small().1 }
     }
 
     fn load_folder(folder: &Path) -> Result<Mnist> {
-        search(Path::new("nowhere"), None, &[]).load(&Location::Path(folder.to_owned()))
+        search(Path::new("nowhere"), None, &[]).find(&Location::Path(folder.to_owned()))
     }
 
     fn message(result: Result<Mnist>) -> String {
@@ -428,8 +344,8 @@ mod tests {
         assert_eq!((mnist.train.len(), mnist.test.len()), (TRAIN as i64, TEST as i64));
         assert_eq!(mnist.test.labels.int64_value(&[7]), 7);
         assert_eq!(mnist.train.images.int64_value(&[1, 0, 2, 3]), (784 + 2 * 28 + 3) % 251);
-        let checksums: Vec<String> = small().1.into_iter().map(|file| file.checksum).collect();
-        assert_eq!(mnist.source.checksum, sha256([checksums.concat().as_bytes()]));
+        let checksums: Vec<String> = small().1.into_iter().map(|file| file.1).collect();
+        assert_eq!(mnist.source.checksum, sha256_of(checksums.concat().as_bytes()).expect("memory"));
     }
 
     #[test]
@@ -445,7 +361,7 @@ mod tests {
             for compressed in [false, true] {
                 let folder = tempfile::tempdir().expect("a temporary folder");
                 for (file, contents) in files.iter().zip(&contents) {
-                    write(folder.path(), &spelling(&file.name), &if compressed { gzip(contents) } else { contents.clone() });
+                    write(folder.path(), &spelling(file.0), &if compressed { gzip(contents) } else { contents.clone() });
                 }
                 let mnist = load_folder(folder.path()).unwrap_or_else(|error| panic!("spelling {number}: {error:#}"));
                 assert_small(&mnist);
@@ -484,15 +400,15 @@ mod tests {
         let good = raw_folder();
         let mirrors = [mirror.as_str()];
 
-        let error = message(search(root.path(), None, &mirrors).load(&Location::Path(empty.path().into())));
+        let error = message(search(root.path(), None, &mirrors).find(&Location::Path(empty.path().into())));
         assert_contains(&error, &["--data", "found 0 of the four MNIST files", "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]);
-        let error = message(search(root.path(), Some(empty.path()), &mirrors).load(&Location::Search));
+        let error = message(search(root.path(), Some(empty.path()), &mirrors).find(&Location::Search));
         assert_contains(&error, &["MNIST_DIR", "found 0 of the four MNIST files"]);
         assert!(fs::read_dir(root.path()).expect("the folder").next().is_none(), "nothing is downloaded");
 
-        let mnist = search(root.path(), Some(empty.path()), &mirrors).load(&Location::Path(good.path().into()));
+        let mnist = search(root.path(), Some(empty.path()), &mirrors).find(&Location::Path(good.path().into()));
         assert_small(&mnist.expect("--data comes before the variable"));
-        assert_small(&search(root.path(), Some(good.path()), &mirrors).load(&Location::Search).expect("the variable names good files"));
+        assert_small(&search(root.path(), Some(good.path()), &mirrors).find(&Location::Search).expect("the variable names good files"));
 
         assert_contains(&message(load_folder(&empty.path().join("none"))), &["none: there is no such folder"]);
         assert_contains(&message(load_folder(&good.path().join("t10k-labels-idx1-ubyte"))), &["found a file, expected the folder"]);
@@ -503,22 +419,20 @@ mod tests {
         let (outer, files) = (tempfile::tempdir().expect("a temporary folder"), small().1);
         let raw = outer.path().join("MNIST").join("raw");
         for (file, contents) in files.iter().zip(small().0) {
-            write(&raw, &file.name, &contents);
-            write(&raw, &format!("{}.gz", file.name), &gzip(&contents));
+            write(&raw, file.0, &contents);
+            write(&raw, &format!("{}.gz", file.0), &gzip(&contents));
         }
-        write(&outer.path().join(".hidden"), &files[0].name, b"");
+        write(&outer.path().join(".hidden"), files[0].0, b"");
         assert_small(&load_folder(outer.path()).expect("torchvision's folder"));
-        write(&outer.path().join("other"), &files[0].name, b"");
+        write(&outer.path().join("other"), files[0].0, b"");
         assert_contains(&message(load_folder(outer.path())), &["in several folders", "MNIST/raw", "other"]);
         assert_small(&load_folder(&outer.path().join("MNIST")).expect("the one that is named"));
-        write(&raw, &files[1].name, &labels(TRAIN).iter().map(|byte| byte ^ u8::from(*byte == 9)).collect::<Vec<u8>>());
+        write(&raw, files[1].0, &labels(TRAIN).iter().map(|byte| byte ^ u8::from(*byte == 9)).collect::<Vec<u8>>());
         let other = load_folder(&outer.path().join("MNIST")).expect("another data set");
         assert_eq!(other.source.name, "data set in MNIST, not MNIST", "by the name that is given");
-        fs::remove_file(raw.join(&files[3].name))
-            .and_then(|()| fs::remove_file(raw.join(format!("{}.gz", files[3].name))))
-            .expect("one's own");
+        fs::remove_file(raw.join(files[3].0)).and_then(|()| fs::remove_file(raw.join(format!("{}.gz", files[3].0)))).expect("one's own");
         let error = message(load_folder(&outer.path().join("MNIST")));
-        assert_contains(&error, &["MNIST/raw: found 3 of the four MNIST files", &files[3].name]);
+        assert_contains(&error, &["MNIST/raw: found 3 of the four MNIST files", files[3].0]);
     }
 
     #[test]
@@ -536,7 +450,7 @@ mod tests {
         assert!(error.contains("found a folder") && !error.contains("anew"), "{error}");
         let root = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir_all(root.path().join("data/mnist").join("train-labels-idx1-ubyte")).expect("made");
-        let error = message(search(root.path(), None, &[]).load(&Location::Search));
+        let error = message(search(root.path(), None, &[]).find(&Location::Search));
         assert!(error.contains("found a folder") && !error.contains("damaged"), "{error}");
     }
 
@@ -571,14 +485,14 @@ mod tests {
         let own = root.path().join("data/mnist");
         // One is there already, in another spelling, and stays.
         write(&own, "t10k-labels.idx1-ubyte", &labels(TEST));
-        let mnist = search(root.path(), None, &[&refusing, &good]).load(&Location::Search).expect("the second mirror is good");
+        let mnist = search(root.path(), None, &[&refusing, &good]).find(&Location::Search).expect("the second mirror is good");
         assert_small(&mnist);
         assert_eq!(mnist.source.name, "MNIST");
         let mut names: Vec<_> = fs::read_dir(&own).expect("the folder").flatten().map(|entry| entry.file_name()).collect();
         names.sort();
         let expected = ["t10k-images-idx3-ubyte.gz", "t10k-labels.idx1-ubyte", "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"];
         assert_eq!(names, expected);
-        assert_small(&search(root.path(), None, &[&refusing]).load(&Location::Search).expect("everything is there"));
+        assert_small(&search(root.path(), None, &[&refusing]).find(&Location::Search).expect("everything is there"));
     }
 
     #[test]
@@ -587,7 +501,7 @@ mod tests {
         let mirror = mirror_folder();
         write(mirror.path(), "train-labels-idx1-ubyte.gz", &gzip(&labels(TRAIN + 1)));
         let good = server(Answer::Folder(mirror.path().into()));
-        let error = message(search(root.path(), None, &[&good]).load(&Location::Search));
+        let error = message(search(root.path(), None, &[&good]).find(&Location::Search));
         assert_contains(&error, &["train-labels-idx1-ubyte.gz came, but", "found SHA-256", "to do it by hand", "data/mnist", "MNIST_DIR"]);
         let names: Vec<_> =
             fs::read_dir(root.path().join("data/mnist")).expect("the folder").flatten().map(|entry| entry.file_name()).collect();
@@ -602,9 +516,9 @@ mod tests {
         for damaged in [flipped, contents[0][..600].to_vec(), gzip(&contents[0])[..80].to_vec()] {
             let root = tempfile::tempdir().expect("a temporary folder");
             let own = root.path().join("data/mnist");
-            write(&own, &files[0].name, &damaged);
+            write(&own, files[0].0, &damaged);
             // It is found before the network is asked for the other three.
-            let error = message(search(root.path(), None, &[&refusing()]).load(&Location::Search));
+            let error = message(search(root.path(), None, &[&refusing()]).find(&Location::Search));
             assert_contains(&error, &["train-images-idx3-ubyte is damaged: remove it, and the next run downloads it again"]);
         }
     }
@@ -616,14 +530,14 @@ mod tests {
         let mirrors = [refusing.as_str()];
         let search = search(root.path(), None, &mirrors);
         let started = Instant::now();
-        let mnist = search.load(&Location::Search).expect("the embedded digits need nothing");
+        let mnist = search.find(&Location::Search).expect("the embedded digits need nothing");
         assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
         assert_eq!(mnist.source.name, "embedded digits, not MNIST");
         assert_eq!((mnist.train.len(), mnist.test.len()), (60_000, 10_000));
         assert_eq!(mnist.source.checksum.len(), 64);
         assert!(!root.path().join("data").exists(), "nothing is written");
 
-        let notice = search.notice(&["train-images-idx3-ubyte.gz"], &["the reason".to_owned()]);
+        let notice = search.notice(&["the reason".to_owned()]);
         assert_contains(
             &notice,
             &["NOT MNIST", "not results on MNIST", "train-images-idx3-ubyte.gz", &refusing, "MNIST_DIR", "--data", "the reason"],
@@ -649,7 +563,7 @@ mod tests {
 
         let (contents, files) = small();
         for (file, contents) in files.iter().zip(&contents) {
-            write(&root.path().join("data/mnist"), &file.name, contents);
+            write(&root.path().join("data/mnist"), file.0, contents);
         }
         let lines = search(root.path(), None, &[]).survey();
         assert!(lines[0].0);
@@ -663,13 +577,13 @@ mod tests {
 
     #[test]
     fn the_real_files_are_mnist() {
-        let Some(folder) = variable() else {
-            say!("skipped: {VARIABLE} does not name a folder with MNIST");
+        let Some(folder) = Search::new(Path::new("nowhere")).places.named else {
+            say!("skipped: MNIST_DIR does not name a folder with MNIST");
             return;
         };
         let mnist = load(&Location::Path(folder), Path::new("nowhere")).expect("MNIST");
         assert_eq!(mnist.source.name, "MNIST");
-        assert_eq!(mnist.source.checksum, sha256([files().map(|file| file.checksum).concat().as_bytes()]));
+        assert_eq!(mnist.source.checksum, sha256_of(files().map(|file| file.1).concat().as_bytes()).expect("memory"));
         assert_eq!(mnist.train.images.size(), [60_000, 1, 28, 28]);
         assert_eq!(mnist.test.images.size(), [10_000, 1, 28, 28]);
         // The first labels and the class counts as published.

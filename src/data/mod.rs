@@ -3,19 +3,17 @@
 pub mod archive;
 pub mod augmentation;
 pub mod cats_dogs;
-pub mod download;
+mod download;
 pub mod embedded;
 pub mod idx;
 mod jpeg;
 mod location;
 pub mod mnist;
-mod notice;
 pub mod photographs;
 pub mod splits;
 
 pub use location::Location;
 
-use sha2::{Digest, Sha256};
 use tch::Tensor;
 
 /// Images with their labels.
@@ -116,22 +114,10 @@ pub struct Source {
     pub checksum: String,
 }
 
-/// SHA-256 of the parts one after the other, in hexadecimal digits.
-pub(crate) fn sha256<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let state = parts.into_iter().fold(Sha256::new(), |state, part| state.chain_update(part));
-    state.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use tch::{Device, Kind};
-
-    #[test]
-    fn checksums_are_the_published_ones() {
-        // FIPS 180-2, appendix B.1.
-        assert_eq!(sha256([&b"a"[..], b"bc"]), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-    }
 
     #[test]
     fn examples_are_counted_by_their_labels() {

@@ -10,7 +10,7 @@ use std::io::Cursor;
 use tch::{Kind, Tensor};
 
 /// Height and width that every image is brought to, in pixels.
-pub const SIDE: u32 = 64;
+pub(crate) const SIDE: u32 = 64;
 
 /// The most that an image may claim for itself: a file of a few bytes can claim 65,535 x 65,535 pixels.
 const LARGEST_SIDE: u32 = 20_000;
@@ -42,7 +42,7 @@ pub fn decode_all(archive: &Archive, wanted: &[usize]) -> Result<Decoded> {
 ///
 /// # Errors
 /// As [`decode_all`].
-pub fn decode_all_upright(archive: &Archive, wanted: &[usize]) -> Result<Decoded> {
+pub(crate) fn decode_all_upright(archive: &Archive, wanted: &[usize]) -> Result<Decoded> {
     decode_each(archive, wanted, decode_upright)
 }
 
@@ -94,7 +94,7 @@ pub fn decode(file: &[u8], target: &mut [u8]) -> Result<()> {
 ///
 /// # Errors
 /// As [`decode`].
-pub fn decode_upright(file: &[u8], target: &mut [u8]) -> Result<()> {
+pub(crate) fn decode_upright(file: &[u8], target: &mut [u8]) -> Result<()> {
     // Damaged metadata do not make an image unreadable.
     decode_turned(file, target, |decoder| decoder.orientation().unwrap_or(Orientation::NoTransforms))
 }
@@ -140,7 +140,7 @@ fn not_read(file: &[u8]) -> String {
 }
 
 /// Whether a file is an image that is read, by its name.
-pub fn is_image(name: &str) -> bool {
+pub(crate) fn is_image(name: &str) -> bool {
     let extension = name.rsplit_once('.').map_or(String::new(), |(_, extension)| extension.to_lowercase());
     ["jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "webp"].contains(&extension.as_str())
 }

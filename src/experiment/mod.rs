@@ -12,7 +12,7 @@ mod search;
 mod training;
 mod variant;
 
-pub use crate::layers::{Initialization, Layer, Start};
+pub use crate::layers::{InitScheme, Initialization, Layer};
 pub use augmentation::{Augmentation, Elastic, Normalization};
 pub(crate) use extends::read_extended;
 pub use file::{ExperimentFile, MOST_SEEDS};

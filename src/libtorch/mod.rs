@@ -29,7 +29,7 @@ unsafe extern "C" {
 /// One step of stochastic gradient descent, in place for all parameters at once: a few kernel launches on a GPU, one pass over memory.
 /// With g = gradient + weight_decay w: v = momentum v + g and w = w - learning_rate v; without momentum, w = w - learning_rate g, and
 /// `velocities` are not looked at. All tensors of a parameter have its shape and its kind, and its velocity has its strides.
-pub fn fused_sgd(parameters: &[&Tensor], gradients: &[&Tensor], velocities: &[&Tensor], step: SgdStep) {
+pub(crate) fn fused_sgd(parameters: &[&Tensor], gradients: &[&Tensor], velocities: &[&Tensor], step: SgdStep) {
     assert!(
         parameters.len() == gradients.len() && (step.momentum == 0.0 || parameters.len() == velocities.len()),
         "one for each parameter"
@@ -50,14 +50,14 @@ pub fn fused_sgd(parameters: &[&Tensor], gradients: &[&Tensor], velocities: &[&T
 
 /// The hyperparameters of [`fused_sgd`].
 #[derive(Clone, Copy, Debug)]
-pub struct SgdStep {
+pub(crate) struct SgdStep {
     pub learning_rate: f64,
     pub momentum: f64,
     pub weight_decay: f64,
 }
 
 /// `means += weight * (values - means)`, in place for all tensors at once.
-pub fn lerp(means: &[&Tensor], values: &[&Tensor], weight: f64) {
+pub(crate) fn lerp(means: &[&Tensor], values: &[&Tensor], weight: f64) {
     assert_eq!(means.len(), values.len(), "one value for each mean");
     let (means, values) = (pointers(means.iter().copied()), pointers(values.iter().copied()));
     // SAFETY: as above.
@@ -106,7 +106,7 @@ impl Arithmetic {
 ///
 /// # Errors
 /// If libtorch was told so and is not.
-pub fn set_deterministic() -> Result<()> {
+pub(crate) fn set_deterministic() -> Result<()> {
     // SAFETY: plain settings of libtorch's global context.
     unsafe { well(shim_set_deterministic()) };
     ensure!(Arithmetic::now().1, "libtorch was told to be deterministic, and is not; leave --deterministic out");
@@ -114,7 +114,7 @@ pub fn set_deterministic() -> Result<()> {
 }
 
 /// Runs `compute` with matrix products in full single precision in this thread, whatever [`Arithmetic`] says.
-pub fn without_tf32<T>(compute: impl FnOnce() -> T) -> T {
+pub(crate) fn without_tf32<T>(compute: impl FnOnce() -> T) -> T {
     struct Guard(*mut c_void);
     impl Drop for Guard {
         fn drop(&mut self) {
@@ -128,7 +128,7 @@ pub fn without_tf32<T>(compute: impl FnOnce() -> T) -> T {
 }
 
 /// The version of the libtorch that is loaded, as it says itself: `2.11.0`.
-pub fn version() -> String {
+pub(crate) fn version() -> String {
     // SAFETY: a string of strdup's.
     let config = unsafe { owned(shim_config()) };
     let found = config.split_once("TORCH_VERSION=").map(|(_, rest)| rest.split([',', ' ', '\n']).next().unwrap_or_default().to_owned());
@@ -136,7 +136,7 @@ pub fn version() -> String {
 }
 
 /// The version of cuDNN, `9.19.0`; none where libtorch's CUDA half is not loaded.
-pub fn cudnn_version() -> Option<String> {
+pub(crate) fn cudnn_version() -> Option<String> {
     // SAFETY: a plain query.
     let number = unsafe { shim_cudnn_version() };
     (number > 0).then(|| format!("{}.{}.{}", number / 10_000, number / 100 % 100, number % 100))

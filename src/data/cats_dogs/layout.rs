@@ -9,7 +9,7 @@ use std::fmt;
 
 /// What an image with a label is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
+pub(super) enum Part {
     Train,
     Validation,
     Test,
@@ -26,7 +26,7 @@ enum Role {
 
 /// An image with a label: its place in the archive.
 #[derive(Clone, Copy, Debug)]
-pub struct Labelled {
+pub(super) struct Labelled {
     pub place: usize,
     pub part: Part,
     pub label: i64,
@@ -34,7 +34,7 @@ pub struct Labelled {
 
 /// What an archive holds.
 #[derive(Debug, Default)]
-pub struct Layout {
+pub(super) struct Layout {
     /// In the order in which they are used.
     pub labelled: Vec<Labelled>,
     /// The places and numbers of the images to be predicted, in the order of the numbers.

@@ -16,8 +16,9 @@ mod layout;
 mod read;
 mod search;
 
-pub use read::read;
-pub use search::{load, survey};
+use read::read;
+pub use search::load;
+pub(crate) use search::survey;
 
 use super::{Examples, Source};
 use std::fmt;

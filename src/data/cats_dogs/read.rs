@@ -4,9 +4,11 @@ use super::layout::{Layout, Part};
 use super::{Asked, CHALLENGE, CatsDogs, Corrupt};
 use crate::data::archive::Archive;
 use crate::data::photographs::{Decoded, decode_all};
-use crate::data::{Examples, Source, sha256};
+use crate::data::{Examples, Source};
+use crate::files::sha256_of;
 use crate::seed::{Purpose, draw};
 use anyhow::{Context, Result, bail, ensure};
+use std::io::Read;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -26,12 +28,8 @@ pub fn read(path: &Path, corrupt: Corrupt) -> Result<CatsDogs> {
     };
     let (images, good) = decode(labelled.iter().map(|image| image.place).collect())?;
     let (asked_images, good_asked) = decode(numbered.iter().map(|(place, _)| *place).collect())?;
-    if corrupt == Corrupt::Refuse
-        && let Some((name, reason)) = left_out.first()
-    {
-        let others = left_out.len() - 1;
-        let others = if others > 0 { format!(" (and {others} more)") } else { String::new() };
-        bail!("{}: {name} cannot be used: {reason}{others}; remove it, or leave such images out with --skip-corrupt", path.display());
+    if corrupt == Corrupt::Refuse {
+        refuse_any(path, &left_out)?;
     }
 
     labelled = good.into_iter().map(|index| labelled[index]).collect();
@@ -53,23 +51,13 @@ pub fn read(path: &Path, corrupt: Corrupt) -> Result<CatsDogs> {
         format!("cats and dogs, {training} + {asked} images")
     } else {
         // The same images may be split in several ways.
-        checksum = sha256([checksum.as_bytes(), format!("{counts:?}").as_bytes()]);
+        checksum = sha256_of(format!("{checksum}{counts:?}").as_bytes())?;
         format!("cats and dogs, {training} + {validation} + {} images", test + asked)
     };
-    let [cats, dogs] = class_counts(&kept.examples.labels.narrow(0, 0, training));
-    let first = left_out.first().map_or(String::new(), |(name, reason)| format!(" (the first is {name}: {reason})"));
-    ensure!(
-        cats > 0 && dogs > 0,
-        "{}: {cats} cats and {dogs} dogs are left to train on, expected at least one of each: {} images cannot be read{first}, {} are held out \
-         for the test; add images, or mend those",
-        path.display(),
-        left_out.len(),
-        held_out.examples.len()
-    );
+    ensure_both_classes(path, &kept.examples.labels.narrow(0, 0, training), &left_out, held_out.examples.len())?;
     let ids: Vec<i64> = good_asked.iter().map(|index| numbered[*index].1).collect();
     let unreadable = numbered.iter().map(|(_, id)| *id).chain(unlisted).filter(|id| ids.binary_search(id).is_err()).collect();
-    let test_names = good_asked.iter().map(|index| names[numbered[*index].0].to_owned());
-    let common = CatsDogs {
+    let mut read = CatsDogs {
         train: kept.examples,
         names: kept.names,
         validation: (validation > 0).then_some(validation),
@@ -81,13 +69,35 @@ pub fn read(path: &Path, corrupt: Corrupt) -> Result<CatsDogs> {
         notes,
         source: Source { name, checksum },
     };
-    Ok(match competition {
-        None => common,
-        Some(competition) => {
-            let asked = Some(Asked { competition, ids, unreadable });
-            CatsDogs { test: asked_images, test_names: test_names.collect(), test_labels: None, asked, ..common }
-        }
-    })
+    if let Some(competition) = competition {
+        (read.test, read.test_labels) = (asked_images, None);
+        read.test_names = good_asked.iter().map(|index| names[numbered[*index].0].to_owned()).collect();
+        read.asked = Some(Asked { competition, ids, unreadable });
+    }
+    Ok(read)
+}
+
+/// # Errors
+/// If there is an image that cannot be read.
+fn refuse_any(path: &Path, left_out: &[(String, String)]) -> Result<()> {
+    let [(name, reason), others @ ..] = left_out else { return Ok(()) };
+    let others = if others.is_empty() { String::new() } else { format!(" (and {} more)", others.len()) };
+    bail!("{}: {name} cannot be used: {reason}{others}; remove it, or leave such images out with --skip-corrupt", path.display())
+}
+
+/// # Errors
+/// If no image of a class is left to train on.
+fn ensure_both_classes(path: &Path, labels: &Tensor, left_out: &[(String, String)], held_out: i64) -> Result<()> {
+    let [cats, dogs] = class_counts(labels);
+    let first = left_out.first().map_or(String::new(), |(name, reason)| format!(" (the first is {name}: {reason})"));
+    ensure!(
+        cats > 0 && dogs > 0,
+        "{}: {cats} cats and {dogs} dogs are left to train on, expected at least one of each: {} images cannot be read{first}, {held_out} are \
+         held out for the test; add images, or mend those",
+        path.display(),
+        left_out.len()
+    );
+    Ok(())
 }
 
 /// Examples with the file of each.
@@ -110,7 +120,8 @@ pub(super) fn class_counts(labels: &Tensor) -> [i64; 2] {
 
 /// Of the pixels and labels as they are used, so the same from a folder and a zip.
 pub(super) fn checksum(train: &Examples, test: &Tensor) -> Result<String> {
-    Ok(sha256([&bytes(&train.images)?[..], &bytes(&train.labels.to_kind(Kind::Uint8))?, &bytes(test)?]))
+    let (images, labels, test) = (bytes(&train.images)?, bytes(&train.labels.to_kind(Kind::Uint8))?, bytes(test)?);
+    Ok(sha256_of(images.as_slice().chain(&labels[..]).chain(&test[..]))?)
 }
 
 /// The places of `n` images that are for training, and of those held out for the test: the same for everybody.
@@ -138,7 +149,7 @@ fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::super::Competition;
     use super::*;
     use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};

@@ -3,25 +3,33 @@
 use super::layout::{Layout, Part};
 use super::{Asked, CatsDogs, Competition, Corrupt, read};
 use crate::data::archive::Archive;
-use crate::data::download::{self, LargeFile, Outcome, Patience};
-use crate::data::notice::notice;
-use crate::data::{Location, Source, embedded};
-use anyhow::{Context, Result, anyhow, ensure};
+use crate::data::download::unfinished_bytes;
+use crate::data::location::{Finder, Location, Places};
+use crate::data::{Source, embedded};
+use crate::files::sha256_of;
+use anyhow::{Result, anyhow, ensure};
 use indicatif::HumanCount;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use tch::Tensor;
 
-/// The environment variable that names the folder or zip.
-const VARIABLE: &str = "CATS_DOGS";
+/// A file whose contents are known beforehand.
+#[derive(Clone, Copy)]
+struct Published<'a> {
+    name: &'a str,
+    /// In bytes.
+    length: u64,
+    /// SHA-256 in hexadecimal digits.
+    checksum: &'a str,
+}
 
 /// Microsoft's archive; length and checksum are those that other projects which download it give.
-const PUBLISHED: LargeFile = LargeFile {
-    mirror: "https://download.microsoft.com/download/3/E/1/3E1C3F21-ECDB-4869-8368-6DEBA77B919F/",
+const PUBLISHED: Published = Published {
     name: "kagglecatsanddogs_5340.zip",
     length: 824_887_076,
     checksum: "b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9",
 };
+const MIRROR: &str = "https://download.microsoft.com/download/3/E/1/3E1C3F21-ECDB-4869-8368-6DEBA77B919F/";
 
 /// How many pictures are drawn, for training and for the test.
 const DRAWN: (i64, i64) = (2_000, 500);
@@ -39,140 +47,116 @@ const LISTED: usize = 20;
 /// Where what was named is missing or holds none of the layouts, where an image cannot be decoded and is not to be left out, where a
 /// download breaks off or cannot be written. Each error says what to do.
 pub fn load(location: &Location, corrupt: Corrupt, root: &Path) -> Result<CatsDogs> {
-    Search { root, variable: variable(), published: PUBLISHED, patience: Patience::default() }.load(location, corrupt)
+    let found = Search::new(root, corrupt).find(location)?;
+    tell!("{}", report(&found));
+    Ok(found)
 }
 
 /// What is there, a line for each place in the order they are tried: whether the data set can be had from it, and what to do where not.
 /// The images are counted, not decoded.
-pub fn survey(root: &Path) -> Vec<(bool, String)> {
-    Search { root, variable: variable(), published: PUBLISHED, patience: Patience::default() }.survey()
-}
-
-/// Set to nothing means not set, as for other programs' variables.
-fn variable() -> Option<PathBuf> {
-    std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
+pub(crate) fn survey(root: &Path) -> Vec<(bool, String)> {
+    Search::new(root, Corrupt::Refuse).survey()
 }
 
 /// Everything that [`load`] takes from its surroundings.
 struct Search<'a> {
-    root: &'a Path,
-    variable: Option<PathBuf>,
-    published: LargeFile<'a>,
-    patience: Patience,
+    places: Places<'a>,
+    published: Published<'a>,
+    corrupt: Corrupt,
 }
 
 impl Search<'_> {
-    fn load(&self, location: &Location, corrupt: Corrupt) -> Result<CatsDogs> {
-        let found = match (location, &self.variable) {
-            (Location::Embedded, _) => drawn(),
-            (Location::Path(path), _) => named(path, corrupt).context("cannot use the path given as data (--data)"),
-            (Location::Search, Some(path)) => {
-                named(path, corrupt).with_context(|| format!("cannot use the path that the environment variable {VARIABLE} names"))
-            }
-            (Location::Search, None) => self.own(corrupt),
-        }?;
-        tell!("{}", report(&found));
-        Ok(found)
-    }
-
-    /// The project's own folder.
-    fn folder(&self) -> PathBuf {
-        self.root.join("data").join("cats-vs-dogs")
+    fn new(root: &Path, corrupt: Corrupt) -> Self {
+        Search { places: Places::new(root, "cats-vs-dogs", "CATS_DOGS", &[MIRROR]), published: PUBLISHED, corrupt }
     }
 
     /// Where Microsoft's archive is downloaded to.
-    fn download(&self) -> PathBuf {
-        self.folder().join(self.published.name)
-    }
-
-    /// From the project's own folder, downloaded where need be.
-    fn own(&self, corrupt: Corrupt) -> Result<CatsDogs> {
-        let path = match self.own_path()? {
-            Some(path) => path,
-            None => {
-                let outcome = download::fetch_large(&self.published, &self.folder(), self.patience)
-                    .with_context(|| format!("cannot get the photographs of cats and dogs; {}", self.by_hand()))?;
-                if let Outcome::Unreachable(reasons) = outcome {
-                    tell!("{}", self.notice(&reasons));
-                    return drawn();
-                }
-                self.download()
-            }
-        };
-        if path == self.download() { read(&path, Corrupt::LeaveOut) } else { read(&path, corrupt) }
+    fn archive(&self) -> PathBuf {
+        self.places.folder.join(self.published.name)
     }
 
     /// What the project's own folder holds, if anything.
     fn own_path(&self) -> Result<Option<PathBuf>> {
-        let (folder, download) = (self.folder(), self.download());
+        let (folder, archive) = (&self.places.folder, self.archive());
         // First of all, since it is whole: what is unpacked beside it may not be.
-        if let Ok(found) = fs::metadata(&download) {
+        if let Ok(found) = fs::metadata(&archive) {
             ensure!(
                 found.len() == self.published.length,
                 "{}: found {} bytes, expected {}; remove it, and the next run downloads it again",
-                download.display(),
+                archive.display(),
                 found.len(),
                 self.published.length
             );
-            return Ok(Some(download));
+            return Ok(Some(archive));
         }
-        if folder.exists() { inside(&folder) } else { Ok(None) }
-    }
-
-    fn by_hand(&self) -> String {
-        let name = self.published.name;
-        format!("to do it by hand, put {name} into {}, or name a folder or zip in {VARIABLE} or with --data", self.folder().display())
-    }
-
-    fn notice(&self, reasons: &[String]) -> String {
-        let lines = [
-            "NOT PHOTOGRAPHS. Microsoft's archive of cats and dogs cannot be reached, so".to_owned(),
-            "pictures drawn by this program take its place. Results on them are not results".to_owned(),
-            "on cats and dogs.".to_owned(),
-            String::new(),
-            "To use the photographs, get this file on a machine with a network,".to_owned(),
-            format!("    {}", self.published.name),
-            format!("from {}", self.published.mirror),
-            format!("and put it into {}", self.folder().display()),
-            format!("(or name it, or another archive of them, in the variable {VARIABLE}, or with --data)."),
-            "To use the drawn pictures without this notice: --data embedded".to_owned(),
-        ];
-        notice(&lines, reasons)
+        if folder.exists() { inside(folder) } else { Ok(None) }
     }
 
     fn survey(&self) -> Vec<(bool, String)> {
-        let mut lines = Vec::new();
-        if let Some(path) = &self.variable {
-            lines.push(match named_path(path).and_then(|path| listing(&path)) {
-                Ok(listing) => (true, format!("{VARIABLE}: {listing}")),
-                Err(error) => (false, format!("{VARIABLE}: {error:#}; or unset {VARIABLE}")),
-            });
-        }
-        lines.push(match self.own_path() {
-            Err(error) => (false, format!("{error:#}")),
-            Ok(Some(path)) => listing(&path).map_or_else(
-                |error| (false, format!("{error:#}; remove it, and the next run downloads Microsoft's archive")),
-                |text| (true, text),
-            ),
-            Ok(None) => {
-                let (folder, megabytes) = (self.folder(), |bytes: u64| bytes / 1_000_000);
-                let rest = match download::unfinished_bytes(self.published.name, &folder) {
-                    0 => String::new(),
-                    kept => format!(" of which {} MB are here", megabytes(kept)),
-                };
-                let whole = megabytes(self.published.length);
-                let text = format!("nothing; the first run downloads Microsoft's archive ({whole} MB{rest}); {}", self.by_hand());
-                (false, format!("{}: {text}", folder.display()))
-            }
+        let own = self.own_path().and_then(|path| {
+            let listing = path.map(|path| listing(&path)).transpose();
+            listing.map_err(|error| anyhow!("{error:#}; remove it, and the next run downloads Microsoft's archive"))
         });
-        lines.push((true, "pictures drawn by this program, not photographs: always there, --data embedded".to_owned()));
-        lines
+        let megabytes = |bytes: u64| bytes / 1_000_000;
+        let rest = match unfinished_bytes(self.published.name, &self.places.folder) {
+            0 => String::new(),
+            kept => format!(" of which {} MB are here", megabytes(kept)),
+        };
+        let whole = megabytes(self.published.length);
+        let unfinished = format!("nothing; the first run downloads Microsoft's archive ({whole} MB{rest})");
+        Finder::survey(self, |path| listing(&named_path(path)?), own, &unfinished)
     }
 }
 
-/// From a path that somebody named.
-fn named(path: &Path, corrupt: Corrupt) -> Result<CatsDogs> {
-    read(&named_path(path)?, corrupt)
+impl Finder for Search<'_> {
+    type Found = CatsDogs;
+
+    const NAME: &'static str = "the photographs of cats and dogs";
+    const NOTICE: [&'static str; 2] = [
+        "NOT PHOTOGRAPHS. Microsoft's archive of cats and dogs cannot be reached, so pictures drawn",
+        "by this program take its place. Results on them are not results on cats and dogs.",
+    ];
+
+    fn places(&self) -> &Places<'_> {
+        &self.places
+    }
+
+    fn read_named(&self, path: &Path) -> Result<CatsDogs> {
+        read(&named_path(path)?, self.corrupt)
+    }
+
+    fn read_own(&self) -> Result<Option<CatsDogs>> {
+        let corrupt = |path: &Path| if path == self.archive() { Corrupt::LeaveOut } else { self.corrupt };
+        self.own_path()?.map(|path| read(&path, corrupt(&path))).transpose()
+    }
+
+    fn missing(&self) -> Vec<(String, Option<u64>)> {
+        vec![(self.published.name.to_owned(), Some(self.published.length))]
+    }
+
+    fn verify(&self, _: &str, contents: &File) -> Result<()> {
+        let (found, expected) = (sha256_of(contents)?, self.published.checksum);
+        ensure!(found == expected, "found SHA-256 {found}, expected {expected}");
+        Ok(())
+    }
+
+    /// Pictures that stand in for the challenge's.
+    fn drawn(&self) -> Result<CatsDogs> {
+        let (train, test) = embedded::cats_dogs(DRAWN.0, DRAWN.1, 0);
+        let checksum = read::checksum(&train, &test.images)?;
+        Ok(CatsDogs {
+            names: (1..=train.len()).map(|number| format!("drawn/{number}")).collect(),
+            validation: None,
+            test_names: (1..=test.len()).map(|number| format!("drawn/test/{number}")).collect(),
+            asked: Some(Asked { competition: Competition::Course, ids: (1..=test.len()).collect(), unreadable: Vec::new() }),
+            train,
+            test: test.images,
+            test_labels: Some(test.labels),
+            left_out: Vec::new(),
+            notes: Vec::new(),
+            source: Source { name: "drawn cats and dogs".to_owned(), checksum },
+        })
+    }
 }
 
 /// A path that somebody named, or the one zip in that folder if there is nothing else of a data set.
@@ -209,24 +193,6 @@ fn listing(path: &Path) -> Result<String> {
     Ok(format!("{}{validation}{test}{asked} in {}", classes(layout.count(Part::Train)), path.display()))
 }
 
-/// Drawn pictures, which stand in for the challenge's.
-fn drawn() -> Result<CatsDogs> {
-    let (train, test) = embedded::cats_dogs(DRAWN.0, DRAWN.1, 0);
-    let checksum = read::checksum(&train, &test.images)?;
-    Ok(CatsDogs {
-        names: (1..=train.len()).map(|number| format!("drawn/{number}")).collect(),
-        validation: None,
-        test_names: (1..=test.len()).map(|number| format!("drawn/test/{number}")).collect(),
-        asked: Some(Asked { competition: Competition::Course, ids: (1..=test.len()).collect(), unreadable: Vec::new() }),
-        train,
-        test: test.images,
-        test_labels: Some(test.labels),
-        left_out: Vec::new(),
-        notes: Vec::new(),
-        source: Source { name: "drawn cats and dogs".to_owned(), checksum },
-    })
-}
-
 /// What is there, counted, and what was left out.
 fn report(found: &CatsDogs) -> String {
     let of = |labels: &Tensor| classes(read::class_counts(labels));
@@ -261,7 +227,6 @@ mod tests {
     use super::super::read::tests::{folder, jpeg, zipped};
     use super::*;
     use crate::data::download::tests::{Answer, HASTY, refusing, server};
-    use crate::data::sha256;
     use tempfile::TempDir;
 
     /// So many good images of each class in Microsoft's layout, and one that is empty.
@@ -289,26 +254,35 @@ mod tests {
     }
 
     /// A server that has Microsoft's archive: six images of each class, one bad.
-    struct Published {
-        address: String,
+    struct Server {
+        mirrors: [&'static str; 1],
         contents: Vec<u8>,
         checksum: String,
         _folder: TempDir,
     }
 
-    impl Published {
+    impl Server {
         fn new() -> Self {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let contents = zipped(&pictures(6));
             write(folder.path(), PUBLISHED.name, &contents);
-            let address = server(Answer::Folder(folder.path().into()));
-            Published { address, checksum: sha256([contents.as_slice()]), contents, _folder: folder }
+            let mirrors = [&*server(Answer::Folder(folder.path().into())).leak()];
+            Server { mirrors, checksum: sha256_of(contents.as_slice()).expect("memory"), contents, _folder: folder }
         }
 
-        fn search<'a>(&'a self, root: &'a Path, variable: Option<&Path>) -> Search<'a> {
-            let published = LargeFile { mirror: &self.address, checksum: &self.checksum, length: self.contents.len() as u64, ..PUBLISHED };
-            Search { root, variable: variable.map(Path::to_owned), published, patience: HASTY }
+        fn search<'a>(&'a self, root: &Path, variable: Option<&Path>) -> Search<'a> {
+            let published = Published { checksum: &self.checksum, length: self.contents.len() as u64, ..PUBLISHED };
+            let places = Places {
+                named: variable.map(Path::to_owned),
+                patience: HASTY,
+                ..Places::new(root, "cats-vs-dogs", "CATS_DOGS", &self.mirrors)
+            };
+            Search { places, published, corrupt: Corrupt::Refuse }
         }
+    }
+
+    fn load(search: &Search, location: &Location, corrupt: Corrupt) -> Result<CatsDogs> {
+        Search { places: search.places.clone(), corrupt, ..*search }.find(location)
     }
 
     /// All images there are.
@@ -329,10 +303,10 @@ mod tests {
 
     #[test]
     fn the_places_are_tried_in_their_order() {
-        let published = Published::new();
+        let published = Server::new();
         let (first, second, third, root) = (good(1), good(2), good(3), tempfile::tempdir().expect("a temporary folder"));
         let all = published.search(root.path(), Some(second.path()));
-        let load = |search: &Search, location: &Location| search.load(location, Corrupt::Refuse);
+        let load = |search: &Search, location: &Location| load(search, location, Corrupt::Refuse);
         assert_eq!(total(load(&all, &Location::Path(first.path().into()))), 2, "--data");
         assert_eq!(total(load(&all, &Location::Search)), 4, "the variable");
         assert_eq!(total(load(&all, &Location::Embedded)), DRAWN.0 + DRAWN.1);
@@ -362,11 +336,11 @@ mod tests {
 
     #[test]
     fn what_is_named_is_never_replaced() {
-        let published = Published::new();
+        let published = Server::new();
         let (root, empty) = (tempfile::tempdir().expect("a temporary folder"), tempfile::tempdir().expect("a temporary folder"));
         let none = empty.path().join("none");
         let search = published.search(root.path(), Some(&none));
-        let load = |location: &Location| search.load(location, Corrupt::LeaveOut);
+        let load = |location: &Location| load(&search, location, Corrupt::LeaveOut);
         assert_contains(&message(load(&Location::Search)), &["CATS_DOGS", "none: there is no such folder or zip"]);
         assert_contains(&message(load(&Location::Path(none.clone()))), &["--data", "none: there is no such folder or zip"]);
         assert_contains(&message(load(&Location::Path(empty.path().into()))), &["--data", "holds no image of a Cat to train on, expected"]);
@@ -380,42 +354,42 @@ mod tests {
 
     #[test]
     fn bad_images_are_left_out_of_microsofts_archive_and_else_as_one_says() {
-        let published = Published::new();
+        let published = Server::new();
         let root = tempfile::tempdir().expect("a temporary folder");
         let search = published.search(root.path(), None);
-        let found = search.load(&Location::Search, Corrupt::Refuse).expect("Microsoft's has bad images");
+        let found = load(&search, &Location::Search, Corrupt::Refuse).expect("Microsoft's has bad images");
         assert_eq!(found.left_out, [("PetImages/Cat/666.jpg".to_owned(), "the file is empty".to_owned())]);
 
-        let named = Location::Path(search.download());
-        assert_contains(&message(search.load(&named, Corrupt::Refuse)), &["Cat/666.jpg", "--skip-corrupt"]);
-        assert_eq!(total(search.load(&named, Corrupt::LeaveOut)), 12);
-        let other = search.download().with_file_name("other.zip");
-        fs::rename(search.download(), other).expect("one's own file");
-        assert_contains(&message(search.load(&Location::Search, Corrupt::Refuse)), &["Cat/666.jpg", "--skip-corrupt"]);
+        let named = Location::Path(search.archive());
+        assert_contains(&message(load(&search, &named, Corrupt::Refuse)), &["Cat/666.jpg", "--skip-corrupt"]);
+        assert_eq!(total(load(&search, &named, Corrupt::LeaveOut)), 12);
+        let other = search.archive().with_file_name("other.zip");
+        fs::rename(search.archive(), other).expect("one's own file");
+        assert_contains(&message(load(&search, &Location::Search, Corrupt::Refuse)), &["Cat/666.jpg", "--skip-corrupt"]);
     }
 
     #[test]
     fn a_damaged_download_is_an_error() {
-        let published = Published::new();
+        let published = Server::new();
         let root = tempfile::tempdir().expect("a temporary folder");
         let search = published.search(root.path(), None);
-        write(&search.folder(), PUBLISHED.name, &published.contents[1..]);
-        assert_contains(&message(search.load(&Location::Search, Corrupt::LeaveOut)), &["bytes, expected", "remove it"]);
+        write(&search.places.folder, PUBLISHED.name, &published.contents[1..]);
+        assert_contains(&message(load(&search, &Location::Search, Corrupt::LeaveOut)), &["bytes, expected", "remove it"]);
         assert!(!search.survey()[0].0);
 
-        fs::remove_file(search.download()).expect("one's own file");
-        let other = Search { published: LargeFile { checksum: "other", ..search.published }, ..published.search(root.path(), None) };
-        let error = message(other.load(&Location::Search, Corrupt::LeaveOut));
+        fs::remove_file(search.archive()).expect("one's own file");
+        let other = Search { published: Published { checksum: "other", ..search.published }, ..published.search(root.path(), None) };
+        let error = message(load(&other, &Location::Search, Corrupt::LeaveOut));
         assert_contains(&error, &["is not the file it should be", "expected other", "to do it by hand", "CATS_DOGS", "--data"]);
-        assert!(!search.download().exists());
+        assert!(!search.archive().exists());
     }
 
     #[test]
     fn without_a_network_the_drawn_pictures_come_with_a_notice() {
-        let published = Published { address: refusing(), ..Published::new() };
+        let published = Server { mirrors: [&*refusing().leak()], ..Server::new() };
         let root = tempfile::tempdir().expect("a temporary folder");
         let search = published.search(root.path(), None);
-        let found = search.load(&Location::Search, Corrupt::Refuse).expect("the drawn pictures need nothing");
+        let found = load(&search, &Location::Search, Corrupt::Refuse).expect("the drawn pictures need nothing");
         assert_eq!(found.source.name, "drawn cats and dogs");
         assert_eq!(found.source.checksum.len(), 64);
         assert_eq!((found.train.images.size(), found.test.size()), (vec![2_000, 3, 64, 64], vec![500, 3, 64, 64]));
@@ -427,7 +401,10 @@ mod tests {
 
         let notice = search.notice(&["the reason".to_owned()]);
         let own = root.path().join("data/cats-vs-dogs").display().to_string();
-        assert_contains(&notice, &["NOT PHOTOGRAPHS", "not results", PUBLISHED.name, &published.address, &own, "CATS_DOGS", "the reason"]);
+        assert_contains(
+            &notice,
+            &["NOT PHOTOGRAPHS", "not results", PUBLISHED.name, published.mirrors[0], &own, "CATS_DOGS", "the reason"],
+        );
     }
 
     #[test]
@@ -463,13 +440,13 @@ mod tests {
 
     #[test]
     fn a_survey_counts_without_decoding() {
-        let published = Published::new();
+        let published = Server::new();
         let (root, two) = (tempfile::tempdir().expect("a temporary folder"), good(2));
         let search = published.search(root.path(), None);
         let lines = search.survey();
         assert_eq!(lines.iter().map(|(is_there, _)| *is_there).collect::<Vec<_>>(), [false, true]);
         assert_contains(&lines[0].1, &["cats-vs-dogs: nothing; the first run downloads", "CATS_DOGS"]);
-        write(&search.folder(), &format!(".resumable-{}", PUBLISHED.name), b"some");
+        write(&search.places.folder, &format!(".resumable-{}", PUBLISHED.name), b"some");
         assert_contains(&search.survey()[0].1, &["of which 0 MB are here"]);
 
         // Also what is no image counts: nothing is decoded.
@@ -490,7 +467,7 @@ mod tests {
         let expected = ["1 cats and 1 dogs, 1 cats and 0 dogs for validation, 0 cats and 1 dogs for the test in"];
         assert_contains(&lines[0].1, &expected);
 
-        write(&search.folder(), PUBLISHED.name, &published.contents);
-        assert_eq!(search.survey()[0], (true, format!("7 cats and 6 dogs in {}", search.download().display())));
+        write(&search.places.folder, PUBLISHED.name, &published.contents);
+        assert_eq!(search.survey()[0], (true, format!("7 cats and 6 dogs in {}", search.archive().display())));
     }
 }
