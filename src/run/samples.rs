@@ -98,7 +98,7 @@ fn changed(augmentation: &Augmentation, images: &Tensor, numbers: &Tensor) -> Te
     let changes = augmentation.changes(numbers);
     let side = i64::from(SIDE);
     let constants = Constants::new(augmentation, [side, side], (images.kind(), images.device()));
-    augmentation.blot_out(augmentation.apply(images, &changes, &constants), &changes)
+    augmentation.cutout(augmentation.apply(images, &changes, &constants), &changes)
 }
 
 fn tiles(images: &Tensor, labels: &[&'static str]) -> Result<Vec<Tile>> {
