@@ -16,17 +16,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Trials that take a few milliseconds.
-const SHORT: (&str, &str) = (
-    "fig1_init",
-    r#"
-    run = ["glorot"]
-    split = { validation = "last", validation_examples = 10, limit = 20 }
-    model = { hidden = [2], initialization = "glorot" }
-    training = { epochs = 1, minibatch = 10, learning_rate = 0.1, order = "shuffled" }
-    [variants.glorot]
-    "#,
-);
+/// So many variants whose trials take a few milliseconds.
+fn short(variants: usize) -> String {
+    let name = |variant: usize| format!("\"v{variant}\"");
+    let variant = |variant: usize| format!("[variants.v{variant}]\ntraining.learning_rate = 0.{}", variant + 1);
+    format!(
+        r#"
+        run = [{}]
+        split = {{ validation = "last", validation_examples = 10, limit = 20 }}
+        model = {{ hidden = [2], initialization = "glorot" }}
+        training = {{ epochs = 1, minibatch = 10, learning_rate = 0.1, order = "shuffled" }}
+        {}
+        "#,
+        (0..variants).map(name).collect::<Vec<_>>().join(", "),
+        (0..variants).map(variant).collect::<Vec<_>>().join("\n")
+    )
+}
 
 fn number(name: &str, default: usize) -> usize {
     std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"))
@@ -42,14 +47,17 @@ fn finished(scratch: &Scratch, known: &BTreeMap<PathBuf, SystemTime>) -> BTreeMa
 #[test]
 fn killed_workers_lose_nothing_and_do_nothing_twice() -> anyhow::Result<()> {
     let (trials, workers) = (number("TRIALS", 200), number("WORKERS", 10));
+    // No variant may have more than a thousand seeds.
+    let variants = trials.div_ceil(1_000);
+    let (seeds, trials) = (trials / variants, trials / variants * variants);
     let seed = SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos() as u64;
     let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed.to_le_bytes(), [5; 8], [5; 8], [5; 8]].concat());
     let scratch = Scratch::new();
-    scratch.experiments(&[SHORT]);
+    scratch.experiments(&[("fig1_init", &short(variants))]);
     let command = |flags: &[&str]| {
         let mut command = example("fig1_init");
         command.current_dir(scratch.path("")).env("OMP_NUM_THREADS", "1").arg("--data").arg(few_digits());
-        scratch.in_here(&mut command).args(["--quiet", "--seeds", &trials.to_string()]).args(flags);
+        scratch.in_here(&mut command).args(["--quiet", "--seeds", &seeds.to_string()]).args(flags);
         command
     };
     let start = |index: usize, life: Duration| -> anyhow::Result<(usize, Child, Instant)> {

@@ -4,7 +4,7 @@ use super::is_default;
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
-/// Brings the channels of colour images, in \[0, 1\], to a common scale: (x - mean) / deviation.
+/// Brings the channels of color images, in \[0, 1\], to a common scale: (x - mean) / deviation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Normalization {
@@ -13,7 +13,7 @@ pub struct Normalization {
     pub deviation: [f64; 3],
 }
 
-/// Random changes of training images; a key that is left out changes nothing. Grey images take those that move pixels or blot them out.
+/// Random changes of training images; a key that is left out changes nothing. Gray images take those that move pixels, and cutout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augmentation {
@@ -51,7 +51,7 @@ pub struct Augmentation {
     /// Probability of grey.
     #[serde(skip_serializing_if = "is_default")]
     pub grey: f64,
-    /// Side of a square that is blotted out, as a share of the image's; its middle is anywhere in the image.
+    /// Cutout (DeVries and Taylor 2017): side of a square set to 0, as a fraction of the image's; its center is anywhere in the image.
     #[serde(skip_serializing_if = "is_default")]
     pub cutout: f64,
     /// Whether validation images are changed too, as the report's code did.
@@ -72,7 +72,7 @@ pub struct Elastic {
 }
 
 impl Augmentation {
-    /// What changes nothing.
+    /// No augmentation.
     pub fn off() -> Augmentation {
         Augmentation {
             stretch: 0.0,

@@ -11,7 +11,7 @@ mod model;
 mod search;
 mod training;
 
-pub use crate::layers::{Initialization, Layer, Start};
+pub use crate::layers::{InitScheme, Initialization, Layer};
 pub use augmentation::{Augmentation, Elastic, Normalization};
 pub(crate) use extends::read_extended;
 pub use file::{ExperimentFile, MOST_SEEDS};

@@ -1,7 +1,7 @@
 //! What a network is made of.
 
 use super::is_default;
-use crate::layers::{Initialization, LARGEST_WIDTH, Layer, Start};
+use crate::layers::{InitScheme, Initialization, LARGEST_WIDTH, Layer};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ pub struct Model {
     pub bias_initialization: Option<Initialization>,
     #[serde(default)]
     pub precision: Precision,
-    /// What an answer is a mean over, once the network is trained.
+    /// Test-time augmentation: logits are averaged over these views of the image.
     #[serde(default, skip_serializing_if = "is_default")]
     pub views: Views,
     /// How many parameters the report counts; checked where the network is built.
@@ -29,7 +29,7 @@ pub struct Model {
     pub parameters: Option<i64>,
 }
 
-/// What a trained network is shown of an image; its logits are the mean over all of it.
+/// The views of an image over which a trained network's logits are averaged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Views {
@@ -79,8 +79,8 @@ impl Precision {
 
 impl Model {
     /// How weights start, and how biases do.
-    pub fn start(&self) -> Start {
-        Start { weights: self.initialization, biases: self.bias_initialization.unwrap_or(self.initialization) }
+    pub fn init_scheme(&self) -> InitScheme {
+        InitScheme { weights: self.initialization, biases: self.bias_initialization.unwrap_or(self.initialization) }
     }
 
     pub(super) fn check(&self) -> Result<()> {

@@ -13,20 +13,19 @@ pub struct Training {
     pub learning_rate: f64,
     #[serde(default, skip_serializing_if = "is_default")]
     pub optimizer: OptimizerKind,
-    /// The share of the last step that is taken again.
+    /// Momentum coefficient.
     #[serde(default, skip_serializing_if = "is_default")]
     pub momentum: f64,
-    /// L2: this times the parameter is added to its gradient, for weights and biases alike.
+    /// Weight decay (L2): this times the parameter is added to its gradient, for weights and biases alike.
     #[serde(default, skip_serializing_if = "is_default")]
     pub weight_decay: f64,
-    /// The share of a target that is spread evenly over all classes (Szegedy et al. 2015, section 7).
+    /// Label smoothing (Szegedy et al. 2015, section 7).
     #[serde(default, skip_serializing_if = "is_default")]
     pub label_smoothing: f64,
-    /// The share of the mean over all steps' parameters that stays when a step's are added; the mean is what is measured and kept. Without
-    /// it, the last step's are.
+    /// Decay of the exponential moving average (EMA) of the weights; with it, the EMA weights are evaluated and saved.
     #[serde(default, skip_serializing_if = "is_default")]
     pub weight_averaging: f64,
-    /// Where the learning rate enters the momentum.
+    /// Whether the velocity holds gradients or steps.
     #[serde(default, skip_serializing_if = "is_default")]
     pub momentum_form: MomentumForm,
     pub order: Order,
@@ -36,7 +35,7 @@ pub struct Training {
     /// How the learning rate changes over the training, where it is not the same throughout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
-    /// The network is measured after so many epochs, and after the last.
+    /// The network is evaluated every so many epochs, and after the last.
     #[serde(default = "every_epoch", skip_serializing_if = "is_every_epoch")]
     pub measure_every: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]

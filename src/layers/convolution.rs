@@ -1,7 +1,8 @@
 //! The convolutional layer.
 
+use super::init::Fan;
 use super::module::check_width;
-use super::{Description, Fan, LayerConfig, Mode, Module, Place, Relu, Shape, Start};
+use super::{Description, InitScheme, LayerConfig, Mode, Module, Place, Relu, Shape};
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
@@ -32,7 +33,7 @@ impl LayerConfig for ConvolutionConfig {
     }
 
     fn build(&self, place: &Place) -> Box<dyn Module> {
-        Box::new(Convolution::new(place.input.channels(), self.filters, place.start, place.kind, place.device))
+        Box::new(Convolution::new(place.input.channels(), self.filters, place.init, place.kind, place.device))
     }
 }
 
@@ -51,16 +52,16 @@ pub struct Convolution {
 }
 
 impl Convolution {
-    /// A layer of 3x3 filters with parameters as `start` draws them.
-    pub fn new(inputs: i64, outputs: i64, start: impl Into<Start>, kind: Kind, device: Device) -> Convolution {
-        Convolution::sized(inputs, outputs, KERNEL, 1, start.into(), kind, device)
+    /// A layer of 3x3 filters with parameters as `init` draws them.
+    pub fn new(inputs: i64, outputs: i64, init: impl Into<InitScheme>, kind: Kind, device: Device) -> Convolution {
+        Convolution::sized(inputs, outputs, KERNEL, 1, init.into(), kind, device)
     }
 
     /// A layer of filters of `kernel` by `kernel` pixels that are `stride` apart.
-    pub fn sized(inputs: i64, outputs: i64, kernel: i64, stride: i64, start: Start, kind: Kind, device: Device) -> Convolution {
+    pub fn sized(inputs: i64, outputs: i64, kernel: i64, stride: i64, init: InitScheme, kind: Kind, device: Device) -> Convolution {
         let fan = Fan { fan_in: inputs * kernel * kernel, fan_out: outputs * kernel * kernel };
-        let weight = start.weights.weight(&[outputs, inputs, kernel, kernel], fan).to_device(device).to_kind(kind);
-        Convolution { weight: channels_last(&weight), bias: start.biases.bias(outputs, fan).to_device(device).to_kind(kind), stride }
+        let weight = init.weights.weight(&[outputs, inputs, kernel, kernel], fan).to_device(device).to_kind(kind);
+        Convolution { weight: channels_last(&weight), bias: init.biases.bias(outputs, fan).to_device(device).to_kind(kind), stride }
     }
 }
 
@@ -122,9 +123,9 @@ mod tests {
     fn kernels_of_one_and_three_pixels_with_a_stride_compute_their_definition_and_its_gradient() {
         let options = (Kind::Float, Device::Cpu);
         for (inputs, kernel, stride) in (1..=12).flat_map(|inputs| [(inputs, 1, 2), (inputs, 3, 2), (inputs, 1, 3), (inputs, 1, 1)]) {
-            let start = Initialization::KaimingUniform.into();
+            let init = Initialization::KaimingUniform.into();
             let (layer, images) = draw(1, Purpose::Initialization, 0, || {
-                let layer = Convolution::sized(inputs, 6, kernel, stride, start, options.0, options.1);
+                let layer = Convolution::sized(inputs, 6, kernel, stride, init, options.0, options.1);
                 (layer, channels_last(&Tensor::randn([16, inputs, 6, 6], options)))
             });
             let weight = layer.weight.set_requires_grad(true);

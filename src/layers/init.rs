@@ -19,20 +19,20 @@ pub enum Initialization {
 
 /// The distributions of a layer's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Start {
+pub struct InitScheme {
     pub weights: Initialization,
     pub biases: Initialization,
 }
 
-impl From<Initialization> for Start {
-    fn from(both: Initialization) -> Start {
-        Start { weights: both, biases: both }
+impl From<Initialization> for InitScheme {
+    fn from(both: Initialization) -> InitScheme {
+        InitScheme { weights: both, biases: both }
     }
 }
 
 /// How many inputs an output of a layer is computed from, and how many outputs an input goes into.
 #[derive(Clone, Copy, Debug)]
-pub struct Fan {
+pub(super) struct Fan {
     pub fan_in: i64,
     pub fan_out: i64,
 }
@@ -40,7 +40,7 @@ pub struct Fan {
 impl Initialization {
     /// A weight of shape `size`, drawn from libtorch's generator on the CPU in single precision, so that it is the same for every
     /// device and precision.
-    pub fn weight(self, size: &[i64], fan: Fan) -> Tensor {
+    pub(super) fn weight(self, size: &[i64], fan: Fan) -> Tensor {
         match self {
             Initialization::Glorot => uniform(size, (6.0 / (fan.fan_in + fan.fan_out) as f64).sqrt()),
             Initialization::Normal => Tensor::randn(size, CPU),
@@ -50,7 +50,7 @@ impl Initialization {
     }
 
     /// The bias of a layer, `[outputs]`, drawn likewise.
-    pub fn bias(self, outputs: i64, fan: Fan) -> Tensor {
+    pub(super) fn bias(self, outputs: i64, fan: Fan) -> Tensor {
         match self {
             Initialization::Glorot | Initialization::Normal | Initialization::Zero => Tensor::zeros([outputs], CPU),
             Initialization::KaimingUniform => uniform(&[outputs], 1.0 / (fan.fan_in as f64).sqrt()),

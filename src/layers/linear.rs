@@ -1,7 +1,8 @@
 //! The fully connected layer.
 
+use super::init::Fan;
 use super::module::check_width;
-use super::{Description, Fan, LayerConfig, Mode, Module, Place, Relu, Shape, Start};
+use super::{Description, InitScheme, LayerConfig, Mode, Module, Place, Relu, Shape};
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
@@ -13,12 +14,12 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// A layer with parameters as `start` draws them.
-    pub fn new(fan_in: i64, fan_out: i64, start: impl Into<Start>, kind: Kind, device: Device) -> Linear {
-        let start = start.into();
+    /// A layer with parameters as `init` draws them.
+    pub fn new(fan_in: i64, fan_out: i64, init: impl Into<InitScheme>, kind: Kind, device: Device) -> Linear {
+        let init = init.into();
         let fan = Fan { fan_in, fan_out };
-        let weight = start.weights.weight(&[fan_in, fan_out], fan).to_device(device).to_kind(kind);
-        Linear { weight, bias: start.biases.bias(fan_out, fan).to_device(device).to_kind(kind) }
+        let weight = init.weights.weight(&[fan_in, fan_out], fan).to_device(device).to_kind(kind);
+        Linear { weight, bias: init.biases.bias(fan_out, fan).to_device(device).to_kind(kind) }
     }
 
     /// h W + b, in the precision of `input`: parameters of a higher one are rounded to it.
@@ -73,7 +74,7 @@ impl LayerConfig for FullyConnectedConfig {
     }
 
     fn describe(&self, input: Shape) -> Result<Description> {
-        let (outputs, weights) = (self.outputs, input.len() * self.outputs);
+        let (outputs, weights) = (self.outputs, input.numel() * self.outputs);
         Ok(Description {
             relu: Relu::After,
             weights,
@@ -85,6 +86,6 @@ impl LayerConfig for FullyConnectedConfig {
     }
 
     fn build(&self, place: &Place) -> Box<dyn Module> {
-        Box::new(Linear::new(place.input.len(), self.outputs, place.start, place.kind, place.device))
+        Box::new(Linear::new(place.input.numel(), self.outputs, place.init, place.kind, place.device))
     }
 }

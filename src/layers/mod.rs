@@ -16,13 +16,13 @@ mod residual_block;
 pub use convolution::Convolution;
 pub use dropout::Dropout;
 pub use global_average_pool::GlobalAveragePool;
-pub use init::{Fan, Initialization, Start};
+pub use init::{InitScheme, Initialization};
 pub use linear::Linear;
 pub use max_pool::MaxPool;
-pub(crate) use module::prefixed;
-pub use module::{Description, LARGEST_WIDTH, LayerConfig, Module, Place, Relu, Shape};
+pub use module::{Description, Module, Relu, Shape};
+pub(crate) use module::{LARGEST_WIDTH, LayerConfig, Place, prefixed};
 pub use norm::{BatchNorm, GroupNorm};
-pub use relu::ReluInPlace;
+pub(crate) use relu::ReluInPlace;
 pub use residual_block::ResidualBlock;
 
 use anyhow::{Result, anyhow};
@@ -80,4 +80,25 @@ pub enum Mode {
         minibatch: u64,
     },
     Eval,
+}
+
+/// The layer that docs/extending.md shows.
+#[cfg(test)]
+#[path = "../../docs/tanh.rs"]
+mod tanh;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind, Tensor};
+
+    #[test]
+    fn the_documented_layer_is_built_and_computes_its_definition() -> Result<()> {
+        let input = Shape::Image { channels: 2, height: 3, width: 4 };
+        assert_eq!(tanh::Tanh.describe(input)?.output, input);
+        let place = Place { input, index: 0, init: Initialization::Zero.into(), kind: Kind::Float, device: Device::Cpu };
+        let values = Tensor::from_slice(&[0.0, 0.5, -2.0]);
+        assert_eq!(tanh::Tanh.build(&place).forward(&values, Mode::Eval), values.tanh());
+        Ok(())
+    }
 }

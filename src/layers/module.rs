@@ -1,6 +1,6 @@
 //! What every layer is: the TOML's description of it, and the module with its parameters.
 
-use super::{Mode, Start};
+use super::{InitScheme, Mode};
 use anyhow::{Result, bail};
 use std::fmt::{self, Debug, Display};
 use tch::{Device, Kind, Tensor};
@@ -32,7 +32,7 @@ pub(crate) fn prefixed<T>(module: &str, tensors: Vec<(String, T)>) -> impl Itera
 }
 
 /// A layer as the TOML lists it, before its input is known and it has parameters.
-pub trait LayerConfig {
+pub(crate) trait LayerConfig {
     /// Checks the TOML's number. The error says what is expected.
     fn check(&self) -> Result<(), String> {
         Ok(())
@@ -68,7 +68,7 @@ pub struct Description {
 }
 
 impl Description {
-    pub fn new(label: &'static str, module: &'static str, legend: (&'static str, u32), output: Shape) -> Description {
+    pub(super) fn new(label: &'static str, module: &'static str, legend: (&'static str, u32), output: Shape) -> Description {
         Description {
             label,
             module,
@@ -97,10 +97,10 @@ pub enum Relu {
 
 /// Where a layer is built: the shape of its input, its index in the network, how its parameters start, their precision and device.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub(crate) struct Place {
     pub input: Shape,
     pub index: u64,
-    pub start: Start,
+    pub init: InitScheme,
     pub kind: Kind,
     pub device: Device,
 }
@@ -114,15 +114,11 @@ pub enum Shape {
 
 impl Shape {
     /// How many values these are.
-    pub fn len(self) -> i64 {
+    pub fn numel(self) -> i64 {
         match self {
             Shape::Image { channels, height, width } => channels * height * width,
             Shape::Vector(length) => length,
         }
-    }
-
-    pub fn is_empty(self) -> bool {
-        self.len() == 0
     }
 
     /// How many channels an image has; of a vector each value is one.
@@ -152,7 +148,7 @@ impl Display for Shape {
 }
 
 /// The most channels of a convolution and outputs of a fully connected layer.
-pub const LARGEST_WIDTH: i64 = 16_384;
+pub(crate) const LARGEST_WIDTH: i64 = 16_384;
 
 pub(super) fn check_width(width: i64) -> Result<(), String> {
     if (1..=LARGEST_WIDTH).contains(&width) { Ok(()) } else { Err(format!("widths from 1 to {LARGEST_WIDTH}")) }

@@ -5,7 +5,7 @@ use tch::Tensor;
 
 /// max(0, a), in place: no layer that comes before one needs its own output for its gradient.
 #[derive(Debug)]
-pub struct ReluInPlace;
+pub(crate) struct ReluInPlace;
 
 impl Module for ReluInPlace {
     fn forward(&self, input: &Tensor, _mode: Mode) -> Tensor {

@@ -2,7 +2,7 @@
 
 use super::convolution::KERNEL;
 use super::module::{check_width, prefixed};
-use super::{BatchNorm, Convolution, Description, LayerConfig, Mode, Module, Place, Relu, Shape, Start};
+use super::{BatchNorm, Convolution, Description, InitScheme, LayerConfig, Mode, Module, Place, Relu, Shape};
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
@@ -20,12 +20,12 @@ pub struct ResidualBlock {
 }
 
 impl ResidualBlock {
-    /// A block with weights as `start` draws them.
-    pub fn new(inputs: i64, filters: i64, start: Start, kind: Kind, device: Device) -> ResidualBlock {
+    /// A block with weights as `init` draws them.
+    pub fn new(inputs: i64, filters: i64, init: InitScheme, kind: Kind, device: Device) -> ResidualBlock {
         let changes = inputs != filters;
         let stride = if changes { 2 } else { 1 };
         let part = |inputs, kernel, stride| {
-            (Convolution::sized(inputs, filters, kernel, stride, start, kind, device), BatchNorm::new(filters, kind, device))
+            (Convolution::sized(inputs, filters, kernel, stride, init, kind, device), BatchNorm::new(filters, kind, device))
         };
         ResidualBlock {
             first: part(inputs, KERNEL, stride),
@@ -91,7 +91,7 @@ impl LayerConfig for ResidualBlockConfig {
     }
 
     fn build(&self, place: &Place) -> Box<dyn Module> {
-        Box::new(ResidualBlock::new(place.input.channels(), self.filters, place.start, place.kind, place.device))
+        Box::new(ResidualBlock::new(place.input.channels(), self.filters, place.init, place.kind, place.device))
     }
 }
 
@@ -105,9 +105,9 @@ mod tests {
     fn it_adds_what_two_convolutions_make_of_its_input_to_the_input() {
         let (mode, options) = (Mode::Eval, (Kind::Double, Device::Cpu));
         for (inputs, filters, size) in [(3, 3, [2, 3, 6, 5]), (3, 4, [2, 4, 3, 3])] {
-            let start = Initialization::KaimingUniform.into();
+            let init = Initialization::KaimingUniform.into();
             let (block, input) = draw(1, Purpose::Initialization, 0, || {
-                (ResidualBlock::new(inputs, filters, start, Kind::Double, Device::Cpu), Tensor::randn([2, inputs, 6, 5], options))
+                (ResidualBlock::new(inputs, filters, init, Kind::Double, Device::Cpu), Tensor::randn([2, inputs, 6, 5], options))
             });
             let output = block.forward(&input, mode);
             assert_eq!(output.size(), size);

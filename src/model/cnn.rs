@@ -2,7 +2,7 @@
 
 use super::{Model, Parameter};
 use crate::architecture::{Architecture, Stage};
-use crate::layers::{Mode, Module, Place, Relu, ReluInPlace, Start, prefixed};
+use crate::layers::{InitScheme, Mode, Module, Place, Relu, ReluInPlace, prefixed};
 use crate::loss::Objective;
 use tch::{Device, Kind, Tensor};
 
@@ -21,12 +21,12 @@ impl Cnn {
     /// The network of `architecture`, drawn from libtorch's generator (see [`crate::seed::draw`]).
     ///
     /// `compute` is the precision of the layers: `Float`, `Double`, or `BFloat16` over parameters kept in `Float`.
-    pub fn new(architecture: &Architecture, start: impl Into<Start>, compute: Kind, device: Device) -> Cnn {
+    pub fn new(architecture: &Architecture, init: impl Into<InitScheme>, compute: Kind, device: Device) -> Cnn {
         let kind = if compute == Kind::BFloat16 { Kind::Float } else { compute };
-        let start = start.into();
+        let init = init.into();
         let build = |step| match step {
             Step::Layer(index, Stage { module, layer, input, .. }) => {
-                let place = Place { input: *input, index: index as u64, start, kind, device };
+                let place = Place { input: *input, index: index as u64, init, kind, device };
                 (module.clone(), layer.config().build(&place))
             }
             Step::Relu => ("relu".to_owned(), Box::new(ReluInPlace) as Box<dyn Module>),

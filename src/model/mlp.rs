@@ -19,7 +19,7 @@
 //! No autograd graph is built: parameters do not require gradients.
 
 use super::{Model, Parameter};
-use crate::layers::{Linear, Mode, Module, Start, prefixed};
+use crate::layers::{InitScheme, Linear, Mode, Module, prefixed};
 use crate::loss::Objective;
 use tch::{Device, Kind, Tensor};
 
@@ -35,11 +35,11 @@ impl Mlp {
     /// A network of widths `inputs - hidden ... - outputs`, drawn from libtorch's generator (see [`crate::seed::draw`]).
     ///
     /// `compute` is the precision of the matrix products: `Float`, `Double`, or `BFloat16` over parameters kept in `Float`.
-    pub fn new(inputs: i64, hidden: &[i64], outputs: i64, start: impl Into<Start>, compute: Kind, device: Device) -> Mlp {
-        let start = start.into();
+    pub fn new(inputs: i64, hidden: &[i64], outputs: i64, init: impl Into<InitScheme>, compute: Kind, device: Device) -> Mlp {
+        let init = init.into();
         let widths: Vec<i64> = [&[inputs], hidden, &[outputs]].concat();
         let kind = if compute == Kind::BFloat16 { Kind::Float } else { compute };
-        let layers = widths.windows(2).map(|pair| Linear::new(pair[0], pair[1], start, kind, device)).collect();
+        let layers = widths.windows(2).map(|pair| Linear::new(pair[0], pair[1], init, kind, device)).collect();
         Mlp { layers, compute }
     }
 

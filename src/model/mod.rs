@@ -67,7 +67,7 @@ pub fn build(model: &experiment::Model, image: [i64; 3], classes: i64, seed: u64
     let kind = precision.kind();
     let network: Box<dyn Model> = if layers.is_empty() {
         let pixels = image.iter().product();
-        draw(seed, Purpose::Initialization, 0, || Box::new(Mlp::new(pixels, hidden, classes, model.start(), kind, device)))
+        draw(seed, Purpose::Initialization, 0, || Box::new(Mlp::new(pixels, hidden, classes, model.init_scheme(), kind, device)))
     } else {
         let architecture = Architecture::new(image, layers)?;
         let output = architecture.output();
@@ -75,7 +75,7 @@ pub fn build(model: &experiment::Model, image: [i64; 3], classes: i64, seed: u64
             output == Shape::Vector(classes),
             "the last layer of model.layers gives {output} values, expected {{ fully_connected = {classes} }}, one value for each class"
         );
-        draw(seed, Purpose::Initialization, 0, || Box::new(Cnn::new(&architecture, model.start(), kind, device)))
+        draw(seed, Purpose::Initialization, 0, || Box::new(Cnn::new(&architecture, model.init_scheme(), kind, device)))
     };
     let (found, stated) = (network.parameter_count(), parameters.unwrap_or(network.parameter_count()));
     ensure!(

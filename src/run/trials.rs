@@ -52,8 +52,7 @@ impl Trained {
     /// What training and measuring the networks of `variant` took in seconds, mean and deviation over seeds, as panel `<variant>_seconds` at
     /// their last epoch.
     pub fn seconds(&self, variant: &str) -> Point {
-        let outcomes = self.outcomes.iter().filter(|outcome| outcome.variant == variant);
-        let (seconds, epochs): (Vec<f64>, Vec<i64>) = outcomes.map(|outcome| (outcome.seconds, outcome.history.epochs())).unzip();
+        let (seconds, epochs): (Vec<f64>, Vec<i64>) = self.of(variant).map(|outcome| (outcome.seconds, outcome.history.epochs())).unzip();
         let x = epochs.into_iter().max().unwrap_or(0) as f64;
         self.point(format!("{variant}_seconds"), Split::Train, x, &seconds)
     }
@@ -78,13 +77,12 @@ impl Trained {
     /// The last accuracy on the test images, and the seconds of training and measuring, of each network of `variant`: against the seed, as
     /// panels `<variant>_accuracy_by_seed` and `<variant>_seconds_by_seed`.
     pub fn by_seed(&self, variant: &str) -> Vec<Point> {
-        let outcomes = self.outcomes.iter().filter(|outcome| outcome.variant == variant);
-        let of = |outcome: &Outcome| {
+        let points = |outcome: &Outcome| {
             let accuracy = outcome.history.get(outcome.history.epochs(), Split::Test, Metric::Accuracy);
             let point = |(what, value)| self.point(format!("{variant}_{what}_by_seed"), Split::Test, outcome.seed as f64, &[value]);
             accuracy.map(|accuracy| [("accuracy", accuracy), ("seconds", outcome.seconds)].map(point))
         };
-        outcomes.filter_map(of).flatten().collect()
+        self.of(variant).filter_map(points).flatten().collect()
     }
 
     /// What there is to say of networks that the report has not: losses, accuracies, and seconds.
@@ -92,8 +90,12 @@ impl Trained {
         [self.curves(variant, Metric::Loss), self.curves(variant, Metric::Accuracy), vec![self.seconds(variant)]].concat()
     }
 
+    fn of(&self, variant: &str) -> impl Iterator<Item = &Outcome> {
+        self.outcomes.iter().filter(move |outcome| outcome.variant == variant)
+    }
+
     fn histories(&self, variant: &str) -> Vec<&History> {
-        self.outcomes.iter().filter(|outcome| outcome.variant == variant).map(|outcome| &outcome.history).collect()
+        self.of(variant).map(|outcome| &outcome.history).collect()
     }
 
     /// How far training is ahead of validation, as panel `<variant>_<metric>_gap`: accuracy on the one minus accuracy on the other, loss
@@ -148,7 +150,7 @@ pub(super) fn train(run: &Run, variants: &[Variant], data: &dyn DataSet, next: &
     outcomes.extend(trained?);
     outcomes.extend(of_others(run, others, count, next)?);
 
-    outcomes.sort_by_key(|outcome| (variants.iter().position(|known| known.name == outcome.variant), outcome.seed));
+    outcomes.sort_by_cached_key(|outcome| (variants.iter().position(|known| known.name == outcome.variant), outcome.seed));
     let limit = variants.iter().filter_map(|variant| variant.experiment.split.as_ref()?.limit).min();
     let limit = limit.map_or(String::new(), |limit| format!(", first {limit} training examples"));
     let device = if run.flags.merge { device_of(&outcomes) } else { device::describe(run.device) };

@@ -8,10 +8,10 @@ use tch::{Kind, Tensor};
 /// Keeps of every step what is needed to say later where training diverged: logits, labels, and the gradients of the biases.
 ///
 /// A bias's gradient is the sum of what flows back into its layer: if any of that is not finite, neither is the sum. And biases are small
-/// enough for their gradients to be kept until the next check.
+/// enough for their gradients to be kept until the next check. So are the weights of normalizations, the other parameters of one dimension.
 #[derive(Debug)]
 pub struct NonFiniteMonitor {
-    /// Of each bias its place among the parameters, its name, and how many values it has.
+    /// Of each bias, and each weight of a normalization, its place among the parameters, its name, and how many values it has.
     biases: Vec<(usize, String, i64)>,
     epoch: i64,
     steps_per_epoch: i64,
@@ -28,7 +28,7 @@ impl NonFiniteMonitor {
     /// Before minibatch `minibatch` (counted from 0) of `epoch`.
     pub fn new(parameters: &[Parameter], epoch: i64, steps_per_epoch: i64, minibatch: i64) -> NonFiniteMonitor {
         let bias = |(index, parameter): (usize, &Parameter)| (index, parameter.name.clone(), parameter.tensor.numel() as i64);
-        let biases = parameters.iter().enumerate().filter(|(_, parameter)| parameter.name.ends_with("bias")).map(bias).collect();
+        let biases = parameters.iter().enumerate().filter(|(_, parameter)| parameter.tensor.dim() == 1).map(bias).collect();
         let (logits, labels, gradients, rates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         NonFiniteMonitor { biases, epoch, steps_per_epoch, checked: minibatch, logits, labels, gradients, rates }
     }
@@ -94,7 +94,7 @@ impl NonFiniteMonitor {
         self.biases.iter().rev().find_map(|(_, name, values)| {
             end -= values;
             let is_good = is_finite.narrow(0, end, *values).all().int64_value(&[]) == 1;
-            (!is_good).then(|| name.trim_end_matches("bias").trim_end_matches([',', ' ', '.']))
+            (!is_good).then(|| name.rsplit_once('.').map_or(name.as_str(), |(layer, _)| layer))
         })
     }
 }
