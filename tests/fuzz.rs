@@ -17,7 +17,7 @@ use reproduction::experiment::{Experiment, ExperimentFile, Training};
 use reproduction::files::sha256_of;
 use reproduction::history::{History, Metric, Record, Split};
 use reproduction::model::Parameter;
-use reproduction::train::{Checkpoints, Owner, State};
+use reproduction::train::{Checkpoints, RunIdentity, State};
 use std::fs;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -233,7 +233,7 @@ fn checkpoints() {
         let gradients: Vec<Tensor> = parameters(0.5).into_iter().map(|parameter| parameter.tensor).collect();
         state.optimizer.step(&mut parameters(0.0), &gradients);
         let checkpoints = Checkpoints::new(scratch.path().join(format!("good{epoch}")));
-        fs::read(checkpoints.write(&state, &parameters(1.0), &Owner::default()).expect("written")).expect("read")
+        fs::read(checkpoints.write(&state, &parameters(1.0), &RunIdentity::default()).expect("written")).expect("read")
     });
     let folder = scratch.path().join("damaged");
     fs::create_dir_all(&folder).expect("made");
@@ -242,7 +242,7 @@ fn checkpoints() {
         let path = folder.join(format!("epoch1-minibatch1-{}.safetensors", &sha256_of(file).expect("hashed")[..16]));
         fs::write(&path, file).expect("written");
         let mut before = parameters(0.0);
-        let read = Checkpoints::new(folder.clone()).resume(&training, &mut before, &Owner::default());
+        let read = Checkpoints::new(folder.clone()).resume(&training, &mut before, &RunIdentity::default());
         if read.is_err() {
             assert!(before.iter().all(|parameter| parameter.tensor.abs().max().double_value(&[]) == 0.0), "nothing is half-read");
         }

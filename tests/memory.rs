@@ -7,7 +7,7 @@ use reproduction::data::splits::Splits;
 use reproduction::device;
 use reproduction::experiment::Experiment;
 use reproduction::model::{Parameter, build};
-use reproduction::train::{Checkpoints, Observer, Owner, State, Wish, fit};
+use reproduction::train::{Callbacks, Checkpoints, Request, RunIdentity, State, fit};
 use tch::Device;
 
 /// Notes the resident memory after each epoch, and keeps where training stands every twenty.
@@ -17,20 +17,20 @@ struct Watching {
     kibibytes: Vec<u64>,
 }
 
-impl Observer for Watching {
-    fn wish(&mut self) -> Wish {
-        if self.epochs % 20 == 19 { Wish::Keep } else { Wish::GoOn }
+impl Callbacks for Watching {
+    fn request(&mut self) -> Request {
+        if self.epochs % 20 == 19 { Request::Checkpoint } else { Request::Continue }
     }
 
-    fn epoch(&mut self, state: &State) {
+    fn after_epoch(&mut self, state: &State) {
         self.epochs = state.epoch;
         let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("resident memory");
         self.kibibytes.push(line.trim().trim_end_matches(" kB").parse().expect("a number"));
     }
 
-    fn keep(&mut self, state: &State, parameters: &[Parameter]) -> anyhow::Result<()> {
-        self.checkpoints.write(state, parameters, &Owner::default()).map(drop)
+    fn checkpoint(&mut self, state: &State, parameters: &[Parameter]) -> anyhow::Result<()> {
+        self.checkpoints.write(state, parameters, &RunIdentity::default()).map(drop)
     }
 }
 

@@ -8,7 +8,7 @@ use reproduction::layers::Mode;
 use reproduction::loss::{Objective, cross_entropy};
 use reproduction::model::{Mlp, Model, Parameter, build};
 use reproduction::seed::{Purpose, draw};
-use reproduction::train::{Checkpoints, Interrupted, Observer, Owner, Resumed, State, Wish, evaluate};
+use reproduction::train::{Callbacks, Checkpoints, Interrupted, Request, Resumed, RunIdentity, State, evaluate};
 use std::cell::RefCell;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -103,12 +103,12 @@ fn a_history_has_every_epoch_and_training_learns() {
         minibatches: u64,
         epochs: Vec<i64>,
     }
-    impl Observer for Counting {
-        fn minibatch(&mut self) {
+    impl Callbacks for Counting {
+        fn after_minibatch(&mut self) {
             self.minibatches += 1;
         }
 
-        fn epoch(&mut self, state: &State) {
+        fn after_epoch(&mut self, state: &State) {
             self.epochs.push(state.epoch);
         }
     }
@@ -259,25 +259,25 @@ fn tensors(model: &dyn Model) -> Vec<Tensor> {
 /// Keeps where training stands in a folder, and stops it when it is asked for the so-many-th time what it wants.
 struct Stopping<'a> {
     checkpoints: &'a Checkpoints,
-    owner: Owner,
+    identity: RunIdentity,
     asked: usize,
     stop_at: usize,
 }
 
 impl<'a> Stopping<'a> {
     fn new(checkpoints: &'a Checkpoints, stop_at: usize) -> Stopping<'a> {
-        Stopping { checkpoints, owner: Owner::default(), asked: 0, stop_at }
+        Stopping { checkpoints, identity: RunIdentity::default(), asked: 0, stop_at }
     }
 }
 
-impl Observer for Stopping<'_> {
-    fn wish(&mut self) -> Wish {
+impl Callbacks for Stopping<'_> {
+    fn request(&mut self) -> Request {
         self.asked += 1;
-        if self.asked == self.stop_at { Wish::Stop } else { Wish::GoOn }
+        if self.asked == self.stop_at { Request::Stop } else { Request::Continue }
     }
 
-    fn keep(&mut self, state: &State, parameters: &[Parameter]) -> anyhow::Result<()> {
-        self.checkpoints.write(state, parameters, &self.owner).map(drop)
+    fn checkpoint(&mut self, state: &State, parameters: &[Parameter]) -> anyhow::Result<()> {
+        self.checkpoints.write(state, parameters, &self.identity).map(drop)
     }
 }
 
@@ -292,7 +292,7 @@ fn interrupted(what: &(Experiment, Splits), stop_at: usize, change: impl Fn(&mut
     let stopped = reproduction::train::fit(&*model, splits, training, 1, State::new(training), &mut stopping);
     assert!(stopped.expect_err("stopped").is::<Interrupted>());
     let again = built(experiment);
-    let resumed = checkpoints.resume(training, &mut again.values(), &Owner::default())?;
+    let resumed = checkpoints.resume(training, &mut again.values(), &RunIdentity::default())?;
     let Resumed { mut state, notices, .. } = resumed.expect("there is a checkpoint");
     assert_eq!(notices, Vec::<String>::new());
     change(&mut state);
@@ -423,7 +423,7 @@ fn every_damage_to_a_checkpoint_is_noticed() -> anyhow::Result<()> {
     state.optimizer.step(&mut built(&experiment).parameters(), &tensors(&*model));
     let mut write = |epoch, minibatch| {
         (state.epoch, state.minibatch) = (epoch, minibatch);
-        checkpoints.write(&state, &model.parameters(), &Owner::default())
+        checkpoints.write(&state, &model.parameters(), &RunIdentity::default())
     };
     let (before, newest) = (write(1, 5)?, write(2, 0)?);
     let whole = std::fs::read(&newest)?;
@@ -445,19 +445,19 @@ fn every_damage_to_a_checkpoint_is_noticed() -> anyhow::Result<()> {
         }
         std::fs::write(&newest, bytes)?;
         let Resumed { state, path, notices } =
-            checkpoints.resume(training, &mut model.parameters(), &Owner::default())?.expect("there are checkpoints");
+            checkpoints.resume(training, &mut model.parameters(), &RunIdentity::default())?.expect("there are checkpoints");
         assert_eq!((path, state.place().as_str()), (before.clone(), "in epoch 2, after minibatch 5"));
         assert!(notices.len() == 1 && notices[0].contains("is damaged"), "{notices:?}");
         assert!(!newest.exists(), "out of the way of those that come");
     }
     println!("{damages} damages, {flipped} bits flipped, {cut} cut off or emptied: all noticed");
     std::fs::write(&newest, &whole)?;
-    let resumed = checkpoints.resume(training, &mut model.parameters(), &Owner::default())?.expect("there are checkpoints");
+    let resumed = checkpoints.resume(training, &mut model.parameters(), &RunIdentity::default())?.expect("there are checkpoints");
     assert_eq!((resumed.path, resumed.notices.len()), (newest.clone(), 0), "undamaged, it is the newest again");
     for path in [&before, &newest] {
         std::fs::write(path, b"")?;
     }
-    let error = checkpoints.resume(training, &mut model.parameters(), &Owner::default()).expect_err("none is whole").to_string();
+    let error = checkpoints.resume(training, &mut model.parameters(), &RunIdentity::default()).expect_err("none is whole").to_string();
     assert!(error.contains("is whole") && error.contains("it is empty") && error.contains("--fresh trains anew"), "{error}");
     Ok(())
 }
@@ -498,13 +498,13 @@ struct Keeping {
     kept: usize,
 }
 
-impl Observer for Keeping {
-    fn wish(&mut self) -> Wish {
+impl Callbacks for Keeping {
+    fn request(&mut self) -> Request {
         self.asked += 1;
-        Wish::Keep
+        Request::Checkpoint
     }
 
-    fn keep(&mut self, _state: &State, _parameters: &[Parameter]) -> anyhow::Result<()> {
+    fn checkpoint(&mut self, _state: &State, _parameters: &[Parameter]) -> anyhow::Result<()> {
         self.kept += 1;
         anyhow::ensure!(self.can, "the disk is full");
         Ok(())

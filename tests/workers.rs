@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 /// So many variants whose trials take a few milliseconds.
 fn short(variants: usize) -> String {
     let name = |variant: usize| format!("\"v{variant}\"");
-    let variant = |variant: usize| format!("[variants.v{variant}]\ntraining.learning_rate = 0.{}", variant + 1);
+    let variant = |variant: usize| format!("[variants.v{variant}]\ntraining.learning_rate = 0.{:03}", variant + 1);
     format!(
         r#"
         run = [{}]

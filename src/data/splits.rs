@@ -118,7 +118,7 @@ impl Inputs {
             images = normalize(images, mean, deviation);
         }
         if let (Some((augmentation, _)), Some(changes)) = (&self.augmentation, &changes) {
-            images = augmentation.blot_out(images, changes);
+            images = augmentation.cutout(images, changes);
         }
         Minibatch { images, labels }
     }

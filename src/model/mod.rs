@@ -2,11 +2,11 @@
 
 mod cnn;
 mod mlp;
-mod viewed;
+mod test_time_augmentation;
 
 pub use cnn::Cnn;
 pub use mlp::Mlp;
-pub use viewed::Viewed;
+pub use test_time_augmentation::TestTimeAugmentation;
 
 use crate::architecture::{Architecture, Shape};
 use crate::experiment::{self, Views};
@@ -82,7 +82,7 @@ pub fn build(model: &experiment::Model, image: [i64; 3], classes: i64, seed: u64
         found == stated,
         "the network has {found} parameters, but model.parameters is {stated}; correct model.parameters, or the layers"
     );
-    Ok(if *views == Views::Single { network } else { Box::new(Viewed::new(network, *views)) })
+    Ok(if *views == Views::Single { network } else { Box::new(TestTimeAugmentation::new(network, *views)) })
 }
 
 /// The layers of the network that `model` describes, for images `[channels, height, width]`.

@@ -4,7 +4,7 @@ use super::{Run, Variant};
 use crate::data::Source;
 use crate::device;
 use crate::experiment::{Experiment, read_extended};
-use crate::train::Owner;
+use crate::train::RunIdentity;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -78,7 +78,7 @@ impl Provenance {
     }
 
     /// Whose checkpoints those of this trial are: of its experiment key by key, its seed, its data and the program that trains.
-    pub fn owner(&self, experiment: &Experiment) -> Result<Owner> {
+    pub fn identity(&self, experiment: &Experiment) -> Result<RunIdentity> {
         let mut trial = BTreeMap::new();
         flatten("", &toml::Value::try_from(experiment)?, &mut trial);
         let Provenance { seed, data, data_checksum, code, libraries, device, threads, .. } = self;
@@ -89,7 +89,7 @@ impl Provenance {
         add("libraries", libraries.clone());
         let machine = [("device", device.clone()), ("threads", threads.to_string())];
         let machine = machine.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        Ok(Owner { trial, machine })
+        Ok(RunIdentity { trial, machine })
     }
 
     /// None where there is none.

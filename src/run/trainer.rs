@@ -11,7 +11,7 @@ use crate::device;
 use crate::experiment::{Experiment, Precision, Training};
 use crate::files::{Lock, remove_partial};
 use crate::model::{self, Model, Parameter};
-use crate::train::{Checkpoints, Observer, Owner, Resumed, State, Wish, expected_time, fit};
+use crate::train::{Callbacks, Checkpoints, Request, Resumed, RunIdentity, State, expected_time, fit};
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -63,16 +63,17 @@ pub(super) fn train(job: Job, device: Device, display: &Display) -> Result<Outco
         let time = humantime::format_duration(rounded(expected_time(&*model, &splits, training)));
         tell!("{name}: {cost}; about {time} for {} epochs on this machine, as a few steps took", training.epochs);
     }
-    let (checkpoints, owner) = (job.trial.checkpoints(), provenance.owner(experiment)?);
+    let (checkpoints, identity) = (job.trial.checkpoints(), provenance.identity(experiment)?);
     let state = if job.resume {
-        resume_from(&checkpoints, training, &*model, &owner, &name)?
+        resume_from(&checkpoints, training, &*model, &identity, &name)?
     } else {
         checkpoints.remove()?;
         State::new(training)
     };
     display.go_on_from(state.epoch as u64 * job.minibatches_an_epoch() + state.minibatch as u64);
     let scalars = job.scalars.as_ref().map(|folder| Scalars::begin(folder, training, &state)).transpose()?;
-    let mut watch = Watch { job: &job, name: &name, checkpoints: &checkpoints, owner: &owner, display, kept: Instant::now(), scalars };
+    let mut watch =
+        Watch { job: &job, name: &name, checkpoints: &checkpoints, identity: &identity, display, kept: Instant::now(), scalars };
     let history = fit(&*model, &splits, training, provenance.seed, state, &mut watch).with_context(|| {
         let last = checkpoints.newest().ok().flatten();
         format!("trial {name}{}", last.map_or(String::new(), |path| format!(" (its last checkpoint is {})", path.display())))
@@ -82,8 +83,8 @@ pub(super) fn train(job: Job, device: Device, display: &Display) -> Result<Outco
     Ok(outcome)
 }
 
-fn resume_from(checkpoints: &Checkpoints, training: &Training, model: &dyn Model, owner: &Owner, name: &str) -> Result<State> {
-    let Some(Resumed { state, path, notices }) = checkpoints.resume(training, &mut model.values(), owner)? else {
+fn resume_from(checkpoints: &Checkpoints, training: &Training, model: &dyn Model, identity: &RunIdentity, name: &str) -> Result<State> {
+    let Some(Resumed { state, path, notices }) = checkpoints.resume(training, &mut model.values(), identity)? else {
         return Ok(State::new(training));
     };
     notices.iter().for_each(|notice| tell!("{name}: {notice}"));
@@ -96,25 +97,25 @@ struct Watch<'a> {
     job: &'a Job,
     name: &'a str,
     checkpoints: &'a Checkpoints,
-    owner: &'a Owner,
+    identity: &'a RunIdentity,
     display: &'a Display,
     kept: Instant,
     scalars: Option<Scalars>,
 }
 
-impl Observer for Watch<'_> {
-    fn wish(&mut self) -> Wish {
+impl Callbacks for Watch<'_> {
+    fn request(&mut self) -> Request {
         if interrupt::asked().is_some() {
-            return Wish::Stop;
+            return Request::Stop;
         }
-        if self.kept.elapsed() >= self.job.checkpoint_after { Wish::Keep } else { Wish::GoOn }
+        if self.kept.elapsed() >= self.job.checkpoint_after { Request::Checkpoint } else { Request::Continue }
     }
 
-    fn minibatch(&mut self) {
+    fn after_minibatch(&mut self) {
         self.display.advance(1);
     }
 
-    fn epoch(&mut self, state: &State) {
+    fn after_epoch(&mut self, state: &State) {
         let epochs = self.job.trial.experiment.training.as_ref().map_or(0, |training| training.epochs);
         self.display.epoch(self.name, state.epoch, epochs, &state.history);
         // The history has all of this too: a full disk is no reason to lose what is being trained.
@@ -124,8 +125,8 @@ impl Observer for Watch<'_> {
         }
     }
 
-    fn keep(&mut self, state: &State, parameters: &[Parameter]) -> Result<()> {
-        let path = self.checkpoints.write(state, parameters, self.owner)?;
+    fn checkpoint(&mut self, state: &State, parameters: &[Parameter]) -> Result<()> {
+        let path = self.checkpoints.write(state, parameters, self.identity)?;
         self.kept = Instant::now();
         if interrupt::asked().is_some() {
             tell!("{}: stopped {}, kept in {}", self.name, state.place(), path.display());

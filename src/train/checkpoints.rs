@@ -5,7 +5,7 @@
 //! two are kept, so that one can be lost.
 
 use super::parameters::{partial, read_tensors};
-use super::state::{Owner, State};
+use super::state::{RunIdentity, State};
 use crate::experiment::Training;
 use crate::files::{remove_partial, sha256_of};
 use crate::model::Parameter;
@@ -47,9 +47,9 @@ impl Checkpoints {
     ///
     /// # Errors
     /// If it cannot be written; those that were there still are.
-    pub fn write(&self, state: &State, values: &[Parameter], owner: &Owner) -> Result<PathBuf> {
+    pub fn write(&self, state: &State, values: &[Parameter], identity: &RunIdentity) -> Result<PathBuf> {
         let write = || -> Result<PathBuf> {
-            let file = partial(&state.to_tensors(values, owner)?, &self.folder)?;
+            let file = partial(&state.to_tensors(values, identity)?, &self.folder)?;
             let checksum = sha256_of(File::open(file.path())?)?;
             let name = format!("epoch{}-minibatch{}-{}.safetensors", state.epoch + 1, state.minibatch, &checksum[..DIGITS]);
             let path = self.folder.join(name);
@@ -75,8 +75,8 @@ impl Checkpoints {
     /// Goes on from the newest checkpoint that is whole, and sets the network's `values` to those in it; none if there is no checkpoint.
     ///
     /// # Errors
-    /// If none of those that are there is whole, or it is of another training than `owner`'s.
-    pub fn resume(&self, training: &Training, values: &mut [Parameter], owner: &Owner) -> Result<Option<Resumed>> {
+    /// If none of those that are there is whole, or it is of another training than `identity`'s.
+    pub fn resume(&self, training: &Training, values: &mut [Parameter], identity: &RunIdentity) -> Result<Option<Resumed>> {
         remove_partial(&self.folder)?;
         let (mut notices, mut damaged) = (Vec::new(), Vec::new());
         for found in self.list()?.into_iter().rev() {
@@ -86,7 +86,7 @@ impl Checkpoints {
                 damaged.push(found.path);
                 continue;
             }
-            let read = read_tensors(path).and_then(|saved| State::of_tensors(&saved, training, values, owner));
+            let read = read_tensors(path).and_then(|saved| State::of_tensors(&saved, training, values, identity));
             let (state, machine) = read.with_context(|| format!("the checkpoint {}", path.display()))?;
             if !machine.is_empty() {
                 let what = machine.join(", ");

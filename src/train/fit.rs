@@ -1,8 +1,8 @@
 //! The training loop.
 
+use super::callbacks::{Callbacks, Interrupted, Request};
 use super::evaluate::{examples_at_a_time, metrics};
 use super::monitor::NonFiniteMonitor;
-use super::observer::{Interrupted, Observer, Wish};
 use super::state::State;
 use crate::data::splits::{Inputs, Minibatch, Splits};
 use crate::experiment::{Order, Training};
@@ -23,14 +23,14 @@ const VALIDATION: u64 = 1 << 32;
 /// # Errors
 /// If a loss, a gradient or a parameter is not finite: with epoch, minibatch, learning rate and layer. This is checked once an epoch and
 /// before each checkpoint, so that the device is never waited for in between, and every checkpoint is a good one. With [`Interrupted`]
-/// if `observer` asks to stop; with the error of a checkpoint that cannot be written.
+/// if `callbacks` asks to stop; with the error of a checkpoint that cannot be written.
 pub fn fit(
     model: &dyn Model,
     splits: &Splits,
     training: &Training,
     seed: u64,
     mut state: State,
-    observer: &mut dyn Observer,
+    callbacks: &mut dyn Callbacks,
 ) -> Result<History> {
     let (mut parameters, mut values) = (model.parameters(), model.values());
     let objective = Objective { label_smoothing: training.label_smoothing };
@@ -55,27 +55,27 @@ pub fn fit(
             }
             monitor.note(logits, labels, &gradients, state.optimizer.learning_rate());
             state.minibatch += 1;
-            observer.minibatch();
-            handle_request(observer, &mut monitor, &state, &values)?;
+            callbacks.after_minibatch();
+            handle_request(callbacks, &mut monitor, &state, &values)?;
         }
         monitor.check(&values)?;
         if epoch % training.measure_every == 0 || epoch == training.epochs {
             state.swap_ema(&mut values);
-            let evaluated = evaluate_epoch(model, splits, seed, epoch, observer);
+            let evaluated = evaluate_epoch(model, splits, seed, epoch, callbacks);
             if let Some(records) = &evaluated {
                 state.record(records, training.keep, &values);
             }
             state.swap_ema(&mut values);
             if evaluated.is_none() {
                 // All of the epoch's minibatches are done: training resumes with the evaluation.
-                observer.keep(&state, &values)?;
+                callbacks.checkpoint(&state, &values)?;
                 return Err(Interrupted.into());
             }
         }
         (state.epoch, state.minibatch) = (epoch, 0);
         state.apply_schedules(epoch);
-        observer.epoch(&state);
-        handle_request(observer, &mut monitor, &state, &values)?;
+        callbacks.after_epoch(&state);
+        handle_request(callbacks, &mut monitor, &state, &values)?;
     }
     match &state.best {
         Some(best) => values.iter_mut().zip(&best.values).for_each(|(value, best)| value.tensor.copy_(best)),
@@ -84,19 +84,19 @@ pub fn fit(
     Ok(state.history)
 }
 
-/// Writes a checkpoint, or ends training, where `observer` asks for it.
-fn handle_request(observer: &mut dyn Observer, monitor: &mut NonFiniteMonitor, state: &State, values: &[Parameter]) -> Result<()> {
-    let wish = observer.wish();
-    if wish == Wish::GoOn {
+/// Writes a checkpoint, or ends training, where `callbacks` asks for it.
+fn handle_request(callbacks: &mut dyn Callbacks, monitor: &mut NonFiniteMonitor, state: &State, values: &[Parameter]) -> Result<()> {
+    let request = callbacks.request();
+    if request == Request::Continue {
         return Ok(());
     }
     monitor.check(values)?;
-    observer.keep(state, values)?;
-    if wish == Wish::Stop { Err(Interrupted.into()) } else { Ok(()) }
+    callbacks.checkpoint(state, values)?;
+    if request == Request::Stop { Err(Interrupted.into()) } else { Ok(()) }
 }
 
-/// Every metric on every split that has labels; none if `observer` asks to stop.
-fn evaluate_epoch(model: &dyn Model, splits: &Splits, seed: u64, epoch: i64, observer: &mut dyn Observer) -> Option<Vec<Record>> {
+/// Every metric on every split that has labels; none if `callbacks` asks to stop.
+fn evaluate_epoch(model: &dyn Model, splits: &Splits, seed: u64, epoch: i64, callbacks: &mut dyn Callbacks) -> Option<Vec<Record>> {
     let validation = splits.validation.augmented(seed, VALIDATION + epoch as u64);
     let mut records = Vec::new();
     for (split, inputs) in Split::ALL.into_iter().zip([Some(&splits.train), Some(&validation), splits.test.as_ref()]) {
@@ -104,7 +104,7 @@ fn evaluate_epoch(model: &dyn Model, splits: &Splits, seed: u64, epoch: i64, obs
         let mut logits = Vec::new();
         for part in inputs.minibatches(examples_at_a_time(inputs)) {
             logits.push(model.logits(&part.images, Mode::Eval));
-            if observer.wish() == Wish::Stop {
+            if callbacks.request() == Request::Stop {
                 return None;
             }
         }

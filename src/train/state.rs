@@ -42,14 +42,14 @@ pub struct Best {
 
 /// Whose state it is, as keys and values.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Owner {
+pub struct RunIdentity {
     /// What the training is: experiment, seed, data, program. A state of another training is refused.
     pub trial: BTreeMap<String, String>,
     /// What does the training: device, threads. With another it goes on, equal to rounding instead of to the last bit.
     pub machine: BTreeMap<String, String>,
 }
 
-impl Owner {
+impl RunIdentity {
     /// Each key whose value differs, with that of the state and that of here.
     fn differences(saved: &BTreeMap<String, String>, here: &BTreeMap<String, String>) -> Vec<String> {
         let keys: BTreeSet<&String> = saved.keys().chain(here.keys()).collect();
@@ -71,7 +71,7 @@ struct Numbers {
     best: Option<(i64, f64)>,
     plateau: Option<ReduceLrOnPlateau>,
     early_stopping: Option<EarlyStopping>,
-    owner: Owner,
+    identity: RunIdentity,
 }
 
 impl State {
@@ -128,7 +128,7 @@ impl State {
     }
 
     /// The state and the network's `values` as tensors by name.
-    pub(super) fn to_tensors(&self, values: &[Parameter], owner: &Owner) -> Result<Vec<(String, Tensor)>> {
+    pub(super) fn to_tensors(&self, values: &[Parameter], identity: &RunIdentity) -> Result<Vec<(String, Tensor)>> {
         let State { epoch, minibatch, is_stopped, optimizer, plateau, early_stopping, history, best, ema } = self;
         let numbers = Numbers {
             epoch: *epoch,
@@ -139,7 +139,7 @@ impl State {
             best: best.as_ref().map(|best| (best.epoch, best.accuracy)),
             plateau: plateau.clone(),
             early_stopping: early_stopping.clone(),
-            owner: owner.clone(),
+            identity: identity.clone(),
         };
         let mut tensors: Vec<(String, Tensor)> = vec![
             (NUMBERS.to_owned(), Tensor::from_slice(toml::to_string(&numbers)?.as_bytes())),
@@ -160,10 +160,15 @@ impl State {
     /// The state that is `saved`; sets the network's `values` to those in it. Also what is different about the machine, if anything.
     ///
     /// # Errors
-    /// If it is not whole, or is of another training than `owner`'s or of a network with other values; `values` are unchanged.
-    pub(super) fn of_tensors(saved: &Saved, training: &Training, values: &mut [Parameter], owner: &Owner) -> Result<(State, Vec<String>)> {
+    /// If it is not whole, or is of another training than `identity`'s or of a network with other values; `values` are unchanged.
+    pub(super) fn of_tensors(
+        saved: &Saved,
+        training: &Training,
+        values: &mut [Parameter],
+        identity: &RunIdentity,
+    ) -> Result<(State, Vec<String>)> {
         let numbers: Numbers = toml::from_str(&String::from_utf8(saved.bytes(NUMBERS)?)?).context("in its numbers")?;
-        let differences = Owner::differences(&numbers.owner.trial, &owner.trial);
+        let differences = RunIdentity::differences(&numbers.identity.trial, &identity.trial);
         ensure!(differences.is_empty(), "it is of another training: {}; --fresh trains anew", differences.join(", "));
         let mut state =
             State { epoch: numbers.epoch, minibatch: numbers.minibatch, is_stopped: numbers.is_stopped, ..State::new(training) };
@@ -190,7 +195,7 @@ impl State {
         for (value, saved) in values.iter_mut().zip(saved) {
             value.tensor.copy_(&saved);
         }
-        Ok((state, Owner::differences(&numbers.owner.machine, &owner.machine)))
+        Ok((state, RunIdentity::differences(&numbers.identity.machine, &identity.machine)))
     }
 }
 

@@ -11,7 +11,7 @@ impl Augmentation {
         let size = images.size();
         let constants = Constants::new(self, [size[2], size[3]], (images.kind(), images.device()));
         let changes = self.changes(numbers);
-        self.blot_out(self.apply(images, &changes, &constants), &changes)
+        self.cutout(self.apply(images, &changes, &constants), &changes)
     }
 
     /// An image `[1, channels, height, width]`, floats in \[0, 1\], under each change alone and as far as it goes, with what people call it.

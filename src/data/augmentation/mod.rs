@@ -134,7 +134,7 @@ impl Augmentation {
     }
 
     /// The images `[n, 3 or 1, side, side]`, floats in \[0, 1\], as their `changes` have it; in \[0, 1\] again. Of grey ones, which have 1
-    /// channel, pixels move and nothing else changes. What is blotted out still is there: see [`Augmentation::blot_out`].
+    /// channel, pixels move and nothing else changes. What is blotted out still is there: see [`Augmentation::cutout`].
     pub fn apply(&self, images: &Tensor, changes: &Tensor, constants: &Constants) -> Tensor {
         let n = images.size()[0];
         let moves = changes.size()[1] - COLORS - self.middle();
@@ -155,10 +155,10 @@ impl Augmentation {
 
     /// The images `[n, channels, height, width]` as a network takes them, changed in place: 0, which is the mean where they are normalized,
     /// in the squares of their `changes`.
-    pub fn blot_out(&self, images: Tensor, changes: &Tensor) -> Tensor {
+    pub fn cutout(&self, images: Tensor, changes: &Tensor) -> Tensor {
         match self.middle() {
             0 => images,
-            middle => cutout::blot_out(images, &changes.narrow(1, changes.size()[1] - middle, middle), self.cutout),
+            middle => cutout::cutout(images, &changes.narrow(1, changes.size()[1] - middle, middle), self.cutout),
         }
     }
 }

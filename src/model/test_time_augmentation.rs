@@ -7,14 +7,14 @@ use crate::loss::Objective;
 use tch::Tensor;
 
 /// A network whose logits, once it is trained, are the mean over several views of each image. It learns from the images themselves.
-pub struct Viewed {
+pub struct TestTimeAugmentation {
     network: Box<dyn Model>,
     views: Views,
 }
 
-impl Viewed {
-    pub fn new(network: Box<dyn Model>, views: Views) -> Viewed {
-        Viewed { network, views }
+impl TestTimeAugmentation {
+    pub fn new(network: Box<dyn Model>, views: Views) -> TestTimeAugmentation {
+        TestTimeAugmentation { network, views }
     }
 }
 
@@ -34,7 +34,7 @@ pub fn views(images: &Tensor, views: Views) -> Vec<Tensor> {
     all
 }
 
-impl Model for Viewed {
+impl Model for TestTimeAugmentation {
     fn parameters(&self) -> Vec<Parameter> {
         self.network.parameters()
     }
@@ -76,7 +76,7 @@ mod tests {
         let images = draw(2, Purpose::Embedded, 0, || Tensor::randn([2, 1, 3, 4], OPTIONS));
         let (alone, training) = (network(), Mode::Train { seed: 1, minibatch: 0 });
         for (kind, count) in [(Views::Mirrored, 2), (Views::Shifted, 5)] {
-            let viewed = Viewed::new(Box::new(network()), kind);
+            let viewed = TestTimeAugmentation::new(Box::new(network()), kind);
             let all = views(&images, kind);
             assert_eq!(all.len(), count);
             let sum: Tensor = all.iter().map(|view| alone.logits(view, Mode::Eval)).sum();
