@@ -191,13 +191,15 @@ fn a_search_goes_from_coarse_to_fine_and_in_shares_to_the_same_trials() {
     }
     assert_eq!(read(&searched, "kaggle_search_trials.csv"), read(&shared, "kaggle_search_trials.csv"));
     assert_eq!(read(&shared, "kaggle_search_trials.csv").lines().count(), 9);
-    assert!(error_of(&scratch_without_search()).contains("has no section [search]"));
+    assert!(error_of(&refused_search(&[])).contains("has no section [search]"));
+    assert!(error_of(&refused_search(&["--seeds", "2"])).contains("leave --seeds out, or draw another search with --seed"));
+    assert!(error_of(&refused_search(&["--variant", "vgg", "--variant", "other"])).contains("give one --variant"));
 }
 
-fn scratch_without_search() -> Output {
+fn refused_search(flags: &[&str]) -> Output {
     let scratch = Scratch::new();
-    scratch.experiments(&[("kaggle_search", &format!("run = [\"vgg\"]\n{SMALL}\n[variants.vgg]"))]);
+    scratch.experiments(&[("kaggle_search", &format!("run = [\"vgg\"]\n{SMALL}\n[variants.vgg]\n[variants.other]"))]);
     let mut command = example("kaggle_search");
-    command.current_dir(scratch.path("")).args(["--data", "embedded"]);
+    command.current_dir(scratch.path("")).args(["--data", "embedded"]).args(flags);
     scratch.in_here(&mut command).output().expect("runs")
 }

@@ -5,7 +5,7 @@ use super::{Run, Variant, tables};
 use crate::data::DataSet;
 use crate::experiment::Distribution;
 use crate::search::{Settings, around_best, settings};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
 
 /// Every trial of a search, the coarse stage's before the fine one's: the variants `coarse_001`, ... and `fine_001`, ...
@@ -20,9 +20,16 @@ pub struct Searched {
 
 /// See [`Run::search`].
 pub(super) fn search(run: &Run, data: &dyn DataSet) -> Result<Searched> {
-    let base = run.plan.variants.first().context("the experiment has no variant")?;
+    let [base] = &run.plan.variants[..] else {
+        let count = run.plan.variants.len();
+        bail!("a search draws the settings of one variant, and the experiment has {count}; give one --variant");
+    };
     let search = run.plan.search.as_ref().context("the experiment has no section [search]")?;
-    let seed = base.seeds.start;
+    let (seed, seeds) = (base.seeds.start, base.seeds.clone().count());
+    ensure!(
+        seeds == 1,
+        "a search trains each setting with one seed, and {seeds} are asked for; leave --seeds out, or draw another search with --seed"
+    );
     let stage = |name: &str, epochs: i64, settings: &[Settings]| -> Result<Trained> {
         let variant = |(index, settings): (usize, &Settings)| -> Result<Variant> {
             let mut experiment = base.experiment.with(settings)?;
