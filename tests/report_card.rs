@@ -73,6 +73,8 @@ fn all_runs_what_has_no_result_and_nothing_else() {
     assert_eq!(all(&[]).1, [false, true]);
     assert_eq!(all(&[]).1, [false, false]);
     assert_eq!(all(&["--fresh"]).1, [true, true]);
+    let (succeeded, run, said) = all(&["--fresh", "--epochs", "2"]);
+    assert!(succeeded && run == [true, true], "what trains nothing takes no --epochs: {said}");
 
     // One that fails is named with where to look, and the others are run all the same.
     fs::remove_file(scratch.path("plots/fig8_cnn_architecture.csv")).expect("it was written");

@@ -4,7 +4,7 @@ use super::ending::Early;
 use super::interrupt::{self, Listening};
 use super::trainer::rounded;
 use super::{Run, provenance};
-use crate::experiment::read_extended;
+use crate::experiment::{ExperimentFile, read_extended};
 use crate::files::write_whole;
 use crate::report_card::{Contents, Program, ReportCard};
 use anyhow::{Context, Result, bail, ensure};
@@ -110,16 +110,30 @@ fn built(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// An example with the flags of this command, but for those that only this example has.
+/// An example with the flags of this command, but for those that it does not take.
 fn command(program: &Path, folders: &Folders, run: &Run) -> Command {
-    let mut flags = Vec::new();
+    let (name, mut flags) = (program.file_stem().unwrap_or_default(), Vec::new());
+    let file = folders.root.join("experiments").join(name).with_extension("toml");
+    let (mut is_trained, mut is_search) = (false, false);
+    // What is wrong with an experiment, its example says.
+    if let Ok(file) = ExperimentFile::read(&file) {
+        let mut variants = file.default_variants().iter().filter_map(|variant| file.variant(variant).ok());
+        (is_trained, is_search) = (variants.all(|variant| variant.training.is_some()), file.search().is_some());
+    }
     let mut given = std::env::args().skip(1);
     while let Some(flag) = given.next() {
-        match flag.as_str() {
-            "--all" | "--quick" | "--resume" | "--quiet" => {}
-            "--out" | "--runs" => drop(given.next()),
-            other if other.starts_with("--out=") || other.starts_with("--runs=") => {}
-            _ => flags.push(flag),
+        let (key, has_value) = flag.split_once('=').map_or((flag.as_str(), false), |(key, _)| (key, true));
+        let is_dropped = match key {
+            "--all" | "--quick" | "--resume" | "--quiet" => continue,
+            "--out" | "--runs" => true,
+            "--epochs" => !is_trained,
+            "--seeds" => is_search,
+            _ => false,
+        };
+        match is_dropped {
+            false => flags.push(flag),
+            true if has_value => {}
+            true => drop(given.next()),
         }
     }
     let is_fresh = flags.iter().any(|flag| flag == "--fresh");
