@@ -387,17 +387,8 @@ fn where_there_is_nothing_to_resume_it_says_so_and_another_experiment_is_refused
     assert!(error_of(&without).contains("go on from there with --resume, or begin again with --fresh"), "{}", error_of(&without));
     let changed = MLP.1.replace("learning_rate = 0.1", "learning_rate = 0.2").replace("epochs = 12", "epochs = 13");
     fs::write(laboratory.path("experiments/fig1_init.toml"), changed).expect("written");
-    // Each experiment has a folder of its own; here the checkpoints of the first come into that of the second.
-    let of_first = laboratory.checkpoints(MLP.0, "changed").pop().expect("kept");
-    let running = laboratory.begun(MLP.0, "other");
-    running.signal(libc::SIGINT);
-    drop(running.output());
-    for checkpoint in laboratory.checkpoints(MLP.0, "other") {
-        let folder = checkpoint.parent().expect("a folder");
-        fs::remove_file(&checkpoint).expect("removed");
-        fs::copy(&of_first, folder.join(of_first.file_name().expect("a name"))).expect("copied");
-    }
-    let output = laboratory.command(MLP.0, "other").output().expect("runs");
+    let kept = laboratory.checkpoints(MLP.0, "changed");
+    let output = laboratory.command(MLP.0, "changed").output().expect("runs");
     let error = error_of(&output);
     for part in [
         "it is of another training",
@@ -407,8 +398,64 @@ fn where_there_is_nothing_to_resume_it_says_so_and_another_experiment_is_refused
     ] {
         assert!(error.contains(part), "{error}");
     }
+    assert!(error.contains(&kept.last().expect("kept").display().to_string()), "{error}");
     assert_eq!(output.status.code(), Some(1));
-    assert!(!laboratory.checkpoints(MLP.0, "other").is_empty(), "nothing is lost");
+    assert_eq!(laboratory.checkpoints(MLP.0, "changed"), kept, "nothing is lost");
+    let said = stderr(&succeed(&mut without_resume(&laboratory, "changed")));
+    assert!(said.contains("glorot seed 1 begins anew: the interrupted training in "), "{said}");
+    assert_eq!(laboratory.checkpoints(MLP.0, "changed"), kept, "nothing is lost");
+}
+
+/// The MLP's example as [`Laboratory::command`] has it, without --resume.
+fn without_resume(laboratory: &Laboratory, folder: &str) -> Command {
+    let mut command = example(MLP.0);
+    command.current_dir(laboratory.path("")).env("OMP_NUM_THREADS", "1").args(["--data", "embedded", "--out"]);
+    command.arg(laboratory.path(folder).join("plots")).arg("--runs").arg(laboratory.path(folder).join("runs"));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn a_training_goes_on_with_another_number_of_threads_and_says_so() {
+    let laboratory = Laboratory::new();
+    let running = laboratory.begun(MLP.0, "moved");
+    running.signal(libc::SIGTERM);
+    drop(running.output());
+    let said = stderr(&succeed(laboratory.command(MLP.0, "moved").env("OMP_NUM_THREADS", "2")));
+    assert!(said.contains("going on") && said.contains("threads was 1 and is 2: from here on"), "{said}");
+    assert!(laboratory.checkpoints(MLP.0, "moved").is_empty(), "what is no longer needed is removed");
+}
+
+#[test]
+fn an_interrupted_fresh_training_is_gone_on_with_and_not_the_result_before_it() {
+    let laboratory = Laboratory::new();
+    let (results, ..) = laboratory.undisturbed(MLP.0);
+    let mut command = without_resume(&laboratory, "undisturbed");
+    command.arg("--fresh");
+    let running = laboratory.begun_by(command, MLP.0, "undisturbed");
+    running.signal(libc::SIGTERM);
+    drop(running.output());
+    let said = stderr(&succeed(&mut laboratory.command(MLP.0, "undisturbed")));
+    assert!(said.contains("going on") && !said.contains("finished before"), "{said}");
+    assert_eq!(laboratory.results(MLP.0, "undisturbed"), results);
+}
+
+#[test]
+fn what_another_process_finishes_meanwhile_is_not_trained_again() {
+    let laboratory = Laboratory::new();
+    // It trains seed 1 while another one trains seed 2, which comes next here.
+    let first = laboratory.begun(CNN.0, "both");
+    first.signal(libc::SIGSTOP);
+    succeed(laboratory.command(CNN.0, "both").args(["--seed", "2", "--seeds", "1"]));
+    let of_second = || {
+        let files = walk(&laboratory.path("both/runs")).into_iter();
+        let path = files.filter(|path| path.ends_with("provenance.toml")).find(|path| path.to_string_lossy().contains("-seed2-"));
+        fs::read_to_string(path.expect("it is finished")).expect("read")
+    };
+    let finished = of_second();
+    first.signal(libc::SIGCONT);
+    assert!(first.output().status.success());
+    assert_eq!(of_second(), finished);
 }
 
 /// A team of threads that sleeps between two operations, because there are more of them than cores, makes training slower by half.

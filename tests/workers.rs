@@ -151,6 +151,10 @@ fn shares_put_together_are_what_one_run_comes_to() {
     let heading = "trial,variant,seed,model.initialization,epochs,best_epoch,best_validation_accuracy,validation_accuracy,";
     assert!(trials.starts_with(heading) && trials.lines().count() == 5, "{trials}");
 
+    let mut folders = fs::read_dir(shared.path("runs/fig1_init")).expect("listed").flatten().map(|folder| folder.file_name());
+    let ids: Vec<&str> = trials.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
+    assert!(folders.all(|folder| ids.iter().any(|id| folder.to_string_lossy().ends_with(&format!("-{id}")))), "{ids:?}");
+
     // On another machine, with all but the networks.
     let carried = Scratch::new();
     let to = carried.path("runs/fig1_init");
@@ -183,6 +187,24 @@ fn shares_put_together_are_what_one_run_comes_to() {
         let error = error_of(&fig1(&carried, flags));
         assert!(error.contains(&format!("{} is not whole; remove that folder to train it anew", damaged.display())), "{error}");
     }
+}
+
+#[test]
+fn a_trial_that_is_trained_with_other_threads_takes_the_place_of_none() {
+    let scratch = Scratch::new();
+    let run = |seeds: &str| {
+        let mut command = example("fig1_init");
+        command.env("OMP_NUM_THREADS", "2").args(["--limit", "300", "--epochs", "2", "--variant", "glorot", "--seeds", seeds]);
+        succeed(scratch.in_here(command.arg("--data").arg(few_digits())).output().expect("runs"))
+    };
+    // Two trials at once have one thread each, a lone one has both.
+    run("2");
+    let two = finished(&scratch, &BTreeMap::new());
+    assert!(!run("1").contains("finished before"));
+    let three = finished(&scratch, &BTreeMap::new());
+    assert!(three.len() == 3 && two.iter().all(|(folder, date)| three[folder] == *date), "{two:?} {three:?}");
+    assert!(run("2").contains("2 of 2 trials were finished before") && run("1").contains("1 of 1 trials were finished before"));
+    assert_eq!(finished(&scratch, &BTreeMap::new()), three);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use tch::Device;
 
 /// What one trial was trained from and with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,9 @@ pub struct Provenance {
     /// Of a GPU.
     #[serde(default)]
     pub drivers: String,
+    /// Whether a GPU was to use only deterministic operations; on the CPU all of them are.
+    #[serde(default)]
+    pub deterministic: bool,
     pub commit: String,
     pub command: String,
     pub date: String,
@@ -49,6 +53,7 @@ impl Provenance {
             threads,
             libraries: device::libraries(),
             drivers: device::drivers(run.device),
+            deterministic: run.flags.deterministic && run.device != Device::Cpu,
             commit: commit(&run.root),
             command: command(),
             date: date(),
@@ -72,24 +77,36 @@ impl Provenance {
         sha256(&format!("{} {} {}", self.trial, self.code, self.libraries))[..ID_DIGITS].to_owned()
     }
 
+    /// Where it is trained: trials with the same id and machine have the same result to the last bit.
+    fn machine(&self) -> BTreeMap<String, String> {
+        let drivers = (!self.drivers.is_empty()).then(|| ("drivers", self.drivers.clone()));
+        let deterministic = self.deterministic.then(|| ("deterministic", self.deterministic.to_string()));
+        let always = [("device", self.device.clone()), ("threads", self.threads.to_string())];
+        always.into_iter().chain(drivers).chain(deterministic).map(|(key, value)| (key.to_owned(), value)).collect()
+    }
+
+    /// A short hash of the device, number of threads, drivers and whether only deterministic operations are used.
+    pub fn machine_id(&self) -> String {
+        let lines: Vec<String> = self.machine().into_iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        sha256(&lines.concat())[..MACHINE_DIGITS].to_owned()
+    }
+
     /// Whether a trial with the same id has the same result to the last bit as one of `other`.
     pub fn is_same_machine(&self, other: &Provenance) -> bool {
-        (&self.device, self.threads, &self.drivers) == (&other.device, other.threads, &other.drivers)
+        self.machine() == other.machine()
     }
 
     /// Whose checkpoints those of this trial are: of its experiment key by key, its seed, its data and the program that trains.
     pub fn identity(&self, experiment: &Experiment) -> Result<RunIdentity> {
         let mut trial = BTreeMap::new();
         flatten("", &toml::Value::try_from(experiment)?, &mut trial);
-        let Provenance { seed, data, data_checksum, code, libraries, device, threads, .. } = self;
+        let Provenance { seed, data, data_checksum, code, libraries, .. } = self;
         let mut add = |key: &str, value: String| trial.insert(key.to_owned(), value);
         add("seed", seed.to_string());
         add("data", format!("{data} ({})", &data_checksum[..16.min(data_checksum.len())]));
         add("program", format!("{} {} of sources {code}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")));
         add("libraries", libraries.clone());
-        let machine = [("device", device.clone()), ("threads", threads.to_string())];
-        let machine = machine.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        Ok(RunIdentity { trial, machine })
+        Ok(RunIdentity { trial, machine: self.machine() })
     }
 
     /// None where there is none.
@@ -104,6 +121,8 @@ impl Provenance {
 
 /// Digits of an id: enough for billions of trials.
 const ID_DIGITS: usize = 16;
+/// Digits of a machine's: enough for those that share a folder.
+const MACHINE_DIGITS: usize = 8;
 
 fn sha256(text: &str) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -183,6 +202,11 @@ mod tests {
         std::fs::write(&path, format!("{first}\n{older}"))?;
         let read = Provenance::read(&path)?.context("it is there")?;
         assert_eq!((read.name().as_str(), read.seconds), ("vgg seed 3", 1.5));
+        // What a GPU's last bits depend on beside its name.
+        let others = [Provenance { drivers: "driver 1".to_owned(), ..read.clone() }, Provenance { deterministic: true, ..read.clone() }];
+        for other in others {
+            assert!(!other.is_same_machine(&read) && other.machine_id() != read.machine_id() && other.id() == read.id());
+        }
         Ok(())
     }
 }

@@ -1,4 +1,5 @@
-//! The trials that are kept: each has a folder, `runs/<experiment>/<variant>-seed<k>-<id>/`, and nothing about it is anywhere else.
+//! The trials that are kept: each has a folder, `runs/<experiment>/<variant>-seed<k>-<machine>-<id>/`, and nothing about it is
+//! anywhere else.
 //!
 //! It holds `experiment.toml` (resolved), `history.csv`, `parameters.safetensors` and, written last, `provenance.toml`: a folder without that
 //! holds no finished trial. While the trial is trained it holds `checkpoints/`, and `lock`, which its process has.
@@ -42,25 +43,46 @@ impl Trial {
     /// The trial of `experiment` that is called `provenance.variant`, kept in `folder`, that of all trials of an example.
     pub fn new(experiment: &Experiment, provenance: Provenance, folder: &Path) -> Trial {
         let Provenance { variant, seed, .. } = &provenance;
-        let folder = folder.join(format!("{variant}-seed{seed}-{}", provenance.id()));
+        let folder = folder.join(format!("{variant}-seed{seed}-{}-{}", provenance.machine_id(), provenance.id()));
         Trial { experiment: experiment.clone(), provenance, folder }
     }
 
-    /// Where it stands, while it is trained.
-    pub fn checkpoints(&self) -> Checkpoints {
-        Checkpoints::new(self.folder.join("checkpoints"))
+    /// Whether `folder` is named by this trial's id, whatever the machine.
+    pub fn has_id_of(&self, folder: &Path) -> bool {
+        id_of(folder) == self.provenance.id()
     }
 
-    /// Writes what was trained. Provenance is removed first and written last: a folder that has it is whole.
+    /// The trial as `folder` holds it; none where it is not finished there, or where that is the result of another machine or without its
+    /// network, unless `anywhere` says that it will do.
+    ///
+    /// # Errors
+    /// If the files are damaged.
+    pub fn finished_in(&self, folder: &Path, anywhere: bool) -> Result<Option<Outcome>> {
+        let whole = || format!("the trial in {} is not whole; remove that folder to train it anew", folder.display());
+        let Some(found) = Provenance::read(&folder.join(PROVENANCE)).with_context(whole)? else { return Ok(None) };
+        let is_same = found.is_same_machine(&self.provenance) && folder.join(PARAMETERS).exists();
+        if found.id() != self.provenance.id() || !(anywhere || is_same) {
+            return Ok(None);
+        }
+        let history = History::read(&folder.join(HISTORY)).with_context(whole)?;
+        let provenance = Provenance { variant: self.provenance.variant.clone(), ..found };
+        Ok(Some(Outcome::new(self.experiment.clone(), provenance, history, folder.to_owned())))
+    }
+
+    /// Makes it one that is not finished: provenance is removed first and written last, so that a folder that has it is whole.
+    pub fn begin(&self) -> Result<()> {
+        match std::fs::remove_file(self.folder.join(PROVENANCE)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot write into {}", self.folder.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes what was trained, after [`Trial::begin`].
     pub fn keep(self, history: History, model: &dyn Model, seconds: f64) -> Result<Outcome> {
         let Trial { experiment, provenance, folder } = self;
         let provenance = Provenance { seconds, date: super::provenance::date(), ..provenance };
-        match std::fs::remove_file(folder.join(PROVENANCE)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot write into {}", folder.display()));
-            }
-            _ => {}
-        }
         write_whole(&folder.join(HISTORY), &history.to_csv()?)?;
         parameters::save(&model.state_dict(), &folder.join(PARAMETERS))?;
         write_whole(&folder.join(EXPERIMENT), experiment.to_toml().as_bytes())?;
@@ -83,54 +105,80 @@ impl Outcome {
     }
 }
 
-/// The folders of all trials of all examples, by the trial's id, which ends their names.
-pub(super) struct Store(HashMap<String, Vec<PathBuf>>);
+/// The folders of all trials of all examples.
+pub(super) struct Store {
+    /// By the trial's id, which ends their names.
+    by_id: HashMap<String, Vec<PathBuf>>,
+    /// By example, variant and seed.
+    by_name: HashMap<String, Vec<PathBuf>>,
+}
 
 impl Store {
     /// Lists the folder of each example below `runs`, that of `example` first, and looks into none of the trials'.
     pub fn list(runs: &Path, example: &str) -> Result<Store> {
         let mut examples = list(runs)?;
         examples.sort_by_key(|path| !path.ends_with(example));
-        let mut by_id: HashMap<String, Vec<PathBuf>> = HashMap::new();
+        let (mut by_id, mut by_name) = (HashMap::<String, Vec<PathBuf>>::new(), HashMap::<String, Vec<PathBuf>>::new());
         for folder in examples.iter().map(|example| list(example)).collect::<Result<Vec<_>>>()?.into_iter().flatten() {
-            let id = folder.file_name().and_then(|name| name.to_str()?.rsplit_once('-')).map(|(_, id)| id.to_owned());
-            by_id.entry(id.unwrap_or_default()).or_default().push(folder);
+            by_name.entry(without_ids(&folder)).or_default().push(folder.clone());
+            by_id.entry(id_of(&folder)).or_default().push(folder);
         }
-        Ok(Store(by_id))
+        Ok(Store { by_id, by_name })
     }
 
-    /// Whether anything of `trial` is there.
-    pub fn has_begun(&self, trial: &Trial) -> bool {
-        self.folders(trial).any(|folder| *folder == trial.folder)
-    }
-
-    /// `trial` as it was trained before, here or as a trial of another example, under its own name; none where it is not finished. It has
-    /// the same bits as if it were trained now, and its network, unless `anywhere` says that another machine's result will do.
-    ///
-    /// # Errors
-    /// If its files are damaged.
-    pub fn finished(&self, trial: &Trial, anywhere: bool) -> Result<Option<Outcome>> {
-        for folder in self.folders(trial) {
-            let whole = || format!("the trial in {} is not whole; remove that folder to train it anew", folder.display());
-            let Some(found) = Provenance::read(&folder.join(PROVENANCE)).with_context(whole)? else { continue };
-            let is_wanted = found.id() == trial.provenance.id();
-            if is_wanted && (anywhere || found.is_same_machine(&trial.provenance) && folder.join(PARAMETERS).exists()) {
-                let history = History::read(&folder.join(HISTORY)).with_context(whole)?;
-                let provenance = Provenance { variant: trial.provenance.variant.clone(), ..found };
-                return Ok(Some(Outcome::new(trial.experiment.clone(), provenance, history, folder.clone())));
+    /// The folder and the newest checkpoint of an interrupted training of this example with the variant and seed of `trial`: of the trial
+    /// itself, else of the same on another machine, else of one with other settings, data or code.
+    pub fn interrupted(&self, trial: &Trial) -> Result<Option<(PathBuf, PathBuf)>> {
+        let mut folders: Vec<&PathBuf> = self.by_name.get(&without_ids(&trial.folder)).into_iter().flatten().collect();
+        folders.sort_by_key(|folder| (**folder != trial.folder, !trial.has_id_of(folder)));
+        for folder in folders {
+            if let Some(checkpoint) = checkpoints_in(folder).newest()? {
+                return Ok(Some((folder.clone(), checkpoint)));
             }
         }
         Ok(None)
     }
 
-    fn folders(&self, trial: &Trial) -> impl Iterator<Item = &PathBuf> {
-        self.0.get(&trial.provenance.id()).into_iter().flatten()
+    /// `trial` as it was trained before, here or as a trial of another example, under its own name; none where it is not finished. It has
+    /// the same bits as if it were trained now, and its network, unless `anywhere` says that another machine's result will do, best one that
+    /// has its network.
+    ///
+    /// # Errors
+    /// If its files are damaged.
+    pub fn finished(&self, trial: &Trial, anywhere: bool) -> Result<Option<Outcome>> {
+        let folders = self.by_id.get(&trial.provenance.id()).into_iter().flatten();
+        let found = folders.map(|folder| trial.finished_in(folder, anywhere)).filter_map(Result::transpose).collect::<Result<Vec<_>>>()?;
+        // Among equals the first.
+        let rank = |outcome: &Outcome| {
+            let is_same = outcome.provenance.is_same_machine(&trial.provenance);
+            (!outcome.folder.join(PARAMETERS).exists(), !is_same)
+        };
+        Ok(found.into_iter().min_by_key(rank))
     }
 }
 
-/// The trial of an example that was finished last; `folder` is that of all of its trials.
+/// Where a trial stands, while it is trained.
+pub(super) fn checkpoints_in(folder: &Path) -> Checkpoints {
+    Checkpoints::new(folder.join("checkpoints"))
+}
+
+/// The id that ends the name of a trial's folder.
+fn id_of(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    name.rsplit_once('-').map_or(String::new(), |(_, id)| id.to_owned())
+}
+
+/// A trial's folder up to variant and seed.
+fn without_ids(folder: &Path) -> String {
+    let path = folder.to_string_lossy();
+    let Some((variant, rest)) = path.rsplit_once("-seed") else { return String::new() };
+    format!("{variant}-seed{}", rest.split('-').next().unwrap_or_default())
+}
+
+/// The trial of an example that was finished last and has its network; `folder` is that of all of its trials.
 pub(super) fn newest(folder: &Path) -> Result<Option<Outcome>> {
-    let finished = list(folder)?.into_iter().filter_map(|folder| Some((Provenance::read(&folder.join(PROVENANCE)).ok()??, folder)));
+    let with_network = list(folder)?.into_iter().filter(|folder| folder.join(PARAMETERS).exists());
+    let finished = with_network.filter_map(|folder| Some((Provenance::read(&folder.join(PROVENANCE)).ok()??, folder)));
     let Some((provenance, folder)) = finished.max_by(|(one, _), (other, _)| one.date.cmp(&other.date)) else { return Ok(None) };
     let path = folder.join(EXPERIMENT);
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -139,13 +187,15 @@ pub(super) fn newest(folder: &Path) -> Result<Option<Outcome>> {
     Ok(Some(Outcome::new(experiment, provenance, history, folder)))
 }
 
-/// What is in `folder`; nothing where it is no folder.
+/// What is in `folder`, in the order of the names; nothing where it is no folder.
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match std::fs::read_dir(folder) {
+    let entries: std::io::Result<Vec<PathBuf>> = match std::fs::read_dir(folder) {
         Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => return Ok(Vec::new()),
         entries => entries.and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect()),
     };
-    entries.with_context(|| format!("cannot list the trials in {}", folder.display()))
+    let mut paths = entries.with_context(|| format!("cannot list the trials in {}", folder.display()))?;
+    paths.sort();
+    Ok(paths)
 }
 
 const HISTORY: &str = "history.csv";
@@ -186,7 +236,7 @@ mod tests {
         let store = Store::list(runs, "kaggle_vgg")?;
         let found = store.finished(&wanted, true)?.context("found")?;
         assert_eq!((found.variant.as_str(), found.seed, found.seconds, found.history.best_epoch()), ("vgg", 3, 2.5, (1, 0.5)));
-        assert!(found.folder == known.folder && !store.has_begun(&wanted) && store.has_begun(&known));
+        assert_eq!(found.folder, known.folder);
         // To the last bit and with its network it is not there, nor under an id that is not its own.
         assert!(store.finished(&wanted, false)?.is_none() && store.finished(&trial(runs, "kaggle_vgg", "vgg", 4), true)?.is_none());
         std::fs::write(known.folder.join(PARAMETERS), "")?;
@@ -196,6 +246,23 @@ mod tests {
         assert!(store.finished(&elsewhere, false)?.is_none() && store.finished(&elsewhere, true)?.is_some());
         std::fs::rename(&known.folder, &trial(runs, "kaggle_search", "coarse_001", 4).folder)?;
         assert!(Store::list(runs, "kaggle_vgg")?.finished(&trial(runs, "kaggle_vgg", "vgg", 4), true)?.is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn of_several_machines_results_one_with_its_network_is_taken() -> Result<()> {
+        let scratch = tempfile::tempdir()?;
+        let of_machine = |threads: i64| {
+            let Trial { experiment, provenance, .. } = trial(scratch.path(), "kaggle_vgg", "vgg", 3);
+            Trial::new(&experiment, Provenance { threads, ..provenance }, &scratch.path().join("kaggle_vgg"))
+        };
+        let machines: Vec<Trial> = (1..=4).map(of_machine).collect();
+        machines.iter().try_for_each(|trial| write(trial, HALF))?;
+        for with_network in [2, 0] {
+            std::fs::write(machines[with_network].folder.join(PARAMETERS), "")?;
+            let found = Store::list(scratch.path(), "kaggle_vgg")?.finished(&machines[0], true)?.context("found")?;
+            assert_eq!(found.folder, machines[with_network].folder);
+        }
         Ok(())
     }
 

@@ -35,7 +35,7 @@ fn trials(outcomes: &[&Outcome]) -> Result<Vec<u8>> {
         let Outcome { variant, seed, history, .. } = outcome;
         let (last, (best, _)) = (history.epochs(), history.best_epoch());
         let value = |(epoch, split, metric)| history.get(epoch, split, metric).map_or(String::new(), |value| value.to_string());
-        let mut row = vec![short_id(outcome).to_owned(), variant.clone(), seed.to_string()];
+        let mut row = vec![outcome.provenance.id(), variant.clone(), seed.to_string()];
         row.extend(differing.iter().map(|key| settings.get(*key).cloned().unwrap_or_default()));
         row.extend([last.to_string(), best.to_string()]);
         row.extend(
@@ -58,7 +58,7 @@ fn times(outcomes: &[&Outcome]) -> Result<Vec<u8>> {
     table.write_record(["trial", "seconds", "device", "threads", "date", "commit"])?;
     for outcome in outcomes {
         let Provenance { seconds, device, threads, date, commit, .. } = &outcome.provenance;
-        table.write_record([short_id(outcome), &format!("{seconds:.1}"), device, &threads.to_string(), date, commit])?;
+        table.write_record([&outcome.provenance.id(), &format!("{seconds:.1}"), device, &threads.to_string(), date, commit])?;
     }
     Ok(table.into_inner()?)
 }
@@ -68,10 +68,4 @@ fn settings(outcome: &Outcome) -> Result<BTreeMap<String, String>> {
     let mut settings = BTreeMap::new();
     flatten("", &toml::Value::try_from(&outcome.experiment)?, &mut settings);
     Ok(settings)
-}
-
-/// The same on every machine.
-fn short_id(outcome: &Outcome) -> &str {
-    let trial = &outcome.provenance.trial;
-    &trial[..12.min(trial.len())]
 }

@@ -3,7 +3,7 @@
 use super::interrupt;
 use super::progress::Display;
 use super::scalars::Scalars;
-use super::store::{Outcome, Trial};
+use super::store::{Outcome, Trial, checkpoints_in};
 use crate::architecture::Architecture;
 use crate::data::Examples;
 use crate::data::splits::Splits;
@@ -27,8 +27,10 @@ pub(super) struct Job {
     pub classes: i64,
     /// Whether to say beforehand how long it will take.
     pub tell_cost: bool,
-    /// Whether an interrupted run of this trial is to be continued.
-    pub resume: bool,
+    /// Whether what an earlier run has finished or begun is to be trained anew.
+    pub fresh: bool,
+    /// The folder of the interrupted run that is to be continued.
+    pub interrupted: Option<PathBuf>,
     /// Work that an interruption may cost: what has taken longer since it was last kept is kept.
     pub checkpoint_after: Duration,
 }
@@ -45,7 +47,7 @@ impl Job {
     }
 }
 
-/// Trains a trial and keeps it.
+/// Trains a trial and keeps it; what another process has finished or begun since the job was made is taken over.
 ///
 /// # Errors
 /// If another process trains it, if training fails, or if a signal stops it.
@@ -54,6 +56,13 @@ pub(super) fn train(job: Job, device: Device, display: &Display) -> Result<Outco
     let (started, name, training) = (Instant::now(), provenance.name(), experiment.training()?);
     let _lock = Lock::take(folder)?;
     remove_partial(folder)?;
+    if !job.fresh
+        && let Some(outcome) = job.trial.finished_in(folder, false)?
+    {
+        display.go_on_from(job.minibatches());
+        return Ok(outcome);
+    }
+    job.trial.begin()?;
     device::set_arithmetic(experiment.model.precision == Precision::Tf32);
     let splits = Splits::new(&job.train, job.test.as_ref(), experiment, provenance.seed, device)?;
     let model = model::build(&experiment.model, splits.train.image(), job.classes, provenance.seed, device)?;
@@ -63,23 +72,30 @@ pub(super) fn train(job: Job, device: Device, display: &Display) -> Result<Outco
         let time = humantime::format_duration(rounded(expected_time(&*model, &splits, training)));
         tell!("{name}: {cost}; about {time} for {} epochs on this machine, as a few steps took", training.epochs);
     }
-    let (checkpoints, identity) = (job.trial.checkpoints(), provenance.identity(experiment)?);
-    let state = if job.resume {
-        resume_from(&checkpoints, training, &*model, &identity, &name)?
-    } else {
+    let (checkpoints, identity) = (checkpoints_in(folder), provenance.identity(experiment)?);
+    if job.fresh {
         checkpoints.remove()?;
-        State::new(training)
+    }
+    let elsewhere = job.interrupted.as_ref().filter(|from| *from != folder);
+    let _lock_elsewhere = elsewhere.map(|from| Lock::take(from)).transpose()?;
+    let state = match elsewhere {
+        Some(from) if checkpoints.newest()?.is_none() => {
+            let refused = || format!("{name} was interrupted, and where it stood is kept in {}", from.display());
+            resume_from(&checkpoints_in(from), training, &*model, &identity, &name).with_context(refused)?
+        }
+        _ => resume_from(&checkpoints, training, &*model, &identity, &name)?,
     };
     display.go_on_from(state.epoch as u64 * job.minibatches_an_epoch() + state.minibatch as u64);
     let scalars = job.scalars.as_ref().map(|folder| Scalars::begin(folder, training, &state)).transpose()?;
-    let mut watch =
-        Watch { job: &job, name: &name, checkpoints: &checkpoints, identity: &identity, display, kept: Instant::now(), scalars };
-    let history = fit(&*model, &splits, training, provenance.seed, state, &mut watch).with_context(|| {
+    let mut callbacks =
+        TrialCallbacks { job: &job, name: &name, checkpoints: &checkpoints, identity: &identity, display, kept: Instant::now(), scalars };
+    let history = fit(&*model, &splits, training, provenance.seed, state, &mut callbacks).with_context(|| {
         let last = checkpoints.newest().ok().flatten();
         format!("trial {name}{}", last.map_or(String::new(), |path| format!(" (its last checkpoint is {})", path.display())))
     })?;
+    let elsewhere = elsewhere.map(|from| checkpoints_in(from));
     let outcome = job.trial.keep(history, &*model, started.elapsed().as_secs_f64())?;
-    checkpoints.remove()?;
+    elsewhere.iter().chain([&checkpoints]).try_for_each(Checkpoints::remove)?;
     Ok(outcome)
 }
 
@@ -93,7 +109,7 @@ fn resume_from(checkpoints: &Checkpoints, training: &Training, model: &dyn Model
 }
 
 /// Shows how far a trial is, keeps where it stands from time to time, and stops it where a signal asks for that.
-struct Watch<'a> {
+struct TrialCallbacks<'a> {
     job: &'a Job,
     name: &'a str,
     checkpoints: &'a Checkpoints,
@@ -103,7 +119,7 @@ struct Watch<'a> {
     scalars: Option<Scalars>,
 }
 
-impl Callbacks for Watch<'_> {
+impl Callbacks for TrialCallbacks<'_> {
     fn request(&mut self) -> Request {
         if interrupt::asked().is_some() {
             return Request::Stop;

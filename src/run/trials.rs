@@ -131,7 +131,7 @@ pub(super) fn train(run: &Run, variants: &[Variant], data: &dyn DataSet, next: &
     let at_a_time = variants.iter().filter_map(|variant| variant.at_a_time).min().map_or(cores, |count| count as usize);
     let workers = if run.device == Device::Cpu { cores.min(count).min(at_a_time) } else { 1 };
     let threads = if workers > 1 { 1 } else { cores };
-    let Plan { mut outcomes, jobs, others } = plan(run, variants, data, threads)?;
+    let Work { mut outcomes, jobs, others } = work(run, variants, data, threads)?;
 
     let display = Display::new(jobs.iter().map(Job::minibatches).sum(), run.flags.quiet);
     let listening = Listening::start()?;
@@ -159,7 +159,7 @@ pub(super) fn train(run: &Run, variants: &[Variant], data: &dyn DataSet, next: &
 }
 
 /// What is to be done for a list of trials.
-struct Plan {
+struct Work {
     /// What was finished before.
     outcomes: Vec<Outcome>,
     /// What this process is to train.
@@ -168,7 +168,7 @@ struct Plan {
     others: Vec<Trial>,
 }
 
-fn plan(run: &Run, variants: &[Variant], data: &dyn DataSet, threads: usize) -> Result<Plan> {
+fn work(run: &Run, variants: &[Variant], data: &dyn DataSet, threads: usize) -> Result<Work> {
     let Flags { fresh, merge, shard, runs, .. } = &run.flags;
     let (store, common) = (Store::list(runs, run.name)?, Provenance::of_run(run, data.source(), threads as i64));
     let experiments: Vec<Experiment> = variants.iter().map(|variant| variant.experiment.with_own_validation(data.validation())).collect();
@@ -176,31 +176,31 @@ fn plan(run: &Run, variants: &[Variant], data: &dyn DataSet, threads: usize) -> 
     let mut list: Vec<(u64, &Variant, &Experiment)> =
         all.flat_map(|(variant, experiment)| variant.seeds.clone().map(move |seed| (seed, variant, experiment))).collect();
     list.sort_by_key(|(seed, ..)| *seed);
-    let mut plan = Plan { outcomes: Vec::new(), jobs: Vec::new(), others: Vec::new() };
+    let mut work = Work { outcomes: Vec::new(), jobs: Vec::new(), others: Vec::new() };
     for (place, (seed, variant, experiment)) in list.into_iter().enumerate() {
         let trial = Trial::new(experiment, common.of_trial(experiment, &variant.name, seed), &runs.join(run.name));
         // Where several machines work together, what another one has trained is as good as to be had here.
         let finished = if *fresh { None } else { store.finished(&trial, *merge || shard.is_some())? };
         match finished {
-            Some(outcome) => plan.outcomes.push(outcome),
-            None if *merge || shard.is_some_and(|shard| !shard.takes(place)) => plan.others.push(trial),
+            Some(outcome) => work.outcomes.push(outcome),
+            None if *merge || shard.is_some_and(|shard| !shard.takes(place)) => work.others.push(trial),
             None => {
-                let tell_cost = !run.flags.quiet && plan.jobs.iter().all(|job| job.trial.provenance.variant != variant.name);
-                plan.jobs.push(job(run, variant, data, &store, trial, tell_cost)?);
+                let tell_cost = !run.flags.quiet && work.jobs.iter().all(|job| job.trial.provenance.variant != variant.name);
+                work.jobs.push(job(run, variant, data, &store, trial, tell_cost)?);
             }
         }
     }
-    if *merge && !plan.others.is_empty() {
-        let few: Vec<String> = plan.others.iter().take(5).map(|trial| trial.provenance.name()).collect();
+    if *merge && !work.others.is_empty() {
+        let few: Vec<String> = work.others.iter().take(5).map(|trial| trial.provenance.name()).collect();
         bail!(
             "{} of {} trials have no result yet, {} among them: train them, with --shard for example, and then --merge",
-            plan.others.len(),
-            plan.others.len() + plan.outcomes.len(),
+            work.others.len(),
+            work.others.len() + work.outcomes.len(),
             few.join(", ")
         );
     }
-    tell(run, &plan);
-    Ok(plan)
+    tell_kept(run, &work);
+    Ok(work)
 }
 
 /// `trial` with all that the thread needs that trains it.
@@ -210,13 +210,14 @@ fn plan(run: &Run, variants: &[Variant], data: &dyn DataSet, threads: usize) -> 
 fn job(run: &Run, variant: &Variant, data: &dyn DataSet, store: &Store, trial: Trial, tell_cost: bool) -> Result<Job> {
     let Flags { resume, fresh, .. } = run.flags;
     let Provenance { variant: name, seed, .. } = &trial.provenance;
-    let interrupted = if store.has_begun(&trial) { trial.checkpoints().newest()? } else { None };
-    if let Some(path) = &interrupted {
+    let interrupted = if fresh { None } else { store.interrupted(&trial)? };
+    if let Some((folder, checkpoint)) = interrupted.as_ref().filter(|_| !resume) {
+        let path = checkpoint.display();
         ensure!(
-            resume || fresh,
-            "trial {name} seed {seed} was interrupted, and where it stood is kept in {}: go on from there with --resume, or begin again with --fresh",
-            path.display()
+            !trial.has_id_of(folder),
+            "trial {name} seed {seed} was interrupted, and where it stood is kept in {path}: go on from there with --resume, or begin again with --fresh",
         );
+        tell!("{name} seed {seed} begins anew: the interrupted training in {path} has other settings, data or code");
     }
     let scalars = run.scalars_of(name, *seed);
     scalars.as_deref().map_or(Ok(()), ensure_writable)?;
@@ -227,13 +228,14 @@ fn job(run: &Run, variant: &Variant, data: &dyn DataSet, store: &Store, trial: T
         test: data.test(),
         classes: data.classes().len() as i64,
         tell_cost,
-        resume: resume && interrupted.is_some(),
+        fresh,
+        interrupted: interrupted.map(|(folder, _)| folder).filter(|_| resume),
         checkpoint_after: variant.checkpoint_after,
     })
 }
 
 /// Says which trials are kept, and which have nothing to go on from.
-fn tell(run: &Run, Plan { outcomes, jobs, others }: &Plan) {
+fn tell_kept(run: &Run, Work { outcomes, jobs, others }: &Work) {
     let (finished, all) = (outcomes.len(), outcomes.len() + jobs.len() + others.len());
     if !run.flags.quiet && finished > 0 {
         let folders: BTreeSet<String> =
@@ -241,7 +243,7 @@ fn tell(run: &Run, Plan { outcomes, jobs, others }: &Plan) {
         let from = folders.into_iter().collect::<Vec<_>>().join(", ");
         tell!("{finished} of {all} trials were finished before and are kept, from {from} (--fresh trains them anew)");
     }
-    let mut anew = jobs.iter().filter(|job| run.flags.resume && !job.resume).map(|job| &job.trial);
+    let mut anew = jobs.iter().filter(|job| run.flags.resume && job.interrupted.is_none()).map(|job| &job.trial);
     if let Some(Trial { provenance, folder, .. }) = anew.next() {
         let rest = match anew.count() {
             0 => String::new(),
