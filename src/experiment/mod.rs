@@ -134,7 +134,7 @@ impl Experiment {
     /// If there is no such place, or a value is out of its range.
     pub fn with(&self, drawn: &BTreeMap<String, f64>) -> Result<Experiment> {
         let mut table = toml::Table::try_from(self)?;
-        drawn.iter().try_for_each(|(path, value)| search::set(&mut table, path, *value))?;
+        drawn.iter().try_for_each(|(path, value)| search::set(&mut table, path, |found| search::of_same_type(found, *value)))?;
         let experiment: Experiment = table.try_into().map_err(file::one_line)?;
         experiment.check()?;
         Ok(experiment)

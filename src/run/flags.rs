@@ -150,8 +150,8 @@ impl Flags {
 
 impl Changes {
     /// The seeds to train with, if the experiment asks for so many.
-    pub fn seeds(&self, default: u32) -> Range<u64> {
-        self.seed..self.seed + u64::from(self.seeds.unwrap_or(default))
+    pub fn seeds(&self, default: u64) -> Range<u64> {
+        self.seed..self.seed + self.seeds.map_or(default, u64::from)
     }
 
     /// The experiment with what the flags change, for a device that has instructions for bf16 or not.
