@@ -18,7 +18,7 @@ pub(crate) use extends::read_extended;
 pub use file::{ExperimentFile, MOST_SEEDS};
 pub use groups::Group;
 pub use model::{Model, Precision, Views};
-pub use search::{Distribution, Search, Stage};
+pub use search::{Distribution, Search, SearchStage};
 pub use training::{Decay, Keep, MomentumForm, OptimizerKind, Order, ReduceOnPlateau, Schedule, StopEarly, Training};
 pub use variant::Variant;
 

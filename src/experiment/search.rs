@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 #[serde(deny_unknown_fields)]
 pub struct Search {
     /// Many settings from all of the space, for few epochs.
-    pub coarse: Stage,
+    pub coarse: SearchStage,
     /// Settings from around the best of the coarse stage, for more epochs.
-    pub fine: Stage,
+    pub fine: SearchStage,
     /// How many of the coarse stage's best span the space of the fine one.
     pub around: usize,
     /// Where each hyperparameter is drawn from, by its place in the experiment: `training.learning_rate`, for example; `*` stands for
@@ -21,7 +21,7 @@ pub struct Search {
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Stage {
+pub struct SearchStage {
     pub trials: usize,
     pub epochs: i64,
 }

@@ -86,7 +86,7 @@ impl Run {
     }
 
     /// As [`Run::start`], for an example that has no experiment.
-    pub fn untrained(name: &'static str) -> Result<Run> {
+    pub fn without_experiment(name: &'static str) -> Result<Run> {
         let (flags, root, device) = begin(name)?;
         let is_unchanged = flags.changes == Changes::default();
         Run::with(name, flags, root, device, Plan::default(), is_unchanged)
