@@ -35,7 +35,7 @@ fn make(run: &Run) -> Result<()> {
     let heading = format!("The {} filters of the first layer: blue below zero, red above", filters.len());
     let of_filters = Section { heading, tiles: filters };
     let (count, all) = (wrong.len(), validation.len());
-    let heading = format!("{count} of {all} validation digits were wrong; those it was surest of: label → prediction");
+    let heading = format!("{count} of {all} validation digits are misclassified; the most confident errors: label → prediction");
     let tiles = wrong.iter().take(SHOWN).map(|row| digit(row, &validation)).collect::<Result<_>>()?;
     let of_digits = Section { heading, tiles };
 

@@ -1,4 +1,4 @@
-//! Beyond the report: its two CNNs as they are, trained in the way of later years.
+//! Beyond the report: its two CNNs as they are, with later training techniques.
 //! Trains. Reads experiments/cnn_tuned.toml; writes plots/cnn_tuned.png, .csv and .md.
 
 use reproduction::history::Metric::{Accuracy, Loss};

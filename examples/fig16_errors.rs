@@ -29,7 +29,7 @@ struct Misclassified {
 }
 
 fn main() -> ExitCode {
-    run::main(Run::untrained("fig16_errors"), make)
+    run::main(Run::without_experiment("fig16_errors"), make)
 }
 
 fn make(run: &Run) -> Result<()> {
@@ -60,10 +60,10 @@ fn make(run: &Run) -> Result<()> {
     };
     let mut sections = groups.iter().map(|group| section(&group.name, &group.name, SHOWN_OF_GROUP)).collect::<Result<Vec<_>>>()?;
     sections.retain(|section| !section.tiles.is_empty());
-    let heading = if sections.is_empty() { "Those it was surest of" } else { "Of the others, those it was surest of" };
+    let heading = if sections.is_empty() { "The most confident" } else { "Of the others, the most confident" };
     sections.push(section(heading, "", SHOWN)?);
 
-    let title = "Figure 16: what the VGG gets wrong";
+    let title = "Figure 16: images that the VGG misclassifies";
     let share = 100.0 * wrong.len() as f64 / count as f64;
     let subtitle = format!("{} of {count} validation images ({share:.1} %): label → prediction", wrong.len());
     run.write_picture(title, &draw_grid(title, &subtitle, &sections, COLUMNS)?, &wrong)

@@ -1,4 +1,4 @@
-//! Beyond the report: cats and dogs by a residual network in the way of later years, and its submission to Kaggle.
+//! Beyond the report: cats and dogs by a residual network with later training techniques, and its submission to Kaggle.
 //! Trains. Reads experiments/kaggle_ahead.toml; writes plots/kaggle_ahead.png, .csv, .md, _validation.csv, and _submission.csv or _test.csv.
 
 use reproduction::history::Metric::{Accuracy, Loss};

@@ -1,4 +1,4 @@
-//! Figure 14: loss and accuracy of the VGG on cats and dogs, and what it says of the test images as a submission to Kaggle.
+//! Figure 14: loss and accuracy of the VGG on cats and dogs, and its predictions for the test set as a submission to Kaggle.
 //! Trains. Reads experiments/kaggle_vgg.toml; writes plots/kaggle_vgg.png, .csv, _validation.csv, and _submission.csv or _test.csv.
 
 use reproduction::compare;

@@ -3,7 +3,7 @@
 
 use reproduction::history::Metric::{Accuracy, Loss};
 use reproduction::plot::{Figure, Panel};
-use reproduction::points::variants;
+use reproduction::points::{epochs, variants};
 use reproduction::run::{self, ExitCode, Result, Run};
 use reproduction::{compare, table};
 
@@ -22,7 +22,8 @@ fn make(run: &Run) -> Result<()> {
         Ok(points)
     })?;
 
-    let figure = Figure::of_variants("Table 2: five MLPs on MNIST, 60 epochs", &points, |variant| {
+    let title = format!("Table 2: five MLPs on MNIST, {} epochs", epochs(&points));
+    let figure = Figure::of_variants(&title, &points, |variant| {
         vec![vec![Panel::new(variant, Loss, "loss")], vec![Panel::new(variant, Accuracy, "accuracy")]]
     });
     run.write(&figure, &points)?;

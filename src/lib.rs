@@ -7,7 +7,7 @@
 //! | Figure 1; Tables 1, 2; Figures 2 to 4 | `fig1_init`, `table2_sweep`, `fig2_4_best_mlp` | [`model::Mlp`] with its backward pass by hand, [`layers`], [`optim::Sgd`], [`train::fit`] |
 //! | Figures 5 to 7 | `fig5_7_gradient_check` | [`gradient_check`], [`loss`] |
 //! | Figure 8, Table 3; Figure 13 | `fig8_cnn_architecture`, `fig13_vgg_architecture` | [`architecture`], [`plot::draw_architecture`] |
-//! | Figures 9 to 11 | `fig9_cnn`, `fig10_11_cnn_capacity`, `cnn_filters` | [`model::Cnn`], [`train::evaluate`] |
+//! | Figures 9 to 11 | `fig9_cnn`, `fig10_11_cnn_capacity`, `cnn_filters` | [`model::Cnn`], [`layers::Convolution`], [`layers::MaxPool`], [`train::fit`] |
 //! | Figure 12 | `fig12_samples` | [`data::augmentation`], [`plot::draw_grid`] |
 //! | Figure 14, the submission | `kaggle_vgg` | [`model::Cnn`], [`layers::Dropout`], [`optim::ReduceLrOnPlateau`], [`optim::EarlyStopping`], [`submission`] |
 //! | Figure 15, the random search | `fig15_vgg_sweep`, `kaggle_search` | [`search`] |

@@ -2,12 +2,12 @@
 
 use tch::{Kind, Reduction, Tensor};
 
-/// What training minimizes: the mean cross-entropy for targets of which a share is spread evenly over all K classes,
+/// What training minimizes: the mean cross-entropy over the minibatch, with label smoothing over K classes,
 /// -(1/n) sum_i sum_k q\[i, k\] ln softmax(a)\[i, k\] with q = (1 - label_smoothing) onehot(y) + label_smoothing / K (Szegedy et al. 2015,
 /// section 7).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Objective {
-    /// 0 for the mean cross-entropy itself.
+    /// 0 for none.
     pub label_smoothing: f64,
 }
 

@@ -36,14 +36,14 @@ pub fn around_best(search: &Search, coarse: &[(Settings, f64)]) -> BTreeMap<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::Stage;
+    use crate::experiment::SearchStage;
 
     fn search() -> Search {
         let space = BTreeMap::from([
             ("a".to_owned(), Distribution::LogUniform([1e-4, 1.0])),
             ("b".to_owned(), Distribution::Choice(vec![1.0, 2.0, 3.0])),
         ]);
-        Search { coarse: Stage { trials: 200, epochs: 1 }, fine: Stage { trials: 50, epochs: 2 }, around: 5, space }
+        Search { coarse: SearchStage { trials: 200, epochs: 1 }, fine: SearchStage { trials: 50, epochs: 2 }, around: 5, space }
     }
 
     #[test]

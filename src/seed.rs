@@ -26,7 +26,7 @@ pub enum Purpose {
     Embedded = 7,
     /// Stretch, shear, shift and elastic displacements of training images; position: the epoch.
     Distortion = 8,
-    /// Where training images are blotted out; position: the epoch.
+    /// Where cutout puts its squares; position: the epoch.
     Cutout = 9,
 }
 

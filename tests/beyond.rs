@@ -135,7 +135,7 @@ fn the_ablation_has_a_panel_and_a_line_for_each_network() {
 
 /// A change that is made after normalization is in the picture of what training changes too.
 #[test]
-fn what_is_blotted_out_is_shown() {
+fn cutout_is_shown() {
     let scratch = Scratch::new();
     let black = |augmentation: &str| {
         let model = "[model]\ninitialization = 'glorot'\nlayers = [{ fully_connected = 2 }]";
@@ -145,7 +145,7 @@ fn what_is_blotted_out_is_shown() {
         let picture = image::open(scratch.path("plots/fig12_samples.png")).expect("a picture").into_rgb8();
         picture.pixels().filter(|pixel| pixel.0 == [0; 3]).count()
     };
-    let (whole, blotted) = (black("flip = 0.5"), black("cutout = 0.5"));
+    let (whole, cut_out) = (black("flip = 0.5"), black("cutout = 0.5"));
     // Of each of 32 tiles of 84x84 pixels at least a sixteenth: a quarter of the square, were its middle a corner of each.
-    assert!(blotted > whole + 32 * 84 * 84 / 16, "{whole} black pixels, then {blotted}");
+    assert!(cut_out > whole + 32 * 84 * 84 / 16, "{whole} black pixels, then {cut_out}");
 }

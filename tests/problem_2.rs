@@ -48,9 +48,24 @@ fn the_cnn_is_trained_beside_the_mlp_and_can_be_looked_into() {
     let differ = |line: &str| line.split(',').nth(1) != line.split(',').nth(2);
     assert!(wrong.lines().count() > 1 && wrong.lines().skip(1).all(differ), "only wrong ones: {wrong}");
     let confidences = wrong.lines().skip(1).map(|line| line.split(',').nth(3).and_then(|text| text.parse::<f64>().ok()).expect("a number"));
-    assert!(confidences.is_sorted_by(|a, b| a >= b), "the surest come first");
+    assert!(confidences.is_sorted_by(|a, b| a >= b), "the most confident come first");
     let refused = scratch.in_here(example("cnn_filters").arg("--redraw")).output().expect("runs");
     assert!(error_of(&refused).contains("--redraw is no flag of cnn_filters: it draws what its CSV does not hold"));
+}
+
+#[test]
+fn flags_without_effect_are_refused() {
+    let scratch = Scratch::new();
+    let cases = [
+        ("fig8_cnn_architecture", "--redraw", "--redraw is no flag of fig8_cnn_architecture: it draws what its CSV does not hold"),
+        ("fig13_vgg_architecture", "--redraw", "--redraw is no flag of fig13_vgg_architecture: it draws what its CSV does not hold"),
+        ("fig8_cnn_architecture", "--shard=0/2", "--shard is no flag of fig8_cnn_architecture: it trains nothing"),
+        ("fig5_7_gradient_check", "--merge", "--merge is no flag of fig5_7_gradient_check: it trains nothing"),
+    ];
+    for (name, flag, expected) in cases {
+        let refused = scratch.in_here(example(name).arg(flag)).output().expect("runs");
+        assert!(error_of(&refused).contains(expected) && refused.status.code() == Some(2), "{}", error_of(&refused));
+    }
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn a_network_is_trained_and_says_what_it_sees() {
     assert_eq!(errors.lines().count(), 1 + wrong, "only wrong ones, and all of them");
     let confidences =
         errors.lines().skip(1).map(|line| line.split(',').nth(3).and_then(|text| text.parse::<f64>().ok()).expect("a number"));
-    assert!(confidences.is_sorted_by(|a, b| a >= b), "the surest come first");
+    assert!(confidences.is_sorted_by(|a, b| a >= b), "the most confident come first");
     assert!(scratch.path("plots/fig16_errors.png").exists());
 
     let own = scratch.path("own");

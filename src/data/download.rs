@@ -39,7 +39,7 @@ impl Default for Patience {
 
 /// What became of a download.
 #[derive(Debug, PartialEq)]
-pub(super) enum Outcome {
+pub(super) enum Fetched {
     /// Every file is there, verified.
     Complete,
     /// No mirror could be reached, or something else answered in its place (a login page, a proxy that refuses); why, for each.
@@ -74,9 +74,9 @@ pub(super) fn fetch(
     mirrors: &[&str],
     patience: Patience,
     verify: impl Fn(&str, &File) -> Result<()>,
-) -> Result<Outcome> {
+) -> Result<Fetched> {
     let mut missing = files;
-    let Some((first, _)) = missing.first() else { return Ok(Outcome::Complete) };
+    let Some((first, _)) = missing.first() else { return Ok(Fetched::Complete) };
     // All at once, so that the waiting is bounded however many there are; a thread that still waits for the second mirror when the
     // first has delivered holds nobody up.
     let ask = |mirror: &&str| {
@@ -95,7 +95,7 @@ pub(super) fn fetch(
             Ok(())
         });
         match fetched {
-            Ok(()) => return Ok(Outcome::Complete),
+            Ok(()) => return Ok(Fetched::Complete),
             Err(Failure::Unreachable(error)) => unreachable.push(format!("{mirror}: {error:#}")),
             Err(Failure::Faulty(error)) => faulty.push(format!("{mirror}: {error:#}")),
             Err(Failure::Here(error)) => {
@@ -105,7 +105,7 @@ pub(super) fn fetch(
             }
         }
     }
-    let Some((broken, length)) = missing.first().filter(|_| !faulty.is_empty()) else { return Ok(Outcome::Unreachable(unreachable)) };
+    let Some((broken, length)) = missing.first().filter(|_| !faulty.is_empty()) else { return Ok(Fetched::Unreachable(unreachable)) };
     let advice = match (unfinished_bytes(broken, folder), length) {
         (0, _) => "run again to try once more".to_owned(),
         (kept, None) => format!("{kept} bytes of {broken} are kept: run again to go on from there"),
@@ -403,11 +403,11 @@ pub(crate) mod tests {
     const PAGE: &str = "<!DOCTYPE html><title>Log in</title>";
 
     /// Fetches `one` and `two`, which are to contain "good", into a new folder.
-    fn fetch_good(mirrors: &[&str]) -> (Result<Outcome>, tempfile::TempDir) {
+    fn fetch_good(mirrors: &[&str]) -> (Result<Fetched>, tempfile::TempDir) {
         fetch_patiently(mirrors, HASTY)
     }
 
-    fn fetch_patiently(mirrors: &[&str], patience: Patience) -> (Result<Outcome>, tempfile::TempDir) {
+    fn fetch_patiently(mirrors: &[&str], patience: Patience) -> (Result<Fetched>, tempfile::TempDir) {
         let root = tempfile::tempdir().expect("a temporary folder");
         let outcome = fetch(&[("one", None), ("two", None)], &root.path().join("new"), mirrors, patience, verify_good);
         (outcome, root)
@@ -430,7 +430,7 @@ pub(crate) mod tests {
     #[test]
     fn verified_files_get_their_names() {
         let (outcome, root) = fetch_good(&[&server(Answer::Text("good"))]);
-        assert_eq!(outcome.expect("a good mirror"), Outcome::Complete);
+        assert_eq!(outcome.expect("a good mirror"), Fetched::Complete);
         assert_eq!(files(&root), ["one", "two"]);
         assert_eq!(fs::read(root.path().join("new/two")).expect("the file"), b"good");
         #[cfg(unix)]
@@ -455,7 +455,7 @@ pub(crate) mod tests {
             "http://nowhere.invalid/".to_owned(),
         ] {
             let (outcome, root) = fetch_good(&[&bad, &good]);
-            assert_eq!(outcome.expect("the second mirror is good"), Outcome::Complete, "{bad}");
+            assert_eq!(outcome.expect("the second mirror is good"), Fetched::Complete, "{bad}");
             assert_eq!(files(&root), ["one", "two"], "{bad}");
         }
     }
@@ -465,7 +465,7 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::write(folder.path().join("one"), "good").expect("a temporary file");
         let (outcome, root) = fetch_good(&[&server(Answer::Folder(folder.path().into())), &server(Answer::Text("good"))]);
-        assert_eq!(outcome.expect("the second mirror is good"), Outcome::Complete);
+        assert_eq!(outcome.expect("the second mirror is good"), Fetched::Complete);
         assert_eq!(files(&root), ["one", "two"]);
     }
 
@@ -476,7 +476,7 @@ pub(crate) mod tests {
         let mirrors: Vec<&str> = mirrors.iter().map(String::as_str).collect();
         let (outcome, root) = fetch_patiently(&mirrors, Patience { bytes: Duration::from_secs(30), ..HASTY });
         assert!(started.elapsed() < 2 * HASTY.answer, "waits for all at once, not {:?}", started.elapsed());
-        let Outcome::Unreachable(reasons) = outcome.expect("nothing is broken") else { panic!("there is no good mirror") };
+        let Fetched::Unreachable(reasons) = outcome.expect("nothing is broken") else { panic!("there is no good mirror") };
         assert_eq!(reasons.len(), mirrors.len());
         for (reason, mirror) in reasons.iter().zip(mirrors) {
             assert!(reason.starts_with(mirror), "{reason}");
@@ -488,7 +488,7 @@ pub(crate) mod tests {
     #[test]
     fn a_login_page_is_no_mirror() {
         let (outcome, root) = fetch_good(&[&server(Answer::Text(PAGE))]);
-        let Outcome::Unreachable(reasons) = outcome.expect("nothing is broken") else { panic!("there is no good mirror") };
+        let Fetched::Unreachable(reasons) = outcome.expect("nothing is broken") else { panic!("there is no good mirror") };
         assert!(reasons[0].contains("this is a web page, not one"), "{reasons:?}");
         assert!(files(&root).is_empty());
     }
@@ -515,7 +515,7 @@ pub(crate) mod tests {
     fn slow_is_not_stalled() {
         let started = Instant::now();
         let (outcome, _root) = fetch_good(&[&server(Answer::Slow("good", 400))]);
-        assert_eq!(outcome.expect("a slow mirror"), Outcome::Complete);
+        assert_eq!(outcome.expect("a slow mirror"), Fetched::Complete);
         assert!(started.elapsed() > 2 * HASTY.bytes, "the test is not slow enough to tell");
     }
 
@@ -527,7 +527,7 @@ pub(crate) mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     let outcome = fetch(&[("one", None), ("two", None)], folder.path(), &[&mirror], HASTY, verify_good);
-                    assert_eq!(outcome.expect("a good mirror"), Outcome::Complete);
+                    assert_eq!(outcome.expect("a good mirror"), Fetched::Complete);
                 });
             }
         });
@@ -612,7 +612,7 @@ mod resumption_tests {
         (address, asked)
     }
 
-    fn fetch(mirror: &str, folder: &Path) -> Result<Outcome> {
+    fn fetch(mirror: &str, folder: &Path) -> Result<Fetched> {
         let contents = contents();
         let checksum = sha256_of(contents.as_slice())?;
         super::fetch(&[(NAME, Some(contents.len() as u64))], folder, &[mirror], HASTY, |_, file| {
@@ -656,7 +656,7 @@ mod resumption_tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let origin = Arc::new(Mutex::new(Origin { breaks: vec![30_000, 20_000, 1], ..Origin::new() }));
         let (address, asked) = serve(&origin);
-        assert_eq!(fetch(&address, folder.path()).expect("a good mirror"), Outcome::Complete);
+        assert_eq!(fetch(&address, folder.path()).expect("a good mirror"), Fetched::Complete);
         let expected = [(None, 30_000), (range(30_000), 20_000), (range(50_000), 1), (range(50_001), 49_999)];
         assert_eq!(*asked.lock().expect("no panic"), expected, "no byte is sent twice");
         assert_whole(&folder);
@@ -666,7 +666,7 @@ mod resumption_tests {
     fn the_next_run_goes_on() {
         let (folder, _origin, address, asked) = broken_off();
         assert_eq!(unfinished_bytes(NAME, folder.path()), 30_000);
-        assert_eq!(fetch(&address, folder.path()).expect("a good mirror"), Outcome::Complete);
+        assert_eq!(fetch(&address, folder.path()).expect("a good mirror"), Fetched::Complete);
         assert_eq!(*asked.lock().expect("no panic"), [(range(30_000), 70_000)]);
         assert_whole(&folder);
     }
@@ -675,7 +675,7 @@ mod resumption_tests {
     fn a_server_that_knows_no_ranges_starts_anew() {
         let (folder, origin, address, asked) = broken_off();
         origin.lock().expect("no panic").ranges = false;
-        assert_eq!(fetch(&address, folder.path()).expect("a good mirror"), Outcome::Complete);
+        assert_eq!(fetch(&address, folder.path()).expect("a good mirror"), Fetched::Complete);
         assert_eq!(*asked.lock().expect("no panic"), [(range(30_000), 100_000)]);
         assert_whole(&folder);
     }
@@ -684,7 +684,7 @@ mod resumption_tests {
     fn a_file_that_has_changed_starts_anew() {
         let (folder, _origin, address, asked) = broken_off();
         fs::write(unfinished_path(NAME, folder.path()), vec![1; 30_000]).expect("what came of the other version");
-        assert_eq!(fetch(&address, folder.path()).expect("a good mirror"), Outcome::Complete);
+        assert_eq!(fetch(&address, folder.path()).expect("a good mirror"), Fetched::Complete);
         assert_eq!(*asked.lock().expect("no panic"), [(range(30_000), 70_000), (None, 100_000)]);
         assert_whole(&folder);
     }
@@ -699,7 +699,7 @@ mod resumption_tests {
         }
         assert!(names(&folder).is_empty(), "{:?}", names(&folder));
         origin.lock().expect("no panic").body = contents();
-        assert_eq!(fetch(&address, folder.path()).expect("a good mirror"), Outcome::Complete);
+        assert_eq!(fetch(&address, folder.path()).expect("a good mirror"), Fetched::Complete);
         assert_whole(&folder);
     }
 
@@ -709,7 +709,7 @@ mod resumption_tests {
         let kept = || unfinished_bytes(NAME, folder.path());
         let page = server(Answer::Text("<!DOCTYPE html><title>Log in</title>"));
         for away in [refusing(), server(Answer::Status(403)), page] {
-            let Outcome::Unreachable(reasons) = fetch(&away, folder.path()).expect("nothing is broken") else { panic!("no mirror") };
+            let Fetched::Unreachable(reasons) = fetch(&away, folder.path()).expect("nothing is broken") else { panic!("no mirror") };
             assert!(reasons[0].starts_with(&away), "{reasons:?}");
             assert_eq!(kept(), 30_000);
         }
@@ -719,7 +719,7 @@ mod resumption_tests {
         // More than the file has, of no use.
         fs::write(unfinished_path(NAME, folder.path()), vec![0; 100_001]).expect("one's own file");
         origin.lock().expect("no panic").ranges = true;
-        assert_eq!(fetch(&address, folder.path()).expect("a good mirror"), Outcome::Complete);
+        assert_eq!(fetch(&address, folder.path()).expect("a good mirror"), Fetched::Complete);
         assert_whole(&folder);
     }
 
@@ -734,7 +734,7 @@ mod resumption_tests {
             assert!(asked.lock().expect("no panic").is_empty(), "both wait");
             drop(held);
             for one in both {
-                assert_eq!(one.join().expect("no panic").expect("a good mirror"), Outcome::Complete);
+                assert_eq!(one.join().expect("no panic").expect("a good mirror"), Fetched::Complete);
             }
         });
         assert_eq!(asked.lock().expect("no panic").len(), 1, "downloaded once");

@@ -1,7 +1,7 @@
 //! Where to take a data set from, the same for each: what somebody names, what its environment variable names, its folder in the project,
 //! its mirrors, and only where none of them can be reached drawn pictures, with a notice.
 
-use super::download::{self, Outcome, Patience};
+use super::download::{self, Fetched, Patience};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -102,11 +102,11 @@ pub(super) trait Finder {
         let outcome = download::fetch(&files, folder, mirrors, *patience, |name, contents| self.verify(name, contents))
             .with_context(|| format!("cannot get {}; {}", Self::NAME, self.by_hand()))?;
         match outcome {
-            Outcome::Unreachable(reasons) => {
+            Fetched::Unreachable(reasons) => {
                 tell!("{}", self.notice(&reasons));
                 self.drawn()
             }
-            Outcome::Complete => self
+            Fetched::Complete => self
                 .read_own()?
                 .with_context(|| format!("{}: files are gone from it as soon as they were downloaded; run again", folder.display())),
         }

@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_blotted_out_of_a_normalized_image_is_its_mean() -> Result<()> {
+    fn cutout_fills_a_normalized_image_with_its_mean() -> Result<()> {
         let mut experiment = experiment("validation = \"last\", validation_examples = 3");
         experiment.augmentation = Some(Augmentation { shift: 0.1, cutout: 0.5, ..Augmentation::off() });
         experiment.normalization = Some(Normalization { mean: [0.5, 0.4, 0.3], deviation: [0.2; 3] });
@@ -335,10 +335,10 @@ mod tests {
         let images = Tensor::full([10, 3, 16, 16], 255, (Kind::Uint8, Device::Cpu));
         let examples = Examples { images, labels: Tensor::arange(10, (Kind::Int64, Device::Cpu)) };
         let splits = Splits::new(&examples, None, &experiment, 1, Device::Cpu)?;
-        let blotted = |epoch| splits.train.augmented(1, epoch).range(0, 7).images.eq(0.0).to_kind(Kind::Float);
-        let share = blotted(1).mean_dim([1, 2, 3].as_slice(), false, Kind::Float);
+        let cut_out = |epoch| splits.train.augmented(1, epoch).range(0, 7).images.eq(0.0).to_kind(Kind::Float);
+        let share = cut_out(1).mean_dim([1, 2, 3].as_slice(), false, Kind::Float);
         assert!(share.min().double_value(&[]) >= 1.0 / 16.0 && share.max().double_value(&[]) <= 0.25, "{share}");
-        assert!(blotted(1) != blotted(2) && blotted(1).get(0) != blotted(1).get(1), "each image and each epoch has its own");
+        assert!(cut_out(1) != cut_out(2) && cut_out(1).get(0) != cut_out(1).get(1), "each image and each epoch has its own");
         Ok(())
     }
 

@@ -1,9 +1,10 @@
 //! `extends`: what a file or one of its variants takes from other files of the folder.
 //!
 //! `extends = "kaggle_vgg"` takes all of kaggle_vgg.toml but its variants, `extends = "networks.vgg"` the table `[vgg]` of networks.toml, and
-//! a list of names takes each over those before it. What stands beside `extends` is written over all of them.
+//! a list of names takes each over those before it. What stands beside `extends` is written over all of them. `set` changes its own table and
+//! what that extends, not what is written over it.
 
-use super::file::{in_file, one_line, overlay};
+use super::file::{in_file, one_line, overlay, overlay_and_set};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use toml::{Table, Value};
@@ -34,7 +35,7 @@ pub(super) fn parse_extended(text: &str, path: &Path) -> Result<Table> {
     Ok(table)
 }
 
-/// `table` over what it extends. `chain` are the names that led here.
+/// `table` over what it extends, its own `set` still to be applied. `chain` are the names that led here.
 fn extended(mut table: Table, folder: &Path, chain: &mut Vec<String>) -> Result<Table> {
     let names: Vec<String> = match table.remove("extends") {
         None => return Ok(table),
@@ -47,7 +48,8 @@ fn extended(mut table: Table, folder: &Path, chain: &mut Vec<String>) -> Result<
     for name in names {
         ensure!(!chain.contains(&name), "`extends` goes in a circle: {} -> {name}", chain.join(" -> "));
         chain.push(name);
-        overlay(&mut whole, &named(folder, chain).with_context(|| format!("extends = \"{}\"", chain[chain.len() - 1]))?);
+        let layer = named(folder, chain).and_then(|layer| overlay_and_set(&mut whole, &layer));
+        layer.with_context(|| format!("extends = \"{}\"", chain[chain.len() - 1]))?;
         chain.pop();
     }
     overlay(&mut whole, &table);
@@ -122,6 +124,27 @@ mod tests {
             let error = format!("{:#}", parse(&format!("set.{set}\n{layers}[variants.a]"), &[]).expect_err(set));
             assert!(error.contains(expected) && error.contains("variant `a`"), "{error}");
         }
+        Ok(())
+    }
+
+    #[test]
+    fn layers_of_its_own_are_not_set_by_what_a_variant_extends() -> Result<()> {
+        let layers = |dropout: &str| format!("model.layers = [{{ fully_connected = 5 }}, {{ dropout = {dropout} }}]\n");
+        let set = "set.\"model.layers.*.dropout\" = ";
+        let recipe = ("recipe.toml", &*format!("{set}0.5\nmodel.initialization = \"zero\"\n{}", layers("0.1")));
+        let text = format!(
+            "extends = \"recipe\"\nrun = [\"inherited\"]\n{set}0.25\n[variants.inherited]\n[variants.own]\n{}[variants.both]\n{set}0.75\n{}\
+             [variants.again]\nextends = \"recipe\"\n[variants.whole]\n{}{set}0.125",
+            layers("0.2"),
+            layers("0.3"),
+            layers("0"),
+        );
+        let file = parse(&text, &[recipe])?;
+        for (variant, dropout) in [("inherited", 0.25), ("own", 0.2), ("both", 0.75), ("again", 0.5), ("whole", 0.125)] {
+            assert_eq!(file.variant(variant)?.model.layers, [Layer::FullyConnected(5), Layer::Dropout(dropout)], "{variant}");
+        }
+        let error = format!("{:#}", parse(&text.replace("0.75", "\"much\""), &[recipe]).expect_err("no number"));
+        assert!(error.contains("variant `both`") && error.contains("is a string, expected a number"), "{error}");
         Ok(())
     }
 

@@ -2,11 +2,11 @@
 //! (see [`super::read_extended`]), and set a number in many places at once: `set."model.layers.*.dropout" = 0.5`.
 
 use super::extends::parse_extended;
-use super::{Experiment, Search};
+use super::{Experiment, Search, Variant, search};
 use anyhow::{Context, Result, bail, ensure};
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A file of `experiments/`: an experiment with its variants.
 #[derive(Debug)]
@@ -70,27 +70,24 @@ impl ExperimentFile {
         self.search.as_ref()
     }
 
-    /// The experiment with what variant `name` changes.
+    /// The experiment of variant `name`.
+    ///
+    /// # Errors
+    /// If there is no such variant; never for one whose file has been read.
     pub fn variant(&self, name: &str) -> Result<Experiment> {
         Ok(self.resolve(name)?.experiment)
     }
 
-    /// With how many seeds variant `name` is to be trained, where nothing else is asked for: its key `seeds`, or 3.
-    pub fn seeds(&self, name: &str) -> Result<u32> {
-        Ok(self.resolve(name)?.seeds)
+    #[cfg(test)]
+    pub(crate) fn seeds(&self, name: &str) -> Result<u64> {
+        Ok(self.resolve(name)?.seeds.end - 1)
     }
 
-    /// After how many seconds of training where it stands is kept: the key `checkpoint_seconds`, or 60.
-    pub fn checkpoint_seconds(&self, name: &str) -> Result<u64> {
-        Ok(self.resolve(name)?.checkpoint_seconds)
-    }
-
-    /// How many of its trials are trained at the same time on the CPU: the key `trials_at_a_time`, or as many as there are cores.
-    pub fn trials_at_a_time(&self, name: &str) -> Result<Option<u64>> {
-        Ok(Some(self.resolve(name)?.trials_at_a_time).filter(|count| *count > 0))
-    }
-
-    fn resolve(&self, name: &str) -> Result<Resolved> {
+    /// Variant `name` with the seeds 1, 2, ..., as many as its key `seeds` says, or 3.
+    ///
+    /// # Errors
+    /// As [`ExperimentFile::variant`].
+    pub fn resolve(&self, name: &str) -> Result<Variant> {
         let Some(changes) = self.variants.get(name) else {
             let known = self.variants.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             bail!("unknown variant `{name}` of {}; known are: {known}", self.path.display());
@@ -99,8 +96,8 @@ impl ExperimentFile {
         let toml::Value::Table(changes) = changes else {
             bail!("{}: found a {}, expected a table", in_variant(), changes.type_str());
         };
-        let mut table = self.base.clone();
-        overlay(&mut table, changes);
+        let mut table = toml::Table::new();
+        [&self.base, changes].into_iter().try_for_each(|layer| overlay_and_set(&mut table, layer)).with_context(in_variant)?;
         // How often something is done is no part of what is done.
         let mut number = |key: &str, default: u64, range: RangeInclusive<u64>| -> Result<u64> {
             let Some(found) = table.remove(key) else { return Ok(default) };
@@ -109,31 +106,35 @@ impl ExperimentFile {
             ensure!(range.contains(&number), "{}: {key} is {number}, expected a number from {least} to {most}", in_variant());
             Ok(number)
         };
-        let seeds = number("seeds", 3, 1..=u64::from(MOST_SEEDS))? as u32;
+        let seeds = number("seeds", 3, 1..=u64::from(MOST_SEEDS))?;
         let checkpoint_seconds = number("checkpoint_seconds", 60, 0..=86_400)?;
         let trials_at_a_time = number("trials_at_a_time", 0, 0..=1_000)?;
-        let set = table.remove("set").unwrap_or_else(|| toml::Value::Table(toml::Table::new()));
-        let set: BTreeMap<String, f64> = set.try_into().map_err(one_line).with_context(|| format!("{}, key `set`", in_variant()))?;
-        let mut experiment: Experiment = table.try_into().map_err(one_line).with_context(in_variant)?;
+        let experiment: Experiment = table.try_into().map_err(one_line).with_context(in_variant)?;
         experiment.check().with_context(in_variant)?;
-        if !set.is_empty() {
-            experiment = experiment.with(&set).with_context(in_variant)?;
-        }
-        Ok(Resolved { experiment, seeds, checkpoint_seconds, trials_at_a_time })
+        Ok(Variant {
+            name: name.to_owned(),
+            experiment,
+            seeds: 1..1 + seeds,
+            checkpoint_after: Duration::from_secs(checkpoint_seconds),
+            at_a_time: Some(trials_at_a_time).filter(|count| *count > 0),
+        })
     }
-}
-
-/// A variant with what it takes from the rest of the file.
-struct Resolved {
-    experiment: Experiment,
-    seeds: u32,
-    checkpoint_seconds: u64,
-    /// 0 where it is left open.
-    trials_at_a_time: u64,
 }
 
 /// The most seeds that one command trains with.
 pub const MOST_SEEDS: u32 = 1_000;
+
+/// Writes what `changes` holds over `base`, and then sets what its key `set` names, in both.
+pub(super) fn overlay_and_set(base: &mut toml::Table, changes: &toml::Table) -> Result<()> {
+    overlay(base, changes);
+    let Some(set) = base.remove("set") else { return Ok(()) };
+    let set = set.try_into::<toml::Table>().map_err(one_line).context("key `set`")?;
+    for (path, value) in &set {
+        ensure!(value.is_integer() || value.is_float(), "set.\"{path}\" is a {}, expected a number", value.type_str());
+        search::set(base, path, |_| value.clone())?;
+    }
+    Ok(())
+}
 
 /// Writes what `changes` holds over `base`, table by table.
 pub(super) fn overlay(base: &mut toml::Table, changes: &toml::Table) {

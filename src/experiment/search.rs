@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 #[serde(deny_unknown_fields)]
 pub struct Search {
     /// Many settings from all of the space, for few epochs.
-    pub coarse: Stage,
+    pub coarse: SearchStage,
     /// Settings from around the best of the coarse stage, for more epochs.
-    pub fine: Stage,
+    pub fine: SearchStage,
     /// How many of the coarse stage's best span the space of the fine one.
     pub around: usize,
     /// Where each hyperparameter is drawn from, by its place in the experiment: `training.learning_rate`, for example; `*` stands for
@@ -21,7 +21,7 @@ pub struct Search {
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Stage {
+pub struct SearchStage {
     pub trials: usize,
     pub epochs: i64,
 }
@@ -97,33 +97,34 @@ impl Search {
     }
 }
 
-/// Sets what `path` names in `table` to `value`, as a whole number where one stands there.
+/// Replaces every number that `path` names in `table` by what `value` makes of it.
 ///
 /// # Errors
 /// If there is no such place.
-pub(super) fn set(table: &mut toml::Table, path: &str, value: f64) -> Result<()> {
+pub(super) fn set(table: &mut toml::Table, path: &str, value: impl Fn(&toml::Value) -> toml::Value) -> Result<()> {
     let parts: Vec<&str> = path.split('.').collect();
     let (first, rest) = (parts[0], &parts[1..]);
-    let places = table.get_mut(first).map_or(0, |found| set_in(found, rest, value));
+    let places = table.get_mut(first).map_or(0, |found| set_in(found, rest, &value));
     ensure!(places > 0, "the experiment has no number `{path}`, which is to be set or searched");
     Ok(())
 }
 
 /// How many places were set.
-fn set_in(found: &mut toml::Value, path: &[&str], value: f64) -> usize {
+fn set_in(found: &mut toml::Value, path: &[&str], value: &impl Fn(&toml::Value) -> toml::Value) -> usize {
     match (found, path) {
-        (found @ toml::Value::Integer(_), []) => {
-            *found = toml::Value::Integer(value.round() as i64);
-            1
-        }
-        (found @ toml::Value::Float(_), []) => {
-            *found = toml::Value::Float(value);
+        (found @ (toml::Value::Integer(_) | toml::Value::Float(_)), []) => {
+            *found = value(found);
             1
         }
         (toml::Value::Table(table), [key, rest @ ..]) => table.get_mut(*key).map_or(0, |found| set_in(found, rest, value)),
         (toml::Value::Array(elements), ["*", rest @ ..]) => elements.iter_mut().map(|element| set_in(element, rest, value)).sum(),
         _ => 0,
     }
+}
+
+/// `value` in the place of `found`: rounded where that is a whole number.
+pub(super) fn of_same_type(found: &toml::Value, value: f64) -> toml::Value {
+    if found.is_integer() { toml::Value::Integer(value.round() as i64) } else { toml::Value::Float(value) }
 }
 
 fn three_digits(value: f64) -> f64 {
@@ -162,14 +163,15 @@ mod tests {
     fn a_path_sets_every_place_that_it_names() -> Result<()> {
         let text = "training = { learning_rate = 0.1, minibatch = 32 }\nmodel.layers = [\"max_pool\", { dropout = 0.4 }, { fully_connected = 2 }, { dropout = 0.4 }]";
         let mut table: toml::Table = toml::from_str(text)?;
-        set(&mut table, "training.learning_rate", 0.01)?;
-        set(&mut table, "training.minibatch", 64.0)?;
-        set(&mut table, "model.layers.*.dropout", 0.5)?;
+        let mut set = |path: &str, value| set(&mut table, path, |found| of_same_type(found, value));
+        set("training.learning_rate", 0.01)?;
+        set("training.minibatch", 64.0)?;
+        set("model.layers.*.dropout", 0.5)?;
+        for nowhere in ["training.rate", "training", "model.layers.dropout", "nothing", ""] {
+            assert!(set(nowhere, 1.0).is_err(), "{nowhere}");
+        }
         let expected: toml::Table = toml::from_str(&text.replace("0.1", "0.01").replace("32", "64").replace("0.4", "0.5"))?;
         assert_eq!(table, expected);
-        for nowhere in ["training.rate", "training", "model.layers.dropout", "nothing", ""] {
-            assert!(set(&mut table, nowhere, 1.0).is_err(), "{nowhere}");
-        }
         Ok(())
     }
 }

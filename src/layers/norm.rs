@@ -7,8 +7,8 @@ use tch::{Device, Kind, Tensor};
 
 /// Added to a variance, so that none is 0: libtorch's own choice.
 const EPSILON: f64 = 1e-5;
-/// How much of a minibatch's mean and variance goes into the running ones: libtorch's own choice.
-const SHARE: f64 = 0.1;
+/// Of the running mean and variance, as in PyTorch: the weight of the minibatch's.
+const MOMENTUM: f64 = 0.1;
 
 /// y = weight (x - mean) / sqrt(variance + 1e-5) + bias, for each channel of x `[n, channels, height, width]` or each value of x
 /// `[n, channels]` (Ioffe and Szegedy 2015).
@@ -37,7 +37,7 @@ impl Module for BatchNorm {
         // One value has no variance.
         let has_variance = input.numel() > weight.numel();
         let training = mode != Mode::Eval && has_variance;
-        input.batch_norm(Some(weight), Some(bias), Some(running_mean), Some(running_variance), training, SHARE, EPSILON, true)
+        input.batch_norm(Some(weight), Some(bias), Some(running_mean), Some(running_variance), training, MOMENTUM, EPSILON, true)
     }
 
     fn parameters(&self) -> Vec<(String, &Tensor)> {

@@ -34,20 +34,20 @@ pub trait Model {
     /// Logits of a training minibatch, and the gradients of `objective` with respect to every parameter. Labels are int64, `[n]`.
     fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Tensor>);
 
-    /// What an answer depends on beside the parameters, and training changes without gradients: running means and variances.
+    /// What predictions depend on beside the parameters, and training changes without gradients: running means and variances.
     fn buffers(&self) -> Vec<Parameter> {
         Vec::new()
     }
 
-    /// All that an answer depends on: first every parameter, then every buffer.
+    /// Parameters, then buffers.
     fn values(&self) -> Vec<Parameter> {
         let mut values = self.parameters();
         values.extend(self.buffers());
         values
     }
 
-    /// All that an answer depends on as PyTorch names and lays it out: a linear layer's weight is `[outputs, inputs]`. The tensors share the
-    /// storage of the network's own.
+    /// The state dict, parameters, then buffers, with PyTorch's names and shapes: a linear layer's weight is `[outputs, inputs]`. The tensors
+    /// share the storage of the network's own.
     fn state_dict(&self) -> Vec<Parameter> {
         self.values()
     }

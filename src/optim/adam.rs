@@ -3,7 +3,7 @@
 use super::{Optimizer, named, restored};
 use crate::experiment::Training;
 use crate::model::Parameter;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::collections::HashMap;
 use tch::Tensor;
 
@@ -70,6 +70,8 @@ impl Optimizer for Adam {
     fn restore(&mut self, state: &HashMap<String, Tensor>, parameters: &[Parameter]) -> Result<()> {
         self.first_moments = restored(state, "exp_avg", parameters)?;
         self.second_moments = restored(state, "exp_avg_sq", parameters)?;
+        let (first, second) = (self.first_moments.len(), self.second_moments.len());
+        ensure!(first == second, "the optimizer's state has {first} `exp_avg` and {second} `exp_avg_sq`, expected as many of each");
         if !state.is_empty() {
             self.steps = state.get("step").context("the optimizer's state has no `step`")?.f_int64_value(&[])?;
         }

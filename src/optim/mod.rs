@@ -27,8 +27,8 @@ pub trait Optimizer: Debug {
     /// Updates every parameter in place; `gradients` are in the order of `parameters`, each in its parameter's shape.
     fn step(&mut self, parameters: &mut [Parameter], gradients: &[Tensor]);
 
-    /// Everything that the next step depends on beside the learning rate. Names are those of a state dict of `torch.optim`:
-    /// `0.momentum_buffer` belongs to the first parameter.
+    /// Everything that the next step depends on beside the learning rate, for a checkpoint, in the parameters' own layout. `0.exp_avg` belongs
+    /// to the first parameter, as in a state dict of `torch.optim`.
     fn state(&self) -> Vec<(String, Tensor)>;
 
     /// Continues from `state`, which [`Optimizer::state`] gave; `parameters` may be followed by buffers.

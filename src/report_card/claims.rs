@@ -133,10 +133,10 @@ impl std::fmt::Display for Value {
 }
 
 impl Claim {
-    /// A result that is not whole is told, but decides nothing.
+    /// A result that is not whole is listed, but not judged.
     pub fn judge(self, results: &mut Results) -> Result<ClaimResult> {
         let mut missing = Vec::new();
-        let mut look = |place: &Option<Place>| -> Result<Option<Value>> {
+        let mut value_at = |place: &Option<Place>| -> Result<Option<Value>> {
             let Some(place) = place else { return Ok(None) };
             if let Some(value) = place.value(results)? {
                 return Ok(Some(value));
@@ -145,7 +145,7 @@ impl Claim {
             missing.extend(how);
             Ok(value)
         };
-        let (left, equals, above) = (look(&self.left)?, look(&self.equals)?, look(&self.above)?);
+        let (left, equals, above) = (value_at(&self.left)?, value_at(&self.equals)?, value_at(&self.above)?);
         let (mut state, mut found) = self.verdict(left, equals, above);
         missing.dedup();
         if !missing.is_empty() && !found.is_empty() {
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shorter_result_is_told_and_decides_nothing() -> Result<()> {
+    fn a_shorter_result_is_listed_but_not_judged() -> Result<()> {
         let point = |panel: &str, x: f64, y: f64, data: &str| Point {
             panel: panel.to_owned(),
             series: "validation".to_owned(),

@@ -29,7 +29,7 @@ pub(super) struct Flags {
     /// Folder for the figure and its CSV; without it plots, or plots/local for all but the experiment as its file has it on the report's data
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Folder for histories, settings and provenance of every trial
+    /// Folder for the trials: history, parameters, checkpoints, settings and provenance of each
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub runs: PathBuf,
     /// Folder for TensorBoard: the scalars of what is trained, and the pictures
@@ -85,7 +85,7 @@ pub(super) struct Changes {
     /// Train on the first N examples only
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     pub limit: Option<i64>,
-    /// Precision of the matrix products, parameters stay in f32; auto is bf16 where the device has instructions for it, else f32
+    /// Precision of matrix products and convolutions; f64: of everything; auto: bf16 where the device has instructions for it, else f32
     #[arg(long, value_enum)]
     pub precision: Option<precision::Choice>,
     /// Only this variant of the experiment (can be given several times)
@@ -104,7 +104,8 @@ const READ_PHOTOGRAPHS: [&str; 7] =
     ["ablation_vgg", "fig12_samples", "fig15_vgg_sweep", "fig16_errors", "kaggle_ahead", "kaggle_search", "kaggle_vgg"];
 const TRAIN_NOTHING: [&str; 6] =
     ["fig12_samples", "fig13_vgg_architecture", "fig16_errors", "fig5_7_gradient_check", "fig8_cnn_architecture", "report_card"];
-const DRAW_IMAGES: [&str; 5] = ["cnn_filters", "fig12_samples", "fig16_errors", "kaggle_search", "report_card"];
+const DRAW_NO_POINTS: [&str; 7] =
+    ["cnn_filters", "fig12_samples", "fig13_vgg_architecture", "fig16_errors", "fig8_cnn_architecture", "kaggle_search", "report_card"];
 
 /// The flags that example `name` does not have, and why.
 fn lacking(name: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -115,7 +116,9 @@ fn lacking(name: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
         ("all", is_card, "runs no other examples"),
         ("quick", is_card, "runs no other examples"),
         ("tensorboard", !TRAIN_NOTHING.contains(&name), "trains nothing"),
-        ("redraw", !DRAW_IMAGES.contains(&name), "draws what its CSV does not hold"),
+        ("shard", !TRAIN_NOTHING.contains(&name), "trains nothing"),
+        ("merge", !TRAIN_NOTHING.contains(&name), "trains nothing"),
+        ("redraw", !DRAW_NO_POINTS.contains(&name), "draws what its CSV does not hold"),
     ];
     some_have.into_iter().filter(|(_, has, _)| !has).map(|(flag, _, why)| (flag, why))
 }
@@ -150,8 +153,8 @@ impl Flags {
 
 impl Changes {
     /// The seeds to train with, if the experiment asks for so many.
-    pub fn seeds(&self, default: u32) -> Range<u64> {
-        self.seed..self.seed + u64::from(self.seeds.unwrap_or(default))
+    pub fn seeds(&self, default: u64) -> Range<u64> {
+        self.seed..self.seed + self.seeds.map_or(default, u64::from)
     }
 
     /// The experiment with what the flags change, for a device that has instructions for bf16 or not.

@@ -46,7 +46,6 @@ use image::RgbImage;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 use tch::Device;
 
 /// One run of an example.
@@ -87,7 +86,7 @@ impl Run {
     }
 
     /// As [`Run::start`], for an example that has no experiment.
-    pub fn untrained(name: &'static str) -> Result<Run> {
+    pub fn without_experiment(name: &'static str) -> Result<Run> {
         let (flags, root, device) = begin(name)?;
         let is_unchanged = flags.changes == Changes::default();
         Run::with(name, flags, root, device, Plan::default(), is_unchanged)
@@ -275,13 +274,10 @@ impl Plan {
         }
         let names = if changes.variant.is_empty() { file.default_variants() } else { &changes.variant };
         let variant = |name: &String| {
-            Ok(Variant {
-                name: name.clone(),
-                experiment: changes.apply(file.variant(name)?, has_bf16)?,
-                seeds: changes.seeds(file.seeds(name)?),
-                checkpoint_after: Duration::from_secs(file.checkpoint_seconds(name)?),
-                at_a_time: file.trials_at_a_time(name)?,
-            })
+            let variant = file.resolve(name)?;
+            let (experiment, seeds) =
+                (changes.apply(variant.experiment, has_bf16)?, changes.seeds(variant.seeds.end - variant.seeds.start));
+            Ok(Variant { experiment, seeds, ..variant })
         };
         let first = |(index, name): &(usize, &String)| !names[..*index].contains(name);
         let variants = names.iter().enumerate().filter(first).map(|(_, name)| variant(name)).collect::<Result<_>>()?;

@@ -1,4 +1,4 @@
-//! What a network trained on photographs says of those it has not learned from.
+//! Predictions for photographs.
 
 use super::Run;
 use super::store::Outcome;
@@ -30,12 +30,12 @@ pub(super) fn write_submission(run: &Run, trained: &Trained, photographs: &CatsD
     let (_, places) = Splits::places(photographs.train.len(), experiment, outcome.seed)?;
     let Examples { images, labels } = photographs.train.select(&places);
     let names = Vec::<i64>::try_from(&places)?.into_iter().map(|place| &photographs.names[place as usize]);
-    write_known(run, "validation.csv", names, &labels, &look(&*model, &images, experiment, run.device)?)?;
+    write_predictions(run, "validation.csv", names, &labels, &predict(&*model, &images, experiment, run.device)?)?;
 
     let test = &photographs.test;
-    let said = if test.size()[0] == 0 { Vec::new() } else { look(&*model, test, experiment, run.device)? };
+    let predictions = if test.size()[0] == 0 { Vec::new() } else { predict(&*model, test, experiment, run.device)? };
     if let Some(labels) = &photographs.test_labels {
-        write_known(run, "test.csv", photographs.test_names.iter(), labels, &said)?;
+        write_predictions(run, "test.csv", photographs.test_names.iter(), labels, &predictions)?;
     }
     let path = run.out().join(format!("{}_submission.csv", run.name));
     let Some(asked) = &photographs.asked else {
@@ -43,7 +43,7 @@ pub(super) fn write_submission(run: &Run, trained: &Trained, photographs: &CatsD
         tell!("no submission is written, for these data have no competition's test images (testset/test, test1 or test){older}");
         return Ok(());
     };
-    let answers = submission::answers(asked, &said, &photographs.train.labels)?;
+    let answers = submission::answers(asked, &predictions, &photographs.train.labels)?;
     write(run, "submission.csv", &submission::to_csv(asked.competition, &answers)?)?;
     if !asked.unreadable.is_empty() {
         let count = asked.unreadable.len();
@@ -55,10 +55,16 @@ pub(super) fn write_submission(run: &Run, trained: &Trained, photographs: &CatsD
     Ok(())
 }
 
-/// Writes what a network says of images whose labels are known, a line for each.
-fn write_known<'a>(run: &Run, what: &str, names: impl Iterator<Item = &'a String>, labels: &Tensor, said: &[(&str, f64)]) -> Result<()> {
+/// Writes the predictions for images whose labels are known, a line for each.
+fn write_predictions<'a>(
+    run: &Run,
+    what: &str,
+    names: impl Iterator<Item = &'a String>,
+    labels: &Tensor,
+    predictions: &[(&str, f64)],
+) -> Result<()> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    for ((file, label), (prediction, confidence)) in names.zip(Vec::<i64>::try_from(labels)?).zip(said) {
+    for ((file, label), (prediction, confidence)) in names.zip(Vec::<i64>::try_from(labels)?).zip(predictions) {
         let (label, prediction) = (CLASSES[label as usize].to_owned(), (*prediction).to_owned());
         writer.serialize(Prediction { file: file.clone(), label, prediction, confidence: *confidence })?;
     }
@@ -70,12 +76,12 @@ pub(super) fn network(outcome: &Outcome, device: Device) -> Result<Box<dyn Model
     outcome.network([3, side, side], CLASSES.len() as i64, device)
 }
 
-/// What a network of `experiment` says of images, uint8 `[n, 3, 64, 64]`: the likelier class of each, and its probability.
-pub(super) fn look(model: &dyn Model, images: &Tensor, experiment: &Experiment, device: Device) -> Result<Vec<(&'static str, f64)>> {
+/// Predictions for images, uint8 `[n, 3, 64, 64]`: the likelier class of each, and its probability.
+pub(super) fn predict(model: &dyn Model, images: &Tensor, experiment: &Experiment, device: Device) -> Result<Vec<(&'static str, f64)>> {
     let labels = Tensor::zeros([images.size()[0]], (Kind::Int64, Device::Cpu));
     let inputs = Inputs::new(&Examples { images: images.shallow_clone(), labels }, experiment.normalization.as_ref(), None, device)?;
-    let said = predictions(&logits(model, &inputs))?;
-    Ok(said.into_iter().map(|(class, confidence)| (CLASSES[class as usize], confidence)).collect())
+    let predictions = predictions(&logits(model, &inputs))?;
+    Ok(predictions.into_iter().map(|(class, confidence)| (CLASSES[class as usize], confidence)).collect())
 }
 
 pub(super) fn write(run: &Run, what: &str, contents: &[u8]) -> Result<()> {

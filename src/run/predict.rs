@@ -1,7 +1,7 @@
 //! Predictions for a user's own images.
 
 use super::Run;
-use super::photographs::{look, network, write};
+use super::photographs::{network, predict, write};
 use super::progress::Display;
 use super::store::{self, Outcome};
 use crate::data::archive::Archive;
@@ -39,7 +39,7 @@ pub(super) fn write_predictions(run: &Run, path: &Path) -> Result<()> {
     let outcome = newest(run)?;
     let archive = open(path)?;
     let model = network(&outcome, run.device)?;
-    let (rows, tiles) = classify(&archive, run.flags.quiet, |images| look(&*model, images, &outcome.experiment, run.device))?;
+    let (rows, tiles) = classify(&archive, run.flags.quiet, |images| predict(&*model, images, &outcome.experiment, run.device))?;
     let good = count_readable(path, &rows)?;
     write(run, "predictions.csv", &to_csv(&rows)?)?;
 

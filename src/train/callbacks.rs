@@ -6,7 +6,7 @@ use anyhow::Result;
 
 /// What [`super::fit`] calls while it trains; every method does nothing by default.
 pub trait Callbacks {
-    /// Asked after each minibatch, after each epoch, and between the minibatches of an evaluation.
+    /// Asked after each minibatch and after each epoch; during an evaluation, too, where [`Request::Checkpoint`] has to wait.
     fn request(&mut self) -> Request {
         Request::Continue
     }

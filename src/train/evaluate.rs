@@ -7,6 +7,7 @@ use crate::loss::{cross_entropy, twice_softmaxed_cross_entropy};
 use crate::model::Model;
 use anyhow::Result;
 use serde::Serialize;
+use std::convert::Infallible;
 use tch::{Kind, Tensor};
 
 /// Values of images evaluated at a time: a thousand MNIST digits. Large enough for efficient matrix products, small enough for the
@@ -22,8 +23,18 @@ pub(super) fn examples_at_a_time(inputs: &Inputs) -> i64 {
 
 /// Logits of all examples, `[n, classes]`.
 pub fn logits(model: &dyn Model, inputs: &Inputs) -> Tensor {
-    let parts = inputs.minibatches(examples_at_a_time(inputs)).map(|minibatch| model.logits(&minibatch.images, Mode::Eval));
-    Tensor::cat(&parts.collect::<Vec<_>>(), 0)
+    let Ok(logits) = logits_while(model, inputs, || Ok::<(), Infallible>(()));
+    logits
+}
+
+/// The same, with `go_on` asked after each part.
+pub(super) fn logits_while<E>(model: &dyn Model, inputs: &Inputs, mut go_on: impl FnMut() -> Result<(), E>) -> Result<Tensor, E> {
+    let mut parts = Vec::new();
+    for part in inputs.minibatches(examples_at_a_time(inputs)) {
+        parts.push(model.logits(&part.images, Mode::Eval));
+        go_on()?;
+    }
+    Ok(Tensor::cat(&parts, 0))
 }
 
 /// The likeliest class of each example by its logits `[n, classes]`, and the probability that the network gives it.

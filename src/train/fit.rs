@@ -1,7 +1,7 @@
 //! The training loop.
 
 use super::callbacks::{Callbacks, Interrupted, Request};
-use super::evaluate::{examples_at_a_time, metrics};
+use super::evaluate::{logits_while, metrics};
 use super::monitor::NonFiniteMonitor;
 use super::state::State;
 use crate::data::splits::{Inputs, Minibatch, Splits};
@@ -14,7 +14,8 @@ use crate::seed::{Purpose, draw};
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
-/// The positions of the random streams that change validation images begin here, those for training images at 0.
+/// Augmentation draws from a random stream for each epoch (see [`crate::seed`]): of training images at position `epoch`, of validation
+/// images at this plus `epoch`.
 const VALIDATION: u64 = 1 << 32;
 
 /// Trains `model` from `state` up to `training.epochs`, and evaluates it on every split after each epoch, or as often as `training` says.
@@ -32,22 +33,24 @@ pub fn fit(
     mut state: State,
     callbacks: &mut dyn Callbacks,
 ) -> Result<History> {
+    // `values` are the parameters and, after them, the buffers.
     let (mut parameters, mut values) = (model.parameters(), model.values());
     let objective = Objective { label_smoothing: training.label_smoothing };
     let steps_per_epoch = (splits.train.len() as u64).div_ceil(training.minibatch as u64) as i64;
     while state.epoch < training.epochs && !state.is_stopped {
         let epoch = state.epoch + 1;
         let examples = splits.train.augmented(seed, epoch as u64);
-        let order = order(training.order, &splits.train, seed, epoch);
+        let order = permutation(training.order, &splits.train, seed, epoch);
         let mut monitor = NonFiniteMonitor::new(&parameters, epoch, steps_per_epoch, state.minibatch);
-        for index in order.split(training.minibatch, 0).iter().skip(state.minibatch as usize) {
+        for indices in order.split(training.minibatch, 0).iter().skip(state.minibatch as usize) {
             let step = state.epoch * steps_per_epoch + state.minibatch;
             if let Some(rate) = training.learning_rate_at(step, training.epochs * steps_per_epoch) {
                 state.optimizer.set_learning_rate(rate);
             }
             // Gathered when it is needed, a minibatch stays in the cache; a shuffled copy of all would pass through memory twice.
-            let Minibatch { images, labels } = examples.select(index);
+            let Minibatch { images, labels } = examples.select(indices);
             let mode = Mode::Train { seed, minibatch: step as u64 };
+            // Forward pass, loss and backward pass.
             let (logits, gradients) = model.gradients(&images, &labels, mode, objective);
             state.optimizer.step(&mut parameters, &gradients);
             if let Some(ema) = &mut state.ema {
@@ -61,19 +64,17 @@ pub fn fit(
         monitor.check(&values)?;
         if epoch % training.measure_every == 0 || epoch == training.epochs {
             state.swap_ema(&mut values);
-            let evaluated = evaluate_epoch(model, splits, seed, epoch, callbacks);
-            if let Some(records) = &evaluated {
-                state.record(records, training.keep, &values);
-            }
+            let evaluated =
+                evaluate_epoch(model, splits, seed, epoch, callbacks).map(|records| state.record(&records, training.keep, &values));
             state.swap_ema(&mut values);
-            if evaluated.is_none() {
+            if let Err(interrupted) = evaluated {
                 // All of the epoch's minibatches are done: training resumes with the evaluation.
                 callbacks.checkpoint(&state, &values)?;
-                return Err(Interrupted.into());
+                return Err(interrupted.into());
             }
         }
         (state.epoch, state.minibatch) = (epoch, 0);
-        state.apply_schedules(epoch);
+        state.after_epoch(epoch);
         callbacks.after_epoch(&state);
         handle_request(callbacks, &mut monitor, &state, &values)?;
     }
@@ -95,27 +96,30 @@ fn handle_request(callbacks: &mut dyn Callbacks, monitor: &mut NonFiniteMonitor,
     if request == Request::Stop { Err(Interrupted.into()) } else { Ok(()) }
 }
 
-/// Every metric on every split that has labels; none if `callbacks` asks to stop.
-fn evaluate_epoch(model: &dyn Model, splits: &Splits, seed: u64, epoch: i64, callbacks: &mut dyn Callbacks) -> Option<Vec<Record>> {
+/// Every metric on every split that has labels.
+///
+/// # Errors
+/// If `callbacks` asks to stop.
+fn evaluate_epoch(
+    model: &dyn Model,
+    splits: &Splits,
+    seed: u64,
+    epoch: i64,
+    callbacks: &mut dyn Callbacks,
+) -> Result<Vec<Record>, Interrupted> {
     let validation = splits.validation.augmented(seed, VALIDATION + epoch as u64);
     let mut records = Vec::new();
     for (split, inputs) in Split::ALL.into_iter().zip([Some(&splits.train), Some(&validation), splits.test.as_ref()]) {
         let Some(inputs) = inputs else { continue };
-        let mut logits = Vec::new();
-        for part in inputs.minibatches(examples_at_a_time(inputs)) {
-            logits.push(model.logits(&part.images, Mode::Eval));
-            if callbacks.request() == Request::Stop {
-                return None;
-            }
-        }
-        let metrics = metrics(&Tensor::cat(&logits, 0), &inputs.labels);
+        let go_on = || if callbacks.request() == Request::Stop { Err(Interrupted) } else { Ok(()) };
+        let metrics = metrics(&logits_while(model, inputs, go_on)?, &inputs.labels);
         records.extend(metrics.into_iter().map(|(metric, value)| Record { epoch, split, metric, value }));
     }
-    Some(records)
+    Ok(records)
 }
 
 /// The order in which an epoch takes the training examples, int64 `[n]`.
-fn order(order: Order, train: &Inputs, seed: u64, epoch: i64) -> Tensor {
+fn permutation(order: Order, train: &Inputs, seed: u64, epoch: i64) -> Tensor {
     let options = (Kind::Int64, Device::Cpu);
     let index = match order {
         Order::AsPublished => Tensor::arange(train.len(), options),

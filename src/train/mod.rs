@@ -9,8 +9,8 @@ mod evaluate;
 mod fit;
 mod monitor;
 pub mod parameters;
+mod side_by_side;
 mod state;
-mod trials;
 
 pub use callbacks::{Callbacks, Interrupted, Request};
 pub use checkpoints::{Checkpoints, Resumed};
@@ -18,5 +18,5 @@ pub use cost::expected_time;
 pub use ema::Ema;
 pub use evaluate::{Misclassified, evaluate, logits, misclassified, predictions};
 pub use fit::fit;
+pub use side_by_side::side_by_side;
 pub use state::{Best, RunIdentity, State};
-pub use trials::side_by_side;

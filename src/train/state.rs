@@ -40,7 +40,7 @@ pub struct Best {
     pub values: Vec<Tensor>,
 }
 
-/// Whose state it is, as keys and values.
+/// Identifies the run that a checkpoint belongs to, as keys and values.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunIdentity {
     /// What the training is: experiment, seed, data, program. A state of another training is refused.
@@ -59,7 +59,7 @@ impl RunIdentity {
     }
 }
 
-/// What of a state is no tensor.
+/// The non-tensor part of a checkpoint.
 #[derive(Debug, Serialize, Deserialize)]
 struct Numbers {
     epoch: i64,
@@ -102,7 +102,7 @@ impl State {
     }
 
     /// Lets the plateau rule and early stopping look at the validation loss after `epoch`.
-    pub(super) fn apply_schedules(&mut self, epoch: i64) {
+    pub(super) fn after_epoch(&mut self, epoch: i64) {
         let loss = self.history.get(epoch, Split::Validation, Metric::Loss).unwrap_or(f64::NAN);
         if let Some(plateau) = &mut self.plateau {
             self.optimizer.set_learning_rate(plateau.observe(loss, self.optimizer.learning_rate()));
@@ -199,6 +199,8 @@ impl State {
     }
 }
 
+// Tensors of a checkpoint are laid out as the network holds them: a linear layer's weight as [inputs, outputs], unlike in
+// `Model::state_dict`, which is what a trained network is saved as.
 const NUMBERS: &str = "state";
 const HISTORY: &str = "history";
 const VALUE: &str = "value/";

@@ -6,7 +6,7 @@ use tch::{Device, Tensor};
 
 impl Augmentation {
     /// The images `[n, channels, height, width]`, floats in \[0, 1\], as `numbers` (see [`Augmentation::numbers`]) change them; not
-    /// normalized, so black where they are blotted out.
+    /// normalized, so cutout makes them black.
     fn changed(&self, images: &Tensor, numbers: &Tensor) -> Tensor {
         let size = images.size();
         let constants = Constants::new(self, [size[2], size[3]], (images.kind(), images.device()));

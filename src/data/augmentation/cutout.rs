@@ -1,4 +1,4 @@
-//! A square that is blotted out (DeVries and Taylor 2017).
+//! Cutout (DeVries and Taylor 2017).
 
 use tch::Tensor;
 
@@ -25,7 +25,7 @@ mod tests {
     use tch::Kind;
 
     #[test]
-    fn a_square_of_each_image_is_blotted_out_as_far_as_it_lies_inside() {
+    fn a_square_of_each_image_is_cut_out_as_far_as_it_lies_inside() {
         let images = random(&[3, 2, 8, 8], Kind::Double) + 1.0;
         // Of 8 pixels, half a side is 4: in the middle, over the right edge, over the upper left corner.
         let middles = Tensor::from_slice(&[0.5, 0.5, 1.0, 0.375, 0.0, 0.0]).view([3, 2]);
@@ -39,9 +39,9 @@ mod tests {
 
     #[test]
     fn its_middle_is_anywhere() {
-        let blotted = cutout(Tensor::ones([20_000, 1, 16, 16], (Kind::Float, tch::Device::Cpu)), &random(&[20_000, 2], Kind::Float), 0.5);
+        let images = cutout(Tensor::ones([20_000, 1, 16, 16], (Kind::Float, tch::Device::Cpu)), &random(&[20_000, 2], Kind::Float), 0.5);
         // Along a side, a square with its middle at m covers min(1, m + 1/4) - max(0, m - 1/4); the mean over m is 7/16.
-        let share = 1.0 - blotted.mean(Kind::Double).double_value(&[]);
+        let share = 1.0 - images.mean(Kind::Double).double_value(&[]);
         assert!((share - (7.0_f64 / 16.0).powi(2)).abs() < 0.003, "{share}");
     }
 }

@@ -63,8 +63,7 @@ impl Constants {
 
 impl Augmentation {
     /// What decides about `images` images, a row for each: NUMBERS, and where the settings want them DISTORTION more, as many normal ones as
-    /// the elastic displacements take, and two for the square that is blotted out; on the device, drawn once an epoch, which is the
-    /// `position`.
+    /// the elastic displacements take, and two for cutout; on the device, drawn once an epoch, which is the `position`.
     pub fn numbers(&self, images: i64, seed: u64, position: u64, device: Device) -> Tensor {
         let options = (Kind::Float, Device::Cpu);
         let numbers = draw(seed, Purpose::Augmentation, position, || Tensor::rand([images, NUMBERS], options));
@@ -85,7 +84,7 @@ impl Augmentation {
 
     /// What `numbers` (see [`Augmentation::numbers`]) make of these settings, a row for each image: the two rows of its matrix that
     /// [`resample`] takes, the factors of brightness, contrast and saturation, the shift of hue, and 1 where it keeps its colors, 0 where
-    /// it becomes grey. Where a square is blotted out, its middle follows.
+    /// it becomes grey. The middle of the square follows for cutout.
     pub fn changes(&self, numbers: &Tensor) -> Tensor {
         let column = |place: i64| numbers.select(1, place);
         // Coordinates of 10 bits would be off by a part of a pixel.
@@ -128,13 +127,13 @@ impl Augmentation {
         self.elastic.filter(|elastic| elastic.strength > 0.0)
     }
 
-    /// How many numbers say where the square is that is blotted out.
+    /// How many numbers say where the square of cutout is.
     fn middle(&self) -> i64 {
         if self.cutout > 0.0 { cutout::NUMBERS } else { 0 }
     }
 
     /// The images `[n, 3 or 1, side, side]`, floats in \[0, 1\], as their `changes` have it; in \[0, 1\] again. Of grey ones, which have 1
-    /// channel, pixels move and nothing else changes. What is blotted out still is there: see [`Augmentation::cutout`].
+    /// channel, pixels move and nothing else changes. Cutout comes later: see [`Augmentation::cutout`].
     pub fn apply(&self, images: &Tensor, changes: &Tensor, constants: &Constants) -> Tensor {
         let n = images.size()[0];
         let moves = changes.size()[1] - COLORS - self.middle();
@@ -280,10 +279,10 @@ mod tests {
         assert_eq!(more.narrow(1, 29, 5), own, "a stream of their own");
         // Normal numbers have both signs, and so differ from the others.
         assert!(more.narrow(1, 0, 34).min().double_value(&[]) >= 0.0 && more.narrow(1, 34, 32).min().double_value(&[]) < 0.0);
-        let blotted = numbers(&Augmentation { cutout: 0.5, ..distorted.clone() }, 1);
-        assert_eq!(blotted.narrow(1, 0, 29 + 5 + 32), more, "whether there is a cutout or not");
+        let with_cutout = numbers(&Augmentation { cutout: 0.5, ..distorted.clone() }, 1);
+        assert_eq!(with_cutout.narrow(1, 0, 29 + 5 + 32), more, "whether there is a cutout or not");
         let own = draw(1, Purpose::Cutout, 1, || Tensor::rand([8, 2], (Kind::Float, Device::Cpu)));
-        assert_eq!(blotted.narrow(1, 29 + 5 + 32, 2), own, "a stream of its own");
+        assert_eq!(with_cutout.narrow(1, 29 + 5 + 32, 2), own, "a stream of its own");
         assert_eq!(numbers(&Augmentation { cutout: 0.5, ..settings() }, 1).narrow(1, 29, 2), own);
         let weightless = Augmentation { elastic: Some(Elastic { grid: 4, strength: 0.0 }), ..settings() };
         assert_eq!(numbers(&weightless, 1), plain, "nothing more is drawn for what changes nothing");
