@@ -557,7 +557,7 @@ fn what_diverges_is_named_with_the_last_good_checkpoint() {
     fs::write(laboratory.path("experiments/fig1_init.toml"), wild).expect("written");
     let error = error_of(&laboratory.command(MLP.0, "wild").output().expect("runs"));
     assert!(error.contains("trial glorot seed 1") && error.contains("in epoch 1, minibatch"), "{error}");
-    assert!(error.contains("of 12, at learning rate 10000000000000000000") && error.contains("layer"), "{error}");
+    assert!(error.contains("of 12, at learning rate 10000000000000000000") && error.contains("fc"), "{error}");
     let kept = laboratory.checkpoints(MLP.0, "wild");
     assert!(kept.is_empty() || error.contains(&kept.last().expect("one").display().to_string()), "{error}");
 }

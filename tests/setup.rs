@@ -99,7 +99,7 @@ impl Checkout {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("setup starts")
+        output(&mut self.command(arguments))
     }
 
     /// Runs with success, and gives what was said.
@@ -112,7 +112,7 @@ impl Checkout {
 
     /// Runs to the end, has to fail, and gives the error's text.
     fn error(&self, command: &mut Command) -> String {
-        let output = command.output().expect("setup starts");
+        let output = output(command);
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         String::from_utf8(output.stderr).unwrap()
     }
@@ -120,7 +120,8 @@ impl Checkout {
     /// Starts a run and waits until its pip is at work and hangs.
     fn start_and_hang(&self, arguments: &[&str]) -> Child {
         fs::write(self.path("hold"), "").unwrap();
-        let child = self.command(arguments).spawn().expect("setup starts");
+        let mut command = self.command(arguments);
+        let child = once_closed(|| command.spawn());
         wait_until("pip hangs", || self.path("held").exists());
         child
     }
@@ -144,6 +145,21 @@ impl Checkout {
         assert_eq!(self.staging(), Vec::<PathBuf>::new());
         assert!(!self.at(".cargo/setup.lock").is_symlink());
     }
+}
+
+/// Starts a script that this test has just written. Another test that starts a program at that moment has inherited the file open for
+/// writing, until it is that program.
+fn once_closed<T>(mut start: impl FnMut() -> std::io::Result<T>) -> T {
+    loop {
+        match start() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => std::thread::sleep(Duration::from_millis(5)),
+            started => return started.expect("setup starts"),
+        }
+    }
+}
+
+fn output(command: &mut Command) -> Output {
+    once_closed(|| command.output())
 }
 
 fn wait_until(what: &str, done: impl Fn() -> bool) {
