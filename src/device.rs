@@ -2,7 +2,7 @@
 //!
 //! **The trap.** libtorch comes as two libraries, `libtorch_cpu` and `libtorch_cuda`; a linker keeps only the first, since no symbol
 //! of the second is named. With that one alone libtorch says on every machine that there is no GPU. Linking the second by force
-//! makes each start load half a gigabyte and need all of NVIDIA's libraries. So [`cuda`] loads it on demand, and one binary serves
+//! makes each start load half a gigabyte and need all of NVIDIA's libraries. So `cuda` loads it on demand, and one binary serves
 //! both kinds of machine.
 //!
 //! This has to happen **before libtorch is first asked about CUDA**: it looks once for its CUDA half and remembers the answer for the
@@ -392,7 +392,7 @@ pub(crate) fn be_deterministic() -> anyhow::Result<()> {
 }
 
 /// How libtorch computes in single precision on CUDA, for all that follows: convolutions in TF32, as it has them by default, matrix products
-/// only where `tf32` says so; with the algorithms that cuDNN finds to be the fastest, except under [`be_deterministic`].
+/// only where `tf32` says so; with the algorithms that cuDNN finds to be the fastest, except under `--deterministic`.
 pub fn set_arithmetic(tf32: bool) {
     let (_, is_deterministic) = Arithmetic::now();
     Arithmetic { tf32_convolutions: true, tf32_products: tf32, benchmark: !is_deterministic }.set();

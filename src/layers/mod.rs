@@ -1,6 +1,6 @@
 //! Layers as thin wrappers around libtorch tensors, a file each: what it computes, what it learns, what it costs and what it is called.
 //!
-//! A new layer is a file here, and below its module, its name in the TOML and its line in [`Layer::config`].
+//! A new layer is a file here, and below its module, its name in the TOML and its line in `Layer::config`.
 
 mod convolution;
 mod dropout;

@@ -48,7 +48,7 @@ pub(crate) trait LayerConfig {
     fn build(&self, place: &Place) -> Box<dyn Module>;
 }
 
-/// What a layer comes to on a certain input; [`Description::new`] is one without parameters.
+/// What a layer comes to on a certain input; `Description::new` is one without parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Description {
     /// As the report's Table 3 names it, without its number: Conv, FC.
