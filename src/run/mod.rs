@@ -134,8 +134,8 @@ impl Run {
         self.note(data);
         let next = "When all shares are trained, the same command with --merge puts them together.";
         let trained = trials::train(self, &self.plan.variants, data, next)?;
-        if self.flags.shard.is_some() {
-            bail!(trials::share_done(self.flags.shard, trained.outcomes.len(), next));
+        if let Some(shard) = self.flags.shard {
+            bail!(trials::share_done(shard, trained.outcomes.len(), next));
         }
         tables::write(self, &trained.outcomes)?;
         Ok(trained)

@@ -50,7 +50,7 @@ pub(super) fn search(run: &Run, data: &dyn DataSet) -> Result<Searched> {
 
     if let Some(shard) = run.flags.shard {
         let trials = search.coarse.trials.max(search.fine.trials);
-        bail!(share_done(Some(shard), trials, "When both stages are trained, the same command with --merge draws them."));
+        bail!(share_done(shard, trials, "When both stages are trained, the same command with --merge draws them."));
     }
     drawn.extend(fine_settings);
     trained.outcomes.splice(0..0, coarse.outcomes);

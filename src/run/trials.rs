@@ -258,23 +258,20 @@ fn tell_kept(run: &Run, Work { outcomes, jobs, others }: &Work) {
 /// # Errors
 /// Where one is not finished: it is for another process, and `next` says what to do when that is done.
 fn of_others(run: &Run, others: Vec<Trial>, all: usize, next: &str) -> Result<Vec<Outcome>> {
-    if others.is_empty() {
-        return Ok(Vec::new());
-    }
+    // Without --shard there are none.
+    let (Some(shard), false) = (run.flags.shard, others.is_empty()) else { return Ok(Vec::new()) };
     let store = Store::list(&run.flags.runs, run.name)?;
-    others.iter().map(|trial| store.finished(trial, true)?.ok_or_else(|| share_done(run.flags.shard, all, next).into())).collect()
+    others.iter().map(|trial| store.finished(trial, true)?.ok_or_else(|| share_done(shard, all, next).into())).collect()
 }
 
 /// The end of a process that has trained its share of so many trials.
-pub(super) fn share_done(shard: Option<Shard>, trials: usize, next: &str) -> Early {
-    let what = match shard {
-        Some(shard) if shard.is_empty(trials) => {
-            format!(
-                "NOTHING WAS TRAINED: share {shard} is empty, there are more shares than the {trials} trial(s). The others are to be trained."
-            )
-        }
-        Some(shard) => format!("share {shard} is trained."),
-        None => "others train the rest.".to_owned(),
+pub(super) fn share_done(shard: Shard, trials: usize, next: &str) -> Early {
+    let what = if shard.is_empty(trials) {
+        format!(
+            "NOTHING WAS TRAINED: share {shard} is empty, there are more shares than the {trials} trial(s). The others are to be trained."
+        )
+    } else {
+        format!("share {shard} is trained.")
     };
     Early { message: format!("{what} {next}"), code: 0 }
 }
