@@ -4,7 +4,7 @@ use super::ending::Early;
 use super::interrupt::{self, Listening};
 use super::trainer::rounded;
 use super::{Run, provenance};
-use crate::experiment::{ExperimentFile, read_extended};
+use crate::experiment::{ExperimentFile, Variant, read_extended};
 use crate::files::write_whole;
 use crate::report_card::{Contents, Program, ReportCard};
 use anyhow::{Context, Result, bail, ensure};
@@ -117,8 +117,9 @@ fn command(program: &Path, folders: &Folders, run: &Run) -> Command {
     let (mut is_trained, mut is_search) = (false, false);
     // What is wrong with an experiment, its example says.
     if let Ok(file) = ExperimentFile::read(&file) {
-        let mut variants = file.default_variants().iter().filter_map(|variant| file.variant(variant).ok());
-        (is_trained, is_search) = (variants.all(|variant| variant.training.is_some()), file.search().is_some());
+        let variants: Vec<Variant> = file.default_variants().iter().filter_map(|name| file.resolve(name, &Table::new()).ok()).collect();
+        is_trained = variants.iter().all(|variant| variant.experiment.training.is_some());
+        is_search = variants.iter().any(|variant| variant.search.is_some());
     }
     let mut given = std::env::args().skip(1);
     while let Some(flag) = given.next() {
@@ -126,7 +127,7 @@ fn command(program: &Path, folders: &Folders, run: &Run) -> Command {
         let is_dropped = match key {
             "--all" | "--quick" | "--resume" | "--quiet" => continue,
             "--out" | "--runs" => true,
-            "--epochs" => !is_trained,
+            "--epochs" | "--set" => !is_trained,
             "--seeds" => is_search,
             _ => false,
         };
@@ -286,7 +287,6 @@ fn make_small(table: &mut Table) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::ExperimentFile;
 
     #[test]
     fn every_experiment_has_a_small_form() -> Result<()> {

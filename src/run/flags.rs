@@ -4,7 +4,7 @@ use super::precision;
 use super::shard::Shard;
 use crate::data::Location;
 use crate::device;
-use crate::experiment::{Experiment, LARGEST_COUNT, MOST_SEEDS};
+use crate::experiment::{Experiment, LARGEST_COUNT, MOST_SEEDS, Search, Setting, Variant};
 use anyhow::{Result, bail};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -62,6 +62,9 @@ pub(super) struct Flags {
     /// The same with small networks on drawn stand-ins, in a few minutes, into a folder of its own below that of runs
     #[arg(long, conflicts_with_all = ["redraw", "shard", "merge", "variant", "all", "data", "out"])]
     pub quick: bool,
+    /// Print the resolved experiment of each variant as TOML, and train nothing
+    #[arg(long)]
+    pub print_experiment: bool,
     /// Train anew what an earlier run has finished or begun
     #[arg(long)]
     pub fresh: bool,
@@ -91,12 +94,16 @@ pub(super) struct Changes {
     /// Only this variant of the experiment (can be given several times)
     #[arg(long, value_name = "NAME")]
     pub variant: Vec<String>,
+    /// Another value of a key of the experiment: training.learning_rate=0.1, or several to train with each: training.learning_rate=0.1,0.03
+    /// (can be given several times)
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<Setting>,
 }
 
 /// What changes nothing.
 impl Default for Changes {
     fn default() -> Changes {
-        Changes { seed: 1, seeds: None, epochs: None, limit: None, precision: None, variant: Vec::new() }
+        Changes { seed: 1, seeds: None, epochs: None, limit: None, precision: None, variant: Vec::new(), set: Vec::new() }
     }
 }
 
@@ -111,6 +118,8 @@ const DRAW_NO_POINTS: [&str; 7] =
 fn lacking(name: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     let is_card = name == "report_card";
     let some_have = [
+        ("set", name != "fig16_errors", "reads no experiment"),
+        ("print_experiment", !["fig16_errors", "report_card"].contains(&name), "reads no experiment"),
         ("skip_corrupt", READ_PHOTOGRAPHS.contains(&name), "reads no photographs"),
         ("predict", ["kaggle_ahead", "kaggle_vgg"].contains(&name), "has no network for photographs"),
         ("all", is_card, "runs no other examples"),
@@ -157,21 +166,24 @@ impl Changes {
         self.seed..self.seed + self.seeds.map_or(default, u64::from)
     }
 
-    /// The experiment with what the flags change, for a device that has instructions for bf16 or not.
+    /// The variant with what the flags change, but for `--set`, on a device that has instructions for bf16 or not.
     ///
     /// # Errors
     /// If `--epochs` is given and nothing is trained.
-    pub fn apply(&self, mut experiment: Experiment, has_bf16: bool) -> Result<Experiment> {
-        let Experiment { split, model, training, .. } = &mut experiment;
+    pub fn apply(&self, mut variant: Variant, has_bf16: bool) -> Result<Variant> {
+        let Experiment { split, model, training, .. } = &mut variant.experiment;
         match (training, self.epochs) {
             (Some(training), Some(epochs)) => training.epochs = epochs,
             (None, Some(_)) => bail!("--epochs was given, but this example trains nothing; leave it out"),
             (_, None) => {}
         }
+        if let (Some(Search { coarse, fine, .. }), Some(epochs)) = (&mut variant.search, self.epochs) {
+            (coarse.epochs, fine.epochs) = (epochs, epochs);
+        }
         model.precision = self.precision.map_or(model.precision, |choice| choice.resolve(model.precision, has_bf16));
         if let Some(split) = split {
             split.limit = self.limit.or(split.limit);
         }
-        Ok(experiment)
+        Ok(Variant { seeds: self.seeds(variant.seeds.end - variant.seeds.start), ..variant })
     }
 }

@@ -31,7 +31,7 @@ use crate::data::cats_dogs::CatsDogs;
 use crate::data::mnist::{self, Mnist};
 use crate::data::{DataSet, Location};
 use crate::device;
-use crate::experiment::{ExperimentFile, Search, Variant};
+use crate::experiment::{ExperimentFile, Variant, combinations};
 use crate::files::{ensure_writable, write_whole};
 use crate::limits;
 use crate::plot::{self, Figure};
@@ -39,7 +39,7 @@ use crate::points::{self, Point, is_report_data};
 use crate::reported::Reported;
 use crate::table;
 use crate::tensorboard::EventFile;
-use anyhow::{anyhow, bail};
+use anyhow::{anyhow, bail, ensure};
 use comfy_table::Table;
 use flags::{Changes, Flags};
 use image::RgbImage;
@@ -54,17 +54,9 @@ pub struct Run {
     flags: Flags,
     root: PathBuf,
     device: Device,
-    plan: Plan,
+    variants: Vec<Variant>,
     /// Whether this is the experiment as its file has it, on the report's data as far as data were read: a result that may be committed.
     is_reproduction: AtomicBool,
-}
-
-/// What is to be trained.
-#[derive(Debug, Default, PartialEq)]
-struct Plan {
-    variants: Vec<Variant>,
-    /// The random search that the file describes, if it does.
-    search: Option<Search>,
 }
 
 impl Run {
@@ -76,30 +68,30 @@ impl Run {
         let (flags, root, device) = begin(name)?;
         let file = ExperimentFile::read(&root.join("experiments").join(format!("{name}.toml")))?;
         let has_bf16 = precision::has_bf16(device);
-        let plan = Plan::new(&file, &flags.changes, has_bf16)?;
-        let is_as_in_file = plan == Plan::new(&file, &Changes::default(), has_bf16)?;
+        let variants = variants(&file, &flags.changes, has_bf16)?;
+        let is_as_in_file = variants == self::variants(&file, &Changes::default(), has_bf16)?;
         if !flags.redraw && !flags.merge {
-            precision::check(&plan.variants, device)?;
+            precision::check(&variants, device)?;
         }
-        precision::report(&flags, &plan.variants, device, has_bf16);
-        Run::with(name, flags, root, device, plan, is_as_in_file)
+        precision::report(&flags, &variants, device, has_bf16);
+        Run::with(name, flags, root, device, variants, is_as_in_file)
     }
 
     /// As [`Run::start`], for an example that has no experiment.
     pub fn without_experiment(name: &'static str) -> Result<Run> {
         let (flags, root, device) = begin(name)?;
         let is_unchanged = flags.changes == Changes::default();
-        Run::with(name, flags, root, device, Plan::default(), is_unchanged)
+        Run::with(name, flags, root, device, Vec::new(), is_unchanged)
     }
 
-    fn with(name: &'static str, flags: Flags, root: PathBuf, device: Device, plan: Plan, is_unchanged: bool) -> Result<Run> {
+    fn with(name: &'static str, flags: Flags, root: PathBuf, device: Device, variants: Vec<Variant>, is_unchanged: bool) -> Result<Run> {
         if let Some(folder) = &flags.tensorboard {
             ensure_writable(&folder.join(name))?;
         }
         device::keep_memory();
         device::set_threads();
         let is_reproduction = is_unchanged && flags.predict.is_none() && flags.data() != Location::Embedded;
-        let run = Run { name, flags, root, device, plan, is_reproduction: AtomicBool::new(is_reproduction) };
+        let run = Run { name, flags, root, device, variants, is_reproduction: AtomicBool::new(is_reproduction) };
         ensure_writable(&run.out())?;
         Ok(run)
     }
@@ -133,7 +125,7 @@ impl Run {
     pub fn train(&self, data: &dyn DataSet) -> Result<Trained> {
         self.note(data);
         let next = "When all shares are trained, the same command with --merge puts them together.";
-        let trained = trials::train(self, &self.plan.variants, data, next)?;
+        let trained = trials::train(self, &self.variants, data, next)?;
         if let Some(shard) = self.flags.shard {
             bail!(trials::share_done(shard, trained.outcomes.len(), next));
         }
@@ -219,7 +211,14 @@ impl Run {
 
     /// The variants that are run, with what the flags change.
     pub fn variants(&self) -> &[Variant] {
-        &self.plan.variants
+        &self.variants
+    }
+
+    /// Prints each variant's resolved experiment as TOML, as its trials keep it.
+    fn print_experiments(&self) {
+        for Variant { name, experiment, seeds, .. } in &self.variants {
+            say!("# {name}, seeds {} to {}\n{}", seeds.start, seeds.end - 1, experiment.to_toml());
+        }
     }
 
     /// Results on other data than the report's are not its reproduction.
@@ -265,24 +264,30 @@ fn begin(name: &'static str) -> Result<(Flags, PathBuf, Device)> {
     Ok((flags, root, device))
 }
 
-impl Plan {
-    /// The file's variants and search, with what the flags change, for a device that has instructions for bf16 or not.
-    fn new(file: &ExperimentFile, changes: &Changes, has_bf16: bool) -> Result<Plan> {
-        let mut search = file.search().cloned();
-        if let (Some(Search { coarse, fine, .. }), Some(epochs)) = (&mut search, changes.epochs) {
-            (coarse.epochs, fine.epochs) = (epochs, epochs);
-        }
-        let names = if changes.variant.is_empty() { file.default_variants() } else { &changes.variant };
-        let variant = |name: &String| {
-            let variant = file.resolve(name)?;
-            let (experiment, seeds) =
-                (changes.apply(variant.experiment, has_bf16)?, changes.seeds(variant.seeds.end - variant.seeds.start));
-            Ok(Variant { experiment, seeds, ..variant })
-        };
-        let first = |(index, name): &(usize, &String)| !names[..*index].contains(name);
-        let variants = names.iter().enumerate().filter(first).map(|(_, name)| variant(name)).collect::<Result<_>>()?;
-        Ok(Plan { variants, search })
+/// The file's variants with what the flags change, for a device that has instructions for bf16 or not.
+fn variants(file: &ExperimentFile, changes: &Changes, has_bf16: bool) -> Result<Vec<Variant>> {
+    let names = if changes.variant.is_empty() { file.default_variants() } else { &changes.variant };
+    for (place, setting) in changes.set.iter().enumerate() {
+        let key = &setting.key;
+        let is_twice = changes.set[..place].iter().any(|other| other.key == *key);
+        ensure!(!is_twice, "--set {setting}: {key} is set twice; several values are given as {key}=VALUE,VALUE");
     }
+    let mut variants: Vec<Variant> = Vec::new();
+    for (name, (suffix, set)) in names.iter().flat_map(|name| combinations(&changes.set).into_iter().map(move |set| (name, set))) {
+        let changed = || changes.set.iter().map(|setting| format!("--set {setting}: ")).collect::<String>();
+        let variant = file.resolve(name, &set).map_err(|error| anyhow!("{}{error:#}", changed()))?;
+        if let Some(search) = &variant.search
+            && let Some(setting) = changes.set.iter().find(|set| set.key == "training.epochs" || search.space.contains_key(&set.key))
+        {
+            bail!("--set {setting}: the search decides this itself; set a key of `search`, search.coarse.epochs for example");
+        }
+        let variant = changes.apply(Variant { name: format!("{name}{suffix}"), ..variant }, has_bf16)?;
+        match variants.iter().find(|other| other.name == variant.name) {
+            None => variants.push(variant),
+            Some(other) => ensure!(*other == variant, "{}two different variants would be called {}", changed(), variant.name),
+        }
+    }
+    Ok(variants)
 }
 
 /// The folder with this project's `experiments/`: the current one, so that binaries can be carried elsewhere, or the one the crate was built

@@ -147,7 +147,7 @@ pub fn text_chunks(run: &Run, title: &str) -> Result<Vec<(String, String)>> {
     let experiment = read_extended(&run.root.join("experiments").join(format!("{}.toml", run.name)));
     let experiment = experiment.map_or(String::new(), |experiment| experiment.to_string());
     let of = |variant: &Variant| format!("{} {}", variant.name, variant.experiment.model.precision.name());
-    let precision: Vec<String> = run.plan.variants.iter().map(of).collect();
+    let precision: Vec<String> = run.variants.iter().map(of).collect();
     let chunk = |key: &str, text: String| (key.to_owned(), text);
     let mut chunks = vec![
         chunk("Title", title.to_owned()),

@@ -20,8 +20,8 @@ pub struct Searched {
 
 /// See [`Run::search`].
 pub(super) fn search(run: &Run, data: &dyn DataSet) -> Result<Searched> {
-    let [base] = &run.plan.variants[..] else {
-        let count = run.plan.variants.len();
+    let [base] = &run.variants[..] else {
+        let count = run.variants.len();
         bail!("a search draws the settings of one variant, and the experiment has {count}; give one --variant");
     };
     let (seed, seeds) = (base.seeds.start, base.seeds.clone().count());
@@ -29,7 +29,7 @@ pub(super) fn search(run: &Run, data: &dyn DataSet) -> Result<Searched> {
         seeds == 1,
         "a search trains each setting with one seed, and {seeds} are asked for; leave --seeds out, or draw another search with --seed"
     );
-    let search = run.plan.search.as_ref().context("the experiment has no section [search]")?;
+    let search = base.search.as_ref().context("the experiment has no section [search]")?;
     let stage = |name: &str, epochs: i64, settings: &[Settings]| -> Result<Trained> {
         let variant = |(index, settings): (usize, &Settings)| -> Result<Variant> {
             let mut experiment = base.experiment.with(settings)?;

@@ -25,7 +25,7 @@ use tch::Device;
 #[derive(Debug)]
 pub struct Trained {
     pub outcomes: Vec<Outcome>,
-    /// The data set, and what of it was used if not all.
+    /// The data set, what of it was used if not all, and what `--set` changed; only what has the bare name is compared with the report.
     pub data: String,
     pub device: String,
 }
@@ -154,8 +154,10 @@ pub(super) fn train(run: &Run, variants: &[Variant], data: &dyn DataSet, next: &
     outcomes.sort_by_cached_key(|outcome| (variants.iter().position(|known| known.name == outcome.variant), outcome.seed));
     let limit = variants.iter().filter_map(|variant| variant.experiment.split.as_ref()?.limit).min();
     let limit = limit.map_or(String::new(), |limit| format!(", first {limit} training examples"));
+    let set = if run.is_reproduction() { &[] } else { &run.flags.changes.set[..] };
+    let set = set.iter().map(|setting| format!(", {setting}")).collect::<String>();
     let device = if run.flags.merge { device_of(&outcomes) } else { device::describe(run.device) };
-    Ok(Trained { outcomes, data: format!("{}{limit}", data.source().name), device })
+    Ok(Trained { outcomes, data: format!("{}{limit}{set}", data.source().name), device })
 }
 
 /// What is to be done for a list of trials.
