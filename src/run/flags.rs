@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
+use std::ffi::OsString;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -133,16 +134,16 @@ fn lacking(name: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 impl Flags {
-    /// Reads the command line of example `name`.
+    /// Reads the command line of example `name`, the program first.
     ///
     /// # Errors
     /// If flags do not parse, or it has them not; if it was asked for help.
-    pub fn read(name: &'static str) -> Result<Flags, clap::Error> {
+    pub fn read(name: &'static str, words: impl IntoIterator<Item = OsString>) -> Result<Flags, clap::Error> {
         let mut command = Flags::command().name(name).bin_name(name);
         for (flag, _) in lacking(name) {
             command = command.mut_arg(flag, |argument| argument.hide(true));
         }
-        let matches = command.clone().try_get_matches()?;
+        let matches = command.clone().try_get_matches_from(words)?;
         if let Some((flag, why)) = lacking(name).find(|(flag, _)| matches.value_source(flag) == Some(ValueSource::CommandLine)) {
             let message = format!("--{} is no flag of {name}: it {why}", flag.replace('_', "-"));
             return Err(command.error(ErrorKind::UnknownArgument, message));

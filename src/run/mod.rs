@@ -25,6 +25,7 @@ pub use everything::report_card;
 pub use search::Searched;
 pub use std::process::ExitCode;
 pub use store::Outcome;
+pub use trainer::Build;
 pub use trials::Trained;
 
 use crate::data::cats_dogs::CatsDogs;
@@ -47,6 +48,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tch::Device;
+use trainer::Network;
 
 /// One run of an example.
 pub struct Run {
@@ -123,9 +125,24 @@ impl Run {
     /// # Errors
     /// If training fails, if a signal stops it, or if only a share of the trials was to be trained: [`exit_code`] tells which.
     pub fn train(&self, data: &dyn DataSet) -> Result<Trained> {
+        self.train_network(data, Network::OF_EXPERIMENT)
+    }
+
+    /// As [`Run::train`], with a network of your own in place of the TOML's `[model]`: `build` makes it for an experiment, images
+    /// `[channels, height, width]`, so many classes, a seed that draws its parameters, and a device. Its trials' ids hold `name` in place of
+    /// `build`, of which nothing is known: change the name where the network changes, or finished trials of the earlier one are kept.
+    ///
+    /// # Errors
+    /// As [`Run::train`]; if `build` fails, or `name` is empty.
+    pub fn train_with(&self, data: &dyn DataSet, name: &str, build: &Build) -> Result<Trained> {
+        ensure!(!name.is_empty(), "a network of your own needs a name, which tells its trials from others");
+        self.train_network(data, Network { name, build })
+    }
+
+    fn train_network(&self, data: &dyn DataSet, network: Network) -> Result<Trained> {
         self.note(data);
         let next = "When all shares are trained, the same command with --merge puts them together.";
-        let trained = trials::train(self, &self.variants, data, next)?;
+        let trained = trials::train(self, &self.variants, network, data, next)?;
         if let Some(shard) = self.flags.shard {
             bail!(trials::share_done(shard, trained.outcomes.len(), next));
         }
@@ -257,7 +274,7 @@ fn select_device(flags: &Flags) -> Result<Device> {
 /// What every example begins with: its flags, the project's folder and the device.
 fn begin(name: &'static str) -> Result<(Flags, PathBuf, Device)> {
     explain_panics();
-    let flags = Flags::read(name)?;
+    let flags = Flags::read(name, std::env::args_os())?;
     let root = project_root()?;
     limits::check()?;
     let device = select_device(&flags)?;
@@ -298,4 +315,69 @@ pub fn project_root() -> Result<PathBuf> {
     let found = [here.as_path(), built_in].into_iter().find(|folder| folder.join("experiments/reported.toml").is_file());
     let missing = || anyhow!("no experiments/reported.toml in {} or {}; run from the project's folder", here.display(), built_in.display());
     Ok(found.ok_or_else(missing)?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Examples, Source, embedded};
+    use crate::experiment::{Experiment, Initialization};
+    use crate::model::{Mlp, Model};
+    use crate::seed::{Purpose, draw};
+    use tch::Kind;
+
+    struct Digits {
+        train: Examples,
+        source: Source,
+    }
+
+    impl DataSet for Digits {
+        fn train(&self) -> Examples {
+            self.train.share()
+        }
+
+        fn test(&self) -> Option<Examples> {
+            None
+        }
+
+        fn classes(&self) -> &'static [&'static str] {
+            &mnist::CLASSES
+        }
+
+        fn source(&self) -> &Source {
+            &self.source
+        }
+    }
+
+    #[test]
+    fn a_network_of_ones_own_is_trained_as_another_trial_and_kept() -> Result<()> {
+        let scratch = tempfile::tempdir()?;
+        let text = "run = ['a']\nseeds = 2\nsplit = { validation = 'last', validation_examples = 100 }\n\
+                    model = { hidden = [8], initialization = 'glorot' }\n\
+                    training = { epochs = 2, minibatch = 50, learning_rate = 0.1, order = 'shuffled' }\nvariants.a = {}";
+        let variants = variants(&ExperimentFile::parse(text, Path::new("own.toml"))?, &Changes::default(), false)?;
+        let folder = |name: &str| scratch.path().join(name).into_os_string();
+        let flags = Flags::read("own", ["own".into(), "--quiet".into(), "--out".into(), folder("out"), "--runs".into(), folder("runs")])?;
+        let run = Run::with("own", flags, scratch.path().into(), Device::Cpu, variants, true)?;
+        let digits = Digits { train: embedded::digits(300, 0, 0).0, source: Source { name: "digits".into(), checksum: "1".into() } };
+        let own = |_: &Experiment, [channels, height, width]: [i64; 3], classes, seed, device| -> Result<Box<dyn Model>> {
+            let pixels = channels * height * width;
+            let mlp = || Mlp::new(pixels, &[5, 4], classes, Initialization::Glorot, Kind::Float, device);
+            Ok(Box::new(draw(seed, Purpose::Initialization, 0, mlp)))
+        };
+        let folders = |trained: &Trained| trained.outcomes.iter().map(|outcome| outcome.folder.clone()).collect::<Vec<_>>();
+        let (plain, first) = (run.train(&digits)?, run.train_with(&digits, "two layers", &own)?);
+        let parameters = tch::Tensor::read_safetensors(first.outcomes[0].folder.join("parameters.safetensors"))?;
+        assert!(parameters.iter().any(|(name, tensor)| name == "fc1.weight" && tensor.size() == [5, 784]), "{parameters:?}");
+        let refused = first.outcomes[0].network([1, 28, 28], 10, Device::Cpu).err().expect("not the TOML's").to_string();
+        assert!(refused.contains("`two layers`") && refused.contains("parameters.safetensors"), "{refused}");
+
+        // Finished trials are kept: nothing is built.
+        let never: &Build = &|_, _, _, _, _| bail!("built");
+        assert_eq!(folders(&run.train_with(&digits, "two layers", never)?), folders(&first));
+        assert_eq!(format!("{:#}", run.train_with(&digits, "another", never).expect_err("built")), "built");
+        assert!(run.train_with(&digits, "", never).expect_err("no name").to_string().contains("needs a name"));
+        assert!(folders(&plain).iter().all(|folder| !folders(&first).contains(folder)));
+        Ok(())
+    }
 }

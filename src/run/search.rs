@@ -1,5 +1,6 @@
 //! The random search of an experiment, from coarse to fine.
 
+use super::trainer::Network;
 use super::trials::{Trained, share_done, train};
 use super::{Run, Variant, tables};
 use crate::data::DataSet;
@@ -38,7 +39,7 @@ pub(super) fn search(run: &Run, data: &dyn DataSet) -> Result<Searched> {
         };
         let variants = settings.iter().enumerate().map(variant).collect::<Result<Vec<_>>>()?;
         let next = "When all shares of this stage are trained, the same command goes on with the next one.";
-        train(run, &variants, data, next)
+        train(run, &variants, Network::OF_EXPERIMENT, data, next)
     };
 
     let mut drawn = settings(&search.space, 0, search.coarse.trials, seed);

@@ -10,7 +10,7 @@ use crate::files::write_whole;
 use crate::history::History;
 use crate::model::{self, Model};
 use crate::train::{Checkpoints, parameters};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -98,9 +98,14 @@ impl Outcome {
     }
 
     /// The trained network, for images `[channels, height, width]` of so many classes.
+    ///
+    /// # Errors
+    /// If it is not the experiment's own (see [`super::Run::train_with`]), or its parameters cannot be read.
     pub fn network(&self, image: [i64; 3], classes: i64, device: Device) -> Result<Box<dyn Model>> {
+        let (name, path) = (&self.provenance.network, self.folder.join(PARAMETERS));
+        ensure!(name.is_empty(), "`{name}` is a network of your own: build it, and read {} into it", path.display());
         let model = model::build(&self.experiment.model, image, classes, self.seed, device)?;
-        parameters::load(&mut model.state_dict(), &self.folder.join(PARAMETERS))?;
+        parameters::load(&mut model.state_dict(), &path)?;
         Ok(model)
     }
 }

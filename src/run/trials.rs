@@ -7,7 +7,7 @@ use super::progress::Display;
 use super::provenance::Provenance;
 use super::shard::Shard;
 use super::store::{Outcome, Store, Trial};
-use super::trainer::{self, Job};
+use super::trainer::{self, Job, Network};
 use super::{Run, Variant};
 use crate::data::DataSet;
 use crate::device;
@@ -119,11 +119,11 @@ impl Trained {
     }
 }
 
-/// Trains every one of `variants` with every seed, or this process's share of them.
+/// Trains `network` for every one of `variants` with every seed, or this process's share of them.
 ///
 /// # Errors
 /// If training fails or a signal stops it; where others have not yet trained theirs, with `next`, how to go on.
-pub(super) fn train(run: &Run, variants: &[Variant], data: &dyn DataSet, next: &str) -> Result<Trained> {
+pub(super) fn train(run: &Run, variants: &[Variant], network: Network, data: &dyn DataSet, next: &str) -> Result<Trained> {
     // On the CPU one thread a trial uses the cores better than all threads on one: minibatches are small. The whole list decides, so that
     // a trial gives the same bits whichever share of the list this is.
     let cores = tch::get_num_threads() as usize;
@@ -131,13 +131,13 @@ pub(super) fn train(run: &Run, variants: &[Variant], data: &dyn DataSet, next: &
     let at_a_time = variants.iter().filter_map(|variant| variant.at_a_time).min().map_or(cores, |count| count as usize);
     let workers = if run.device == Device::Cpu { cores.min(count).min(at_a_time) } else { 1 };
     let threads = if workers > 1 { 1 } else { cores };
-    let Work { mut outcomes, jobs, others } = work(run, variants, data, threads)?;
+    let Work { mut outcomes, jobs, others } = work(run, variants, network.name, data, threads)?;
 
     let display = Display::new(jobs.iter().map(Job::minibatches).sum(), run.flags.quiet);
     let listening = Listening::start()?;
     let trained = side_by_side(jobs, workers, |job| {
         ensure!(interrupt::asked().is_none(), Interrupted);
-        trainer::train(job, run.device, &display)
+        trainer::train(job, network, run.device, &display)
     });
     drop(display);
     if let Some(signal) = interrupt::asked() {
@@ -170,9 +170,9 @@ struct Work {
     others: Vec<Trial>,
 }
 
-fn work(run: &Run, variants: &[Variant], data: &dyn DataSet, threads: usize) -> Result<Work> {
+fn work(run: &Run, variants: &[Variant], network: &str, data: &dyn DataSet, threads: usize) -> Result<Work> {
     let Flags { fresh, merge, shard, runs, .. } = &run.flags;
-    let (store, common) = (Store::list(runs, run.name)?, Provenance::of_run(run, data.source(), threads as i64));
+    let (store, common) = (Store::list(runs, run.name)?, Provenance::of_run(run, data.source(), network, threads as i64));
     let experiments: Vec<Experiment> = variants.iter().map(|variant| variant.experiment.with_own_validation(data.validation())).collect();
     let all = variants.iter().zip(&experiments);
     let mut list: Vec<(u64, &Variant, &Experiment)> =
@@ -187,7 +187,8 @@ fn work(run: &Run, variants: &[Variant], data: &dyn DataSet, threads: usize) -> 
             Some(outcome) => work.outcomes.push(outcome),
             None if *merge || shard.is_some_and(|shard| !shard.takes(place)) => work.others.push(trial),
             None => {
-                let tell_cost = !run.flags.quiet && work.jobs.iter().all(|job| job.trial.provenance.variant != variant.name);
+                let tell_cost =
+                    !run.flags.quiet && network.is_empty() && work.jobs.iter().all(|job| job.trial.provenance.variant != variant.name);
                 work.jobs.push(job(run, variant, data, &store, trial, tell_cost)?);
             }
         }
