@@ -147,6 +147,7 @@ impl Run {
             bail!(trials::share_done(shard, trained.outcomes.len(), next));
         }
         tables::write(self, &trained.outcomes)?;
+        say!("After the last epoch:\n{}", tables::numbers(&trained));
         Ok(trained)
     }
 

@@ -39,7 +39,7 @@ pub(super) fn write_predictions(run: &Run, path: &Path) -> Result<()> {
     let outcome = newest(run)?;
     let archive = open(path)?;
     let model = network(&outcome, run.device)?;
-    let (rows, tiles) = classify(&archive, run.flags.quiet, |images| predict(&*model, images, &outcome.experiment, run.device))?;
+    let (rows, tiles) = classify(&archive, run.flags.quiet, |images| predict(&*model, images, &outcome.experiment, run.device, |_| ()))?;
     let good = count_readable(path, &rows)?;
     write(run, "predictions.csv", &to_csv(&rows)?)?;
 

@@ -152,7 +152,8 @@ impl Callbacks for TrialCallbacks<'_> {
 
     fn after_epoch(&mut self, state: &State) {
         let epochs = self.job.trial.experiment.training.as_ref().map_or(0, |training| training.epochs);
-        self.display.epoch(self.name, state.epoch, epochs, &state.history);
+        let is_last = state.epoch == epochs || state.is_stopped;
+        self.display.epoch(self.name, state.epoch, epochs, is_last, &state.history);
         // The history has all of this too: a full disk is no reason to lose what is being trained.
         if let Some(Err(error)) = self.scalars.as_mut().map(|scalars| scalars.epoch(state)) {
             tell!("{}: {error:#}; training goes on without", self.name);

@@ -95,7 +95,7 @@ impl Trained {
         self.outcomes.iter().filter(move |outcome| outcome.variant == variant)
     }
 
-    fn histories(&self, variant: &str) -> Vec<&History> {
+    pub(super) fn histories(&self, variant: &str) -> Vec<&History> {
         self.of(variant).map(|outcome| &outcome.history).collect()
     }
 
@@ -133,7 +133,8 @@ pub(super) fn train(run: &Run, variants: &[Variant], network: Network, data: &dy
     let threads = if workers > 1 { 1 } else { cores };
     let Work { mut outcomes, jobs, others } = work(run, variants, network.name, data, threads)?;
 
-    let display = Display::new(jobs.iter().map(Job::minibatches).sum(), run.flags.quiet);
+    let mut display = Display::new(jobs.iter().map(Job::minibatches).sum(), run.flags.quiet);
+    display.leaves_epochs = workers == 1;
     let listening = Listening::start()?;
     let trained = side_by_side(jobs, workers, |job| {
         ensure!(interrupt::asked().is_none(), Interrupted);
