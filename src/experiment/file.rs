@@ -2,6 +2,7 @@
 //! (see [`super::read_extended`]), and set a value in many places at once: `set."model.layers.*.dropout" = 0.5`.
 
 use super::extends::parse_extended;
+use super::line::place;
 use super::{Experiment, Search, Variant, set};
 use anyhow::{Context, Result, bail, ensure};
 use std::ops::RangeInclusive;
@@ -12,6 +13,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct ExperimentFile {
     path: PathBuf,
+    text: String,
     base: toml::Table,
     variants: toml::Table,
     run: Vec<String>,
@@ -36,7 +38,7 @@ impl ExperimentFile {
             Some(list) => list.try_into::<Vec<String>>().map_err(one_line).with_context(|| format!("in {}, key `run`", path.display()))?,
             None => bail!("in {}: `run` is missing, expected the list of variants to run", path.display()),
         };
-        let file = ExperimentFile { path: path.to_owned(), base, variants, run };
+        let file = ExperimentFile { path: path.to_owned(), text: text.to_owned(), base, variants, run };
         ensure!(!file.run.is_empty(), "in {}: `run` is empty, expected at least one variant", file.path.display());
         for name in file.run.iter().chain(file.variants.keys()) {
             file.variant(name)?;
@@ -73,31 +75,36 @@ impl ExperimentFile {
             let meant = nearest(name, self.variants.keys().map(String::as_str)).unwrap_or_default();
             bail!("unknown variant `{name}` of {}; known are: {known}{meant}", self.path.display());
         };
-        let in_variant = || format!("in {}, variant `{name}`", self.path.display());
-        let toml::Value::Table(changes) = changes else {
-            bail!("{}: found a {}, expected a table", in_variant(), changes.type_str());
-        };
+        self.resolve_changes(name, changes, set)
+            .map_err(|error| match place(&self.path, &self.text, name, &format!("{error:#}")) {
+                // What is set beside the file stands in none of its lines.
+                Some(place) if set.is_empty() => error.context(place),
+                _ => error,
+            })
+            .with_context(|| format!("{}, variant `{name}`", in_file(&self.path)))
+    }
+
+    fn resolve_changes(&self, name: &str, changes: &toml::Value, set: &toml::Table) -> Result<Variant> {
+        let toml::Value::Table(changes) = changes else { bail!("found a {}, expected a table", changes.type_str()) };
         let mut table = toml::Table::new();
         let set = toml::Table::from_iter([("set".to_owned(), toml::Value::Table(set.clone()))]);
-        [&self.base, changes, &set].into_iter().try_for_each(|layer| overlay_and_set(&mut table, layer)).with_context(in_variant)?;
+        [&self.base, changes, &set].into_iter().try_for_each(|layer| overlay_and_set(&mut table, layer))?;
         // How often something is done is no part of what is done.
         let mut number = |key: &str, default: u64, range: RangeInclusive<u64>| -> Result<u64> {
             let Some(found) = table.remove(key) else { return Ok(default) };
-            let number = found.try_into::<u64>().map_err(one_line).with_context(|| format!("{}, key `{key}`", in_variant()))?;
+            let number = found.try_into::<u64>().map_err(one_line).with_context(|| format!("key `{key}`"))?;
             let (least, most) = (range.start(), range.end());
-            ensure!(range.contains(&number), "{}: {key} is {number}, expected a number from {least} to {most}", in_variant());
+            ensure!(range.contains(&number), "{key} is {number}, expected a number from {least} to {most}");
             Ok(number)
         };
         let seeds = number("seeds", 3, 1..=u64::from(MOST_SEEDS))?;
         let checkpoint_seconds = number("checkpoint_seconds", 60, 0..=86_400)?;
         let trials_at_a_time = number("trials_at_a_time", 0, 0..=1_000)?;
         let search = table.remove("search").map(|search| search.try_into::<Search>().map_err(one_line));
-        let search = search.transpose().with_context(|| format!("{}, [search]", in_variant()))?;
-        let experiment: Experiment = table.try_into().map_err(one_line).with_context(in_variant)?;
-        experiment.check().with_context(in_variant)?;
-        if let Some(search) = &search {
-            search.check(&experiment).with_context(in_variant)?;
-        }
+        let search = search.transpose().context("[search]")?;
+        let experiment: Experiment = table.try_into().map_err(one_line)?;
+        experiment.check()?;
+        search.as_ref().map_or(Ok(()), |search| search.check(&experiment))?;
         Ok(Variant {
             name: name.to_owned(),
             experiment,

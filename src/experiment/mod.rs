@@ -7,6 +7,7 @@ mod augmentation;
 mod extends;
 mod file;
 mod groups;
+mod line;
 mod model;
 mod search;
 mod set;
