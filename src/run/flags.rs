@@ -53,9 +53,12 @@ pub(super) struct Flags {
     /// Leave out images that cannot be read, and list them
     #[arg(long)]
     pub skip_corrupt: bool,
-    /// Classify this image, or all images in this folder or zip, with the network that was trained last
+    /// Classify this image, or all images in this folder or zip, with the network that was trained last, else with that in weights/
     #[arg(long, value_name = "PATH")]
     pub predict: Option<PathBuf>,
+    /// Train and draw nothing: write the finished trials' networks, of each variant's first seed, into weights/ (or the folder of --out)
+    #[arg(long, conflicts_with_all = ["redraw", "shard", "merge", "fresh", "resume"])]
+    pub export_weights: bool,
     /// Run first every example that has no result yet, the cheapest first
     #[arg(long, conflicts_with_all = ["redraw", "shard", "merge", "variant"])]
     pub all: bool,
@@ -102,17 +105,25 @@ impl Default for Changes {
 
 const READ_PHOTOGRAPHS: [&str; 7] =
     ["ablation_vgg", "fig12_samples", "fig15_vgg_sweep", "fig16_errors", "kaggle_ahead", "kaggle_search", "kaggle_vgg"];
+/// Have networks for images of the user's own.
+const PREDICT: [&str; 5] = ["cnn_tuned", "fig9_cnn", "kaggle_ahead", "kaggle_vgg", "mlp_tuned"];
 const TRAIN_NOTHING: [&str; 6] =
     ["fig12_samples", "fig13_vgg_architecture", "fig16_errors", "fig5_7_gradient_check", "fig8_cnn_architecture", "report_card"];
 const DRAW_NO_POINTS: [&str; 7] =
     ["cnn_filters", "fig12_samples", "fig13_vgg_architecture", "fig16_errors", "fig8_cnn_architecture", "kaggle_search", "report_card"];
 
+/// Whether the networks of example `name` are for photographs, not for digits.
+pub(super) fn reads_photographs(name: &str) -> bool {
+    READ_PHOTOGRAPHS.contains(&name)
+}
+
 /// The flags that example `name` does not have, and why.
 fn lacking(name: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     let is_card = name == "report_card";
     let some_have = [
-        ("skip_corrupt", READ_PHOTOGRAPHS.contains(&name), "reads no photographs"),
-        ("predict", ["kaggle_ahead", "kaggle_vgg"].contains(&name), "has no network for photographs"),
+        ("skip_corrupt", reads_photographs(name), "reads no photographs"),
+        ("predict", PREDICT.contains(&name), "has no network to use"),
+        ("export_weights", PREDICT.contains(&name) && name != "kaggle_vgg", "has no network that is small enough to be committed"),
         ("all", is_card, "runs no other examples"),
         ("quick", is_card, "runs no other examples"),
         ("tensorboard", !TRAIN_NOTHING.contains(&name), "trains nothing"),
