@@ -5,6 +5,7 @@ use reproduction::history::Metric::{Accuracy, Loss};
 use reproduction::plot::{Figure, Panel};
 use reproduction::points::epochs;
 use reproduction::run::{self, ExitCode, Result, Run};
+use reproduction::submission::{confusion, read_predictions};
 use reproduction::table;
 
 fn main() -> ExitCode {
@@ -24,5 +25,8 @@ fn make(run: &Run) -> Result<()> {
         vec![vec![Panel::new(variant, Loss, "loss")], vec![Panel::new(variant, Accuracy, "accuracy")]]
     });
     run.write(&figure, &points)?;
-    run.write_tables(&[("After the last epoch", table::networks(&points, run.variants(), [3, 64, 64])?)])
+    run.write_tables(&[
+        ("After the last epoch", table::networks(&points, run.variants(), [3, 64, 64])?),
+        ("Validation images", confusion(&read_predictions(&run.out(), "kaggle_ahead")?)),
+    ])
 }

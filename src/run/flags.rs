@@ -57,9 +57,12 @@ pub(super) struct Flags {
     /// Print the resolved experiment of each variant, train nothing
     #[arg(long, help_heading = "Output")]
     pub print_experiment: bool,
-    /// Classify an image, folder or zip by the network trained last
+    /// Classify an image, folder or zip: newest trial, else weights/
     #[arg(long, value_name = "PATH", help_heading = "Output")]
     pub predict: Option<PathBuf>,
+    /// Write finished trials' networks into weights/, train nothing
+    #[arg(long, conflicts_with_all = ["redraw", "shard", "merge", "fresh", "resume"], help_heading = "Output")]
+    pub export_weights: bool,
     /// Run first every example without a result, the cheapest first
     #[arg(long, conflicts_with_all = ["redraw", "shard", "merge", "variant"], help_heading = "Output")]
     pub all: bool,
@@ -112,19 +115,27 @@ impl Default for Changes {
 
 const READ_PHOTOGRAPHS: [&str; 7] =
     ["ablation_vgg", "fig12_samples", "fig15_vgg_sweep", "fig16_errors", "kaggle_ahead", "kaggle_search", "kaggle_vgg"];
+/// Have networks for images of the user's own.
+const PREDICT: [&str; 5] = ["cnn_tuned", "fig9_cnn", "kaggle_ahead", "kaggle_vgg", "mlp_tuned"];
 const TRAIN_NOTHING: [&str; 6] =
     ["fig12_samples", "fig13_vgg_architecture", "fig16_errors", "fig5_7_gradient_check", "fig8_cnn_architecture", "report_card"];
 const DRAW_NO_POINTS: [&str; 7] =
     ["cnn_filters", "fig12_samples", "fig13_vgg_architecture", "fig16_errors", "fig8_cnn_architecture", "kaggle_search", "report_card"];
 
+/// Whether the networks of example `name` are for photographs, not for digits.
+pub(super) fn reads_photographs(name: &str) -> bool {
+    READ_PHOTOGRAPHS.contains(&name)
+}
+
 /// The flags that example `name` does not have, and why.
 fn lacking(name: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     // The card hands its flags on to the examples that it runs.
     let (is_card, trains) = (name == "report_card", !TRAIN_NOTHING.contains(&name));
-    let (reads_experiment, reads_photographs) = (name != "fig16_errors", READ_PHOTOGRAPHS.contains(&name));
+    let reads_experiment = name != "fig16_errors";
     let some_have = [
-        (&["skip_corrupt"][..], reads_photographs, "reads no photographs"),
-        (&["predict"], ["kaggle_ahead", "kaggle_vgg"].contains(&name), "has no network for photographs"),
+        (&["skip_corrupt"][..], reads_photographs(name), "reads no photographs"),
+        (&["predict"], PREDICT.contains(&name), "has no network to use"),
+        (&["export_weights"], PREDICT.contains(&name) && name != "kaggle_vgg", "has no network that is small enough to be committed"),
         (&["all", "quick"], is_card, "runs no other examples"),
         (&["tensorboard", "shard", "merge"], trains, "trains nothing"),
         (&["epochs", "resume", "fresh"], trains || is_card, "trains nothing"),
@@ -157,7 +168,7 @@ fn about(name: &str) -> Option<String> {
     let (of, what) = (words("report").first().copied().unwrap_or("Beyond the report"), words("what").join("; "));
     let from = match name {
         "fig8_cnn_architecture" | "fig13_vgg_architecture" => "without data",
-        _ if READ_PHOTOGRAPHS.contains(&name) => "from photographs of cats and dogs",
+        _ if reads_photographs(name) => "from photographs of cats and dogs",
         _ => "from MNIST",
     };
     let minutes = entries.iter().filter_map(|entry| entry.get("minutes")).find_map(|found| found.clone().try_into::<f64>().ok())?;

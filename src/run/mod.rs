@@ -17,6 +17,7 @@ mod store;
 mod tables;
 mod trainer;
 mod trials;
+mod weights;
 
 pub use anyhow::Result;
 pub use crash::explain_panics;
@@ -123,7 +124,8 @@ impl Run {
     /// the same settings, data and code are kept.
     ///
     /// # Errors
-    /// If training fails, if a signal stops it, or if only a share of the trials was to be trained: [`exit_code`] tells which.
+    /// If training fails, if a signal stops it, or if only a share of the trials was to be trained, or only weights to be exported:
+    /// [`exit_code`] tells which.
     pub fn train(&self, data: &dyn DataSet) -> Result<Trained> {
         self.train_network(data, Network::OF_EXPERIMENT)
     }
@@ -141,6 +143,9 @@ impl Run {
 
     fn train_network(&self, data: &dyn DataSet, network: Network) -> Result<Trained> {
         self.note(data);
+        if self.flags.export_weights {
+            bail!(weights::export(self, data)?);
+        }
         let next = "When all shares are trained, the same command with --merge puts them together.";
         let trained = trials::train(self, &self.variants, network, data, next)?;
         if let Some(shard) = self.flags.shard {

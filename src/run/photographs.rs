@@ -2,7 +2,6 @@
 
 use super::Run;
 use super::progress::Display;
-use super::store::Outcome;
 use super::trials::Trained;
 use crate::data::Examples;
 use crate::data::cats_dogs::{self, CLASSES, CatsDogs, Corrupt};
@@ -28,7 +27,8 @@ pub(super) fn load(run: &Run) -> Result<CatsDogs> {
 /// See [`Run::write_submission`].
 pub(super) fn write_submission(run: &Run, trained: &Trained, photographs: &CatsDogs) -> Result<()> {
     let outcome = trained.outcomes.first().context("nothing was trained")?;
-    let (model, experiment) = (network(outcome, run.device)?, &outcome.experiment);
+    let (side, experiment) = (i64::from(SIDE), &outcome.experiment);
+    let model = outcome.network([3, side, side], CLASSES.len() as i64, run.device)?;
     let (_, places) = Splits::places(photographs.train.len(), experiment, outcome.seed)?;
     let Examples { images, labels } = photographs.train.select(&places);
     let names = Vec::<i64>::try_from(&places)?.into_iter().map(|place| &photographs.names[place as usize]);
@@ -39,9 +39,9 @@ pub(super) fn write_submission(run: &Run, trained: &Trained, photographs: &CatsD
         display.advance(count as u64);
         display.say(format!("predictions for {all} validation and test images"), false);
     };
-    write_predictions(run, "validation.csv", names, &labels, &predict(&*model, &images, experiment, run.device, advance)?)?;
+    write_predictions(run, "validation.csv", names, &labels, &predict(&*model, &images, experiment, &CLASSES, run.device, advance)?)?;
 
-    let predictions = if test.size()[0] == 0 { Vec::new() } else { predict(&*model, test, experiment, run.device, advance)? };
+    let predictions = if test.size()[0] == 0 { Vec::new() } else { predict(&*model, test, experiment, &CLASSES, run.device, advance)? };
     drop(display);
     if let Some(labels) = &photographs.test_labels {
         write_predictions(run, "test.csv", photographs.test_names.iter(), labels, &predictions)?;
@@ -80,27 +80,28 @@ fn write_predictions<'a>(
     write(run, what, &writer.into_inner()?)
 }
 
-pub(super) fn network(outcome: &Outcome, device: Device) -> Result<Box<dyn Model>> {
-    let side = i64::from(SIDE);
-    outcome.network([3, side, side], CLASSES.len() as i64, device)
-}
-
-/// Predictions for images, uint8 `[n, 3, 64, 64]`: the likelier class of each, and its probability. `advance` is told of each part of them.
+/// Predictions for images, uint8 `[n, channels, height, width]`: the likeliest of `classes`, and its probability. `advance` is told of each
+/// part of them.
 pub(super) fn predict(
     model: &dyn Model,
     images: &Tensor,
     experiment: &Experiment,
+    classes: &[&'static str],
     device: Device,
     advance: impl Fn(i64),
 ) -> Result<Vec<(&'static str, f64)>> {
-    let labels = Tensor::zeros([images.size()[0]], (Kind::Int64, Device::Cpu));
-    let inputs = Inputs::new(&Examples { images: images.shallow_clone(), labels }, experiment.normalization.as_ref(), None, device)?;
-    let Ok(logits) = logits_while(model, &inputs, |count| {
+    let Ok(logits) = logits_while(model, &inputs(images, experiment, device)?, |count| {
         advance(count);
         Ok::<(), Infallible>(())
     });
     let predictions = predictions(&logits)?;
-    Ok(predictions.into_iter().map(|(class, confidence)| (CLASSES[class as usize], confidence)).collect())
+    Ok(predictions.into_iter().map(|(class, confidence)| (classes[class as usize], confidence)).collect())
+}
+
+/// Images, uint8 `[n, channels, height, width]`, as the network of `experiment` takes them.
+pub(super) fn inputs(images: &Tensor, experiment: &Experiment, device: Device) -> Result<Inputs> {
+    let labels = Tensor::zeros([images.size()[0]], (Kind::Int64, Device::Cpu));
+    Inputs::new(&Examples { images: images.shallow_clone(), labels }, experiment.normalization.as_ref(), None, device)
 }
 
 pub(super) fn write(run: &Run, what: &str, contents: &[u8]) -> Result<()> {
