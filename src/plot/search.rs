@@ -72,7 +72,7 @@ fn paint_header(area: &Area, title: &str, subtitle: &str) -> Result<()> {
         area.draw(&Text::new(label.to_owned(), (x + scaled(18) as i32, y - scaled(6) as i32), text(BODY)))?;
         x += scaled(140) as i32;
     }
-    area.draw(&Text::new("each trial by the best validation accuracy of its epochs", (x, y - scaled(6) as i32), text(BODY)))?;
+    area.draw(&Text::new("each trial by its best validation accuracy (%)", (x, y - scaled(6) as i32), text(BODY)))?;
     Ok(())
 }
 
