@@ -10,7 +10,8 @@
 //! fractions p1 and p2 differ by less than 1.96 sqrt(p1 (1 - p1) / n1 + p2 (1 - p2) / n2) in 95 % of all cases where both networks are
 //! equally good (normal approximation for two proportions). A larger difference has no verdict, as training adds a spread of its own.
 
-use crate::points::{Origin, Point, REPORT_DATA, is_report_data, mean_and_deviation};
+use crate::history::Metric;
+use crate::points::{Origin, Panel, Point, Quantity, REPORT_DATA, is_report_data, mean_and_deviation};
 use crate::reported::Number;
 use crate::table::{self, LayerRow};
 use comfy_table::Table;
@@ -105,8 +106,8 @@ impl std::fmt::Display for Verdict {
 /// Images behind the validation accuracy of `ours` on cats and dogs and behind the report's: the text holds out 20 % of 19,998, which is ours;
 /// the report's curves are multiples of 1/2,999, the 15 % of its code, as in the variant `as_published`.
 pub(crate) fn images(ours: &Point) -> Option<[f64; 2]> {
-    let is_validation = ours.panel.ends_with("_accuracy") && ours.series == "validation" && ours.data == REPORT_DATA[1];
-    let held_out = if ours.panel.starts_with("as_published") { 2_999.0 } else { 3_999.0 };
+    let is_validation = ours.panel.quantity == Quantity::Accuracy && ours.series == "validation" && ours.data == REPORT_DATA[1];
+    let held_out = if ours.panel.variant.starts_with("as_published") { 2_999.0 } else { 3_999.0 };
     is_validation.then_some([held_out, 2_999.0])
 }
 
@@ -118,7 +119,7 @@ pub fn last_points(points: &[Point]) -> Vec<Comparison> {
             theirs.origin == Origin::Reported && (&theirs.panel, &theirs.series, theirs.x) == (&ours.panel, &ours.series, ours.x)
         };
         let Some(theirs) = points.iter().find(same) else { continue };
-        let curve = format!("{}, {}", ours.panel.replace('_', " "), ours.series);
+        let curve = format!("{}, {}", ours.panel.to_string().replace('_', " "), ours.series);
         comparisons.retain(|earlier| !earlier.what.starts_with(&format!("{curve}, epoch ")));
         comparisons.push(Comparison {
             what: format!("{curve}, epoch {}", ours.x),
@@ -137,11 +138,12 @@ pub fn last_points(points: &[Point]) -> Vec<Comparison> {
 /// our data or our last epoch are not the report's. Where the report means its best epoch, so do we.
 pub fn with_number(points: &[Point], variant: &str, number: &Number) -> Vec<Comparison> {
     let printed = [("train", number.train), ("validation", number.validation), ("test", number.test)];
+    let accuracy = Panel::new(variant, Metric::Accuracy);
     let compared = |(split, reported): (&str, Option<f64>)| {
         let series = split.trim_start_matches("best ");
         let is_curve = |point: &&Point| {
             let is_ours = point.origin == Origin::Reproduced && is_report_data(&point.data);
-            is_ours && point.panel == format!("{variant}_accuracy") && point.series == series
+            is_ours && point.panel == accuracy && point.series == series
         };
         let mut ours = points.iter().rfind(is_curve)?;
         if number.epochs.is_some_and(|epochs| ours.x != epochs as f64) {
@@ -165,9 +167,24 @@ pub fn with_number(points: &[Point], variant: &str, number: &Number) -> Vec<Comp
     printed.into_iter().filter_map(compared).chain(best).collect()
 }
 
+/// The accuracies that the report prints in `number`, as levels beside ours of `variant`; none where our data are not the report's, whole.
+pub fn levels(points: &[Point], variant: &str, number: &Number) -> Vec<Point> {
+    let panel = Panel::new(variant, Metric::Accuracy);
+    let ours = || points.iter().filter(|point| point.panel == panel && is_report_data(&point.data));
+    let ends = [ours().map(|point| point.x).reduce(f64::min), ours().map(|point| point.x).reduce(f64::max)];
+    let printed = [("train", number.train), ("validation", number.validation.or(number.best_validation)), ("test", number.test)];
+    let level = |(series, y): (&str, Option<f64>)| {
+        let point =
+            |x| Some(Point { panel: panel.clone(), series: series.to_owned(), origin: Origin::Reported, x: x?, y: y?, ..Point::default() });
+        ends.map(point)
+    };
+    printed.into_iter().flat_map(level).flatten().collect()
+}
+
 /// Where the published curve levels off, beside ours over the seeds: at the largest N of both.
 pub fn plateau(points: &[Point]) -> Vec<Comparison> {
-    let panel = || points.iter().filter(|point| point.panel == "as_published_n");
+    let published = Panel::new("as_published", Quantity::DifferenceByN);
+    let panel = || points.iter().filter(|point| point.panel == published);
     let Some(theirs) = panel().filter(|point| point.origin == Origin::Reported).max_by(|a, b| a.x.total_cmp(&b.x)) else {
         return Vec::new();
     };
@@ -292,7 +309,7 @@ mod tests {
             resolution: None,
         };
         let point = |x: f64, data: &str| Point {
-            panel: "best_accuracy".to_owned(),
+            panel: Panel::new("best", Metric::Accuracy),
             series: "test".to_owned(),
             origin: Origin::Reproduced,
             x,
@@ -311,6 +328,18 @@ mod tests {
         assert_eq!(compared(&[point(7.0, "MNIST")], None), 1, "where the report names no epoch");
         let resolution = |resolution| with_number(&[point(7.0, "MNIST")], "best", &Number { resolution, ..number(None) })[0].resolution;
         assert_eq!((resolution(None), resolution(Some(5e-3))), (5e-5, 5e-3));
+    }
+
+    #[test]
+    fn printed_numbers_are_levels_beside_ours_on_the_same_data() -> anyhow::Result<()> {
+        let number: Number = toml::from_str("where = \"here\"\nkind = \"run\"\nbest_validation = 0.93\ntest = 0.9")?;
+        let point = |x, data: &str| Point { panel: Panel::new("vgg", Metric::Accuracy), x, data: data.to_owned(), ..Point::default() };
+        let drawn = |data| levels(&[point(1.0, data), point(60.0, data)], "vgg", &number);
+        let read: Vec<_> = drawn("MNIST").into_iter().map(|point| (point.series, point.x, point.y)).collect();
+        let level = |series: &str, y| [(series.to_owned(), 1.0, y), (series.to_owned(), 60.0, y)];
+        assert_eq!(read, [level("validation", 0.93), level("test", 0.9)].concat());
+        assert!(drawn("drawn digits").is_empty() && levels(&[], "vgg", &number).is_empty());
+        Ok(())
     }
 
     #[test]

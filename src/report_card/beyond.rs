@@ -4,7 +4,7 @@ use super::charts::{self, Chart};
 use super::picture::Picture;
 use super::{Program, Results, State, distinct};
 use crate::history::Split;
-use crate::points::{Origin, Point, is_report_data};
+use crate::points::{Origin, Panel, Point, is_report_data};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
@@ -14,13 +14,13 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Beyond {
     what: String,
     example: String,
-    panel: Option<String>,
+    panel: Option<Panel>,
     series: Option<Split>,
     aim: Option<f64>,
     report: Option<f64>,
     report_place: Option<String>,
     /// Where the seconds of training stand, in the series `train`.
-    seconds_panel: Option<String>,
+    seconds_panel: Option<Panel>,
     command: String,
     /// What the whole run takes on two cores; without it `--all` leaves the example out.
     minutes: Option<f64>,
@@ -103,8 +103,8 @@ impl Beyond {
 }
 
 /// The last point of our curve.
-fn last<'a>(points: &'a [Point], panel: &str, series: &str) -> Option<&'a Point> {
-    let is_ours = |point: &&Point| point.origin == Origin::Reproduced && point.panel == panel && point.series == series;
+fn last<'a>(points: &'a [Point], panel: &Panel, series: &str) -> Option<&'a Point> {
+    let is_ours = |point: &&Point| point.origin == Origin::Reproduced && point.panel == *panel && point.series == series;
     points.iter().filter(is_ours).max_by(|one, other| one.x.total_cmp(&other.x))
 }
 
@@ -168,7 +168,7 @@ mod tests {
 
     fn point(panel: &str, series: &str, x: f64, y: f64) -> Point {
         Point {
-            panel: panel.to_owned(),
+            panel: Panel::try_from(panel.to_owned()).expect(panel),
             series: series.to_owned(),
             origin: Origin::Reproduced,
             x,
@@ -308,7 +308,7 @@ mod tests {
         for Beyond { report, report_place, .. } in Contents::read(&experiments)?.beyond {
             let Some((report, place)) = report.zip(report_place) else { continue };
             if place == "Figure 14, validation, best epoch" {
-                let curve = reported.figure(14)?.over(&[], "main_accuracy", "")?;
+                let curve = reported.figure(14)?.over(&[], "main_accuracy", &Panel::default())?;
                 let accuracies = curve.iter().filter(|point| point.series == "validation").map(|point| point.y);
                 assert_eq!(accuracies.fold(0.0, f64::max), report, "{place}");
             } else {

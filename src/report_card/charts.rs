@@ -1,6 +1,6 @@
 //! Curves for a page that draws them: one table of numbers for each panel.
 
-use crate::points::{Origin, Point};
+use crate::points::{Origin, Panel, Point};
 use serde::Serialize;
 
 /// A panel: x, and for each series a value (and a deviation) at each x, null where it has none.
@@ -22,19 +22,19 @@ struct Series {
     deviation: Vec<Option<f64>>,
 }
 
-/// The panels of `points`, in their order.
-pub(super) fn of(points: &[Point], logarithmic: &[String]) -> Vec<Chart> {
-    let mut panels: Vec<&str> = Vec::new();
-    for point in points {
-        if !panels.contains(&point.panel.as_str()) {
+/// The panels of `points`, in their order, but for those of single seeds.
+pub(super) fn of(points: &[Point], logarithmic: &[Panel]) -> Vec<Chart> {
+    let mut panels: Vec<&Panel> = Vec::new();
+    for point in points.iter().filter(|point| point.panel.seed.is_none()) {
+        if !panels.contains(&&point.panel) {
             panels.push(&point.panel);
         }
     }
     panels.into_iter().map(|panel| chart(panel, points, logarithmic)).collect()
 }
 
-fn chart(panel: &str, points: &[Point], logarithmic: &[String]) -> Chart {
-    let inside: Vec<&Point> = points.iter().filter(|point| point.panel == panel).collect();
+fn chart(panel: &Panel, points: &[Point], logarithmic: &[Panel]) -> Chart {
+    let inside: Vec<&Point> = points.iter().filter(|point| point.panel == *panel).collect();
     let mut x: Vec<f64> = inside.iter().map(|point| point.x).collect();
     x.sort_by(f64::total_cmp);
     x.dedup();
@@ -57,14 +57,8 @@ fn chart(panel: &str, points: &[Point], logarithmic: &[String]) -> Chart {
         Series { name, origin, y, deviation }
     };
     let series = keys.into_iter().map(series).collect();
-    let abscissa = if panel.ends_with("_epsilon") {
-        "epsilon"
-    } else if panel.ends_with("_n") {
-        "N"
-    } else {
-        "epoch"
-    };
-    Chart { title: panel.replace('_', " "), abscissa, is_logarithmic: logarithmic.iter().any(|name| name == panel), x, series }
+    let title = panel.to_string().replace('_', " ");
+    Chart { title, abscissa: panel.quantity.x_label(), is_logarithmic: logarithmic.contains(panel), x, series }
 }
 
 /// To six digits: nobody reads more off a curve, and the page stays small.
@@ -75,6 +69,7 @@ fn rounded(value: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::Metric;
 
     #[test]
     fn curves_share_one_axis_and_are_empty_where_they_have_no_point() {
@@ -87,7 +82,7 @@ mod tests {
             point("train", "reproduced", 1.0, 0.5),
             point("train", "reported", 3.0, 0.25),
         ];
-        let charts = of(&points, &["a_loss".to_owned()]);
+        let charts = of(&points, &[Panel::new("a", Metric::Loss)]);
         let [chart] = charts.as_slice() else { panic!("{charts:?}") };
         assert_eq!((chart.title.as_str(), chart.is_logarithmic, chart.x.as_slice()), ("a loss", true, [1.0, 2.0, 3.0].as_slice()));
         let names: Vec<&str> = chart.series.iter().map(|series| series.name.as_str()).collect();

@@ -2,7 +2,7 @@
 
 use super::{Results, State};
 use crate::compare::{self, Comparison};
-use crate::points::{Origin, Point, is_report_data};
+use crate::points::{Origin, Panel, Point, is_report_data};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 struct Place {
     csv: String,
-    panel: String,
+    panel: Panel,
     series: String,
     /// Another series of the same panel, to be subtracted.
     #[serde(default)]
@@ -198,6 +198,7 @@ impl Note {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::points::Quantity;
 
     fn value(mean: f64, deviation: f64) -> Option<Value> {
         Some(Value { mean, deviation: Some(deviation), seeds: 3, images: None })
@@ -231,7 +232,7 @@ mod tests {
     #[test]
     fn a_shorter_result_is_listed_but_not_judged() -> Result<()> {
         let point = |panel: &str, x: f64, y: f64, data: &str| Point {
-            panel: panel.to_owned(),
+            panel: Panel::new(panel, Quantity::Accuracy),
             series: "validation".to_owned(),
             origin: Origin::Reproduced,
             x,
@@ -246,7 +247,7 @@ mod tests {
             let points =
                 vec![point("plain", 99.0, 0.1, "MNIST"), point("plain", 100.0, 0.9, "MNIST"), point("deep", 1.0, 0.2, "MNIST"), deep];
             let points = [("tuned".to_owned(), points)].into();
-            let place = |panel: &str| format!("{{ csv = 'tuned', panel = '{panel}', series = 'validation', x = 100 }}");
+            let place = |panel: &str| format!("{{ csv = 'tuned', panel = '{panel}_accuracy', series = 'validation', x = 100 }}");
             let ours = claim(&format!("left = {}\nabove = {}", place("plain"), place("deep")));
             ours.judge(&mut Results { plots: std::path::Path::new(""), points }).map(|result| (result.state, result.found))
         };

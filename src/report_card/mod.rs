@@ -15,7 +15,7 @@ pub use claims::{ClaimResult, NoteResult};
 
 use crate::compare::{self, Comparison, Verdict};
 use crate::files::write_whole;
-use crate::points::{self, Origin, Point, is_report_data};
+use crate::points::{self, Origin, Panel, Point, is_report_data};
 use crate::reported::Reported;
 use crate::table::{LayerRow, read_layers};
 use anyhow::{Context, Result};
@@ -55,7 +55,7 @@ pub struct Item {
     tables: u32,
     /// Panels whose axes are logarithmic.
     #[serde(default)]
-    logarithmic: Vec<String>,
+    logarithmic: Vec<Panel>,
     /// What the whole run takes on two cores.
     minutes: f64,
 }

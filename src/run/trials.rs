@@ -14,7 +14,7 @@ use crate::device;
 use crate::experiment::Experiment;
 use crate::files::ensure_writable;
 use crate::history::{History, Metric, Split};
-use crate::points::{Origin, Point, mean_and_deviation, mean_over_seeds};
+use crate::points::{Origin, Panel, Point, Quantity, mean_and_deviation, mean_over_seeds};
 use crate::reported;
 use crate::train::{Interrupted, side_by_side};
 use anyhow::{Result, bail, ensure};
@@ -38,27 +38,35 @@ impl Trained {
         names
     }
 
-    /// Mean and deviation over seeds of `metric` on all splits, as panel `<variant>_<metric>`.
+    /// Mean and deviation over seeds of `metric` on all splits.
     pub fn curves(&self, variant: &str, metric: Metric) -> Vec<Point> {
-        let histories = self.histories(variant);
-        let panel = format!("{variant}_{}", metric.name());
+        self.curves_of(&Panel::new(variant, metric), metric, &self.histories(variant))
+    }
+
+    /// `metric` on all splits of each network of `variant` by itself, as the panels of its seeds.
+    pub fn of_each_seed(&self, variant: &str, metric: Metric) -> Vec<Point> {
+        let panel = |outcome: &Outcome| Panel { seed: Some(outcome.seed), ..Panel::new(variant, metric) };
+        self.of(variant).flat_map(|outcome| self.curves_of(&panel(outcome), metric, &[&outcome.history])).collect()
+    }
+
+    fn curves_of(&self, panel: &Panel, metric: Metric, histories: &[&History]) -> Vec<Point> {
         let curve = |split: Split| {
             let value = |history: &History, epoch| history.get(epoch, split, metric);
-            mean_over_seeds(&panel, split.name(), &histories, value, &self.data, &self.device)
+            mean_over_seeds(panel, split.name(), histories, value, &self.data, &self.device)
         };
         Split::ALL.into_iter().flat_map(curve).collect()
     }
 
-    /// What training and measuring the networks of `variant` took in seconds, mean and deviation over seeds, as panel `<variant>_seconds` at
-    /// their last epoch.
+    /// What training and measuring the networks of `variant` took in seconds, mean and deviation over seeds, at their last
+    /// epoch.
     pub fn seconds(&self, variant: &str) -> Point {
         let (seconds, epochs): (Vec<f64>, Vec<i64>) = self.of(variant).map(|outcome| (outcome.seconds, outcome.history.epochs())).unzip();
         let x = epochs.into_iter().max().unwrap_or(0) as f64;
-        self.point(format!("{variant}_seconds"), Split::Train, x, &seconds)
+        self.point(Panel::new(variant, Quantity::Seconds), Split::Train, x, &seconds)
     }
 
     /// The mean of `values`, one for each of several runs.
-    fn point(&self, panel: String, series: Split, x: f64, values: &[f64]) -> Point {
+    fn point(&self, panel: Panel, series: Split, x: f64, values: &[f64]) -> Point {
         let (y, deviation) = mean_and_deviation(values);
         Point {
             panel,
@@ -74,13 +82,12 @@ impl Trained {
         }
     }
 
-    /// The last accuracy on the test images, and the seconds of training and measuring, of each network of `variant`: against the seed, as
-    /// panels `<variant>_accuracy_by_seed` and `<variant>_seconds_by_seed`.
+    /// The last accuracy on the test images, and the seconds of training and measuring, of each network of `variant`: against the seed.
     pub fn by_seed(&self, variant: &str) -> Vec<Point> {
         let points = |outcome: &Outcome| {
             let accuracy = outcome.history.get(outcome.history.epochs(), Split::Test, Metric::Accuracy);
-            let point = |(what, value)| self.point(format!("{variant}_{what}_by_seed"), Split::Test, outcome.seed as f64, &[value]);
-            accuracy.map(|accuracy| [("accuracy", accuracy), ("seconds", outcome.seconds)].map(point))
+            let point = |(quantity, value)| self.point(Panel::new(variant, quantity), Split::Test, outcome.seed as f64, &[value]);
+            accuracy.map(|accuracy| [(Quantity::AccuracyBySeed, accuracy), (Quantity::SecondsBySeed, outcome.seconds)].map(point))
         };
         self.of(variant).filter_map(points).flatten().collect()
     }
@@ -99,7 +106,7 @@ impl Trained {
         self.of(variant).map(|outcome| &outcome.history).collect()
     }
 
-    /// How far training is ahead of validation, as panel `<variant>_<metric>_gap`: accuracy on the one minus accuracy on the other, loss
+    /// How far training is ahead of validation, accuracy on the one minus accuracy on the other, loss
     /// the other way round. Mean and deviation are those of each seed's own gap.
     pub fn gaps(&self, variant: &str, metric: Metric) -> Vec<Point> {
         let ahead = |history: &History, epoch| {
@@ -107,14 +114,14 @@ impl Trained {
             let gap = of(Split::Train)? - of(Split::Validation)?;
             Some(if metric == Metric::Accuracy { gap } else { -gap })
         };
-        let panel = format!("{variant}_{}_gap", metric.name());
+        let panel = Panel::new(variant, Quantity::gap(metric));
         mean_over_seeds(&panel, "train ahead of validation", &self.histories(variant), ahead, &self.data, &self.device)
     }
 
     /// [`Trained::curves`], and over them the published ones of `panel`, where the data are those of the report.
     pub fn with_reported(&self, variant: &str, metric: Metric, figure: &reported::Figure, panel: &str) -> Result<Vec<Point>> {
         let mut points = self.curves(variant, metric);
-        points.extend(figure.over(&points, panel, &format!("{variant}_{}", metric.name()))?);
+        points.extend(figure.over(&points, panel, &Panel::new(variant, metric))?);
         Ok(points)
     }
 }
