@@ -1,8 +1,8 @@
 //! Networks that go further than the report with the means of the report: what they aim at, and how far they get.
 
-use super::charts::{self, Chart};
-use super::picture::Picture;
-use super::{Program, Results, State, distinct};
+use super::made::Made;
+use super::{Program, Results, State};
+use crate::compare::{in_words, mark};
 use crate::history::Split;
 use crate::points::{Origin, Point, is_report_data};
 use anyhow::{Result, ensure};
@@ -30,7 +30,7 @@ pub(super) struct Beyond {
 const ROUNDING: f64 = 1e-9;
 
 /// An aim with our number, as words.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct BeyondResult {
     pub what: String,
     report: String,
@@ -38,6 +38,7 @@ pub struct BeyondResult {
     aim: String,
     ours: String,
     pub state: State,
+    mark: &'static str,
     /// By how much it is short, or why there is no verdict.
     pub reason: String,
     command: String,
@@ -49,13 +50,9 @@ pub struct BeyondResult {
 #[derive(Debug, Serialize)]
 pub(super) struct Shown {
     pub name: String,
-    pub charts: Vec<Chart>,
-    picture: Option<Picture>,
+    pub made: Made,
     /// As Markdown.
     tables: String,
-    data: String,
-    device: String,
-    seeds: String,
 }
 
 impl Beyond {
@@ -75,29 +72,25 @@ impl Beyond {
         Some(Program { example: self.example.clone(), of: "Beyond the report".to_owned(), minutes: self.minutes? })
     }
 
-    pub fn judge(&self, results: &mut Results) -> Result<BeyondResult> {
-        let (state, ours, reason) = match (&self.panel, self.series, self.aim) {
+    pub fn judge(self, results: &mut Results) -> Result<BeyondResult> {
+        let result = match (&self.panel, self.series, self.aim) {
             (Some(panel), Some(series), Some(aim)) => {
                 let points = results.points(&self.example)?;
                 let seconds = self.seconds_panel.as_ref().and_then(|panel| last(points, panel, Split::Train.name()));
-                verdict(aim, last(points, panel, series.name()), seconds)
+                last(points, panel, series.name()).map_or_else(BeyondResult::default, |found| verdict(aim, found, seconds))
             }
-            _ => {
-                let state = if results.path(&self.example, "png").exists() { State::Shown } else { State::NotRun };
-                (state, String::new(), String::new())
-            }
+            _ if results.path(&self.example, "png").exists() => BeyondResult { state: State::Shown, ..BeyondResult::default() },
+            _ => BeyondResult::default(),
         };
-        let number = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
+        let per_cent = |value: Option<f64>| value.map_or(String::new(), |value| format!("{:.2} %", 100.0 * value));
         Ok(BeyondResult {
-            what: self.what.clone(),
-            report: number(self.report),
-            report_place: self.report_place.clone().unwrap_or_default(),
-            aim: number(self.aim),
-            ours,
-            state,
-            reason,
-            command: self.command.clone(),
-            anchor: self.example.clone(),
+            what: self.what,
+            report: per_cent(self.report),
+            report_place: self.report_place.unwrap_or_default(),
+            aim: per_cent(self.aim),
+            command: self.command,
+            anchor: self.example,
+            ..result
         })
     }
 }
@@ -108,24 +101,22 @@ fn last<'a>(points: &'a [Point], panel: &str, series: &str) -> Option<&'a Point>
     points.iter().filter(is_ours).max_by(|one, other| one.x.total_cmp(&other.x))
 }
 
-/// How `found` stands to its aim, our number in words, and a reason.
-fn verdict(aim: f64, found: Option<&Point>, seconds: Option<&Point>) -> (State, String, String) {
-    let Some(found) = found else { return (State::NotRun, String::new(), String::new()) };
-    let with_spread = |point: &Point, decimals: usize| match point.deviation {
-        Some(deviation) => format!("{:.decimals$} ± {deviation:.decimals$}", point.y),
-        None => format!("{:.decimals$}", point.y),
+/// How `found` stands to its aim.
+fn verdict(aim: f64, found: &Point, seconds: Option<&Point>) -> BeyondResult {
+    let seeds = found.seeds.unwrap_or(1);
+    let plural = if found.x == 1.0 { "" } else { "s" };
+    let seconds = seconds.map_or(String::new(), |point| {
+        let deviation = point.deviation.map_or(String::new(), |deviation| format!(" ± {deviation:.1}"));
+        format!(", {:.1}{deviation} s", point.y)
+    });
+    let alone = if found.deviation.is_none() { " (n = 1)" } else { "" };
+    let ours = format!("{}{alone} after {} epoch{plural}{seconds}", in_words(found, 2), found.x);
+    let (state, reason) = match aim - found.y {
+        _ if !is_report_data(&found.data) => (State::Undecided, format!("on {}", found.data)),
+        lacking if lacking <= ROUNDING => (State::Reached, String::new()),
+        lacking => (State::Short, format!("by {:.3} points", 100.0 * lacking)),
     };
-    let (number, seeds, epochs) = (with_spread(found, 5), found.seeds.unwrap_or(1), found.x);
-    let plural = if epochs == 1.0 { "" } else { "s" };
-    let seconds = seconds.map_or(String::new(), |point| format!(", {} s", with_spread(point, 1)));
-    let ours = format!("{number} (n = {seeds}) after {epochs} epoch{plural}{seconds}");
-    if !is_report_data(&found.data) {
-        return (State::Undecided, ours, format!("on {}", found.data));
-    }
-    match aim - found.y {
-        lacking if lacking <= ROUNDING => (State::Reached, ours, String::new()),
-        lacking => (State::Short, ours, format!("by {lacking:.5}")),
-    }
+    BeyondResult { ours, state, reason, mark: if state == State::Undecided { "" } else { mark(seeds) }, ..BeyondResult::default() }
 }
 
 /// What there is to see of `entries`, but for what an item shows.
@@ -140,17 +131,10 @@ pub(super) fn shown(entries: &[Beyond], is_item: impl Fn(&str) -> bool, results:
         let same = || entries.iter().filter(|other| other.example == name);
         let points = if same().any(|other| other.panel.is_some()) { results.points(name)?.to_vec() } else { Vec::new() };
         let has_tables = same().any(|other| other.panel.is_none());
-        let shown = Shown {
-            name: name.to_owned(),
-            charts: charts::of(&points, &[]),
-            picture: Picture::read(&results.path(name, "png"))?,
-            tables: if has_tables { results.text(name, "md")? } else { String::new() },
-            data: distinct(&points, |point| point.data.clone()),
-            device: distinct(&points, |point| point.device.clone()),
-            seeds: distinct(&points, |point| point.seeds.map_or(String::new(), |seeds| seeds.to_string())),
-        };
-        if shown.picture.is_some() || !shown.charts.is_empty() || !shown.tables.is_empty() {
-            all.push(shown);
+        let made = Made::read(name, &points, &results.names(name), results)?;
+        let tables = if has_tables { results.text(name, "md")? } else { String::new() };
+        if made.picture.is_some() || !made.charts.is_empty() || !tables.is_empty() {
+            all.push(Shown { name: name.to_owned(), made, tables });
         }
     }
     Ok(all)
@@ -212,12 +196,12 @@ mod tests {
     #[test]
     fn an_aim_is_reached_where_the_last_mean_is_at_least_it() -> Result<()> {
         let curve = |last: f64| [point("plain_accuracy", "test", 60.0, last), point("plain_accuracy", "test", 59.0, 0.99)];
-        assert_eq!(one("", &curve(0.9865))?, is(State::Reached, "0.98650 ± 0.00040 (n = 3) after 60 epochs", ""));
+        assert_eq!(one("", &curve(0.9865))?, is(State::Reached, "98.65 ± 0.04 % (n = 3) after 60 epochs", ""));
         assert_eq!(one("", &curve(0.986))?.0, State::Reached);
         assert_eq!(one("", &curve((0.985 + 0.986 + 0.987) / 3.0 - 1e-16))?.0, State::Reached, "but for rounding");
-        assert_eq!(one("", &curve(0.985_97))?, is(State::Short, "0.98597 ± 0.00040 (n = 3) after 60 epochs", "by 0.00003"));
+        assert_eq!(one("", &curve(0.985_97))?, is(State::Short, "98.60 ± 0.04 % (n = 3) after 60 epochs", "by 0.003 points"));
         let alone = Point { deviation: None, seeds: Some(1), ..point("plain_accuracy", "test", 1.0, 0.99) };
-        assert_eq!(one("", &[alone])?, is(State::Reached, "0.99000 (n = 1) after 1 epoch", ""));
+        assert_eq!(one("", &[alone])?, is(State::Reached, "99.00 % (n = 1) after 1 epoch", ""));
         Ok(())
     }
 
@@ -227,7 +211,7 @@ mod tests {
         let limited = Point { data, ..point("plain_accuracy", "test", 60.0, 0.999) };
         let (state, ours, reason) = one("", &[point("plain_accuracy", "test", 59.0, 0.99), limited])?;
         assert_eq!((state, reason.as_str()), (State::Undecided, "on MNIST, first 2000 training examples"));
-        assert_eq!(ours, "0.99900 ± 0.00040 (n = 3) after 60 epochs");
+        assert_eq!(ours, "99.90 ± 0.04 % (n = 3) after 60 epochs");
         Ok(())
     }
 
@@ -247,8 +231,8 @@ mod tests {
         let accuracy = point("plain_accuracy", "test", 2.0, 0.99);
         let seconds = |series: &str| Point { deviation: Some(0.25), ..point("plain_seconds", series, 2.0, 12.34) };
         let ours = |series: &str| Ok::<_, anyhow::Error>(one("seconds_panel = 'plain_seconds'", &[accuracy.clone(), seconds(series)])?.1);
-        assert_eq!(ours("train")?, "0.99000 ± 0.00040 (n = 3) after 2 epochs, 12.3 ± 0.2 s");
-        assert_eq!(ours("test")?, "0.99000 ± 0.00040 (n = 3) after 2 epochs");
+        assert_eq!(ours("train")?, "99.00 ± 0.04 % (n = 3) after 2 epochs, 12.3 ± 0.2 s");
+        assert_eq!(ours("test")?, "99.00 ± 0.04 % (n = 3) after 2 epochs");
         Ok(())
     }
 
@@ -260,9 +244,9 @@ mod tests {
         let points = [point("plain_accuracy", "test", 60.0, 0.98), point("augmented_accuracy", "test", 60.0, 0.99)];
         let card = card(&entries, Some(&points), &[("left_out.md", "### Left out\n\n| <b> |\n"), ("left_out.csv", "rows\n1\n")])?;
         let (markdown, html) = (super::super::page::markdown(&card)?, super::super::page::html(&card)?);
-        let number = "0.98000 ± 0.00040 (n = 3) after 60 epochs";
+        let number = "98.00 ± 0.04 % (n = 3) after 60 epochs";
         assert!(
-            markdown.contains(&format!("\n| a | 0.9733 (Table 2, best) | 0.986 | {number} | short: by 0.00600 | `run` |\n| b | ")),
+            markdown.contains(&format!("\n| a | 97.33 % (Table 2, best) | 98.60 % | {number} | short*: by 0.600 points | `run` |\n| b | ")),
             "{markdown}"
         );
         assert!(
@@ -270,7 +254,10 @@ mod tests {
             "{markdown}"
         );
         assert_eq!((markdown.matches("\n### tuned\n").count(), html.matches("data-of=\"tuned\"").count()), (1, 1));
-        assert!(html.contains("<span class=\"state short\">short</span> by 0.00600") && html.contains("| &lt;b&gt; |"), "{html}");
+        assert!(
+            html.contains("<span class=\"state short\">short*</span> by 0.600 points") && html.contains("<td>&lt;b&gt;</td>"),
+            "{html}"
+        );
         Ok(())
     }
 

@@ -21,8 +21,8 @@ pub fn markdown(card: &ReportCard) -> Result<String> {
 
 pub fn html(card: &ReportCard) -> Result<String> {
     let environment = environment(AutoEscape::Html)?;
-    let beyond = card.beyond_shown.iter().map(|shown| (&shown.name, &shown.charts));
-    let charts: Vec<_> = card.items.iter().map(|result| (&result.item.example, &result.charts)).chain(beyond).collect();
+    let beyond = card.beyond_shown.iter().map(|shown| (&shown.name, &shown.made.charts));
+    let charts: Vec<_> = card.items.iter().map(|result| (&result.item.example, &result.made.charts)).chain(beyond).collect();
     // Inside a script element only its own end tag means anything.
     let charts = serde_json::to_string(&charts)?.replace("</", "<\\/");
     let all =
