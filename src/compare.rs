@@ -1,17 +1,9 @@
-//! Reported beside reproduced, with a verdict and its rule.
+//! Reported beside reproduced, with a verdict by [`RULES`].
 //!
-//! The report gives one run without a spread. If a run of ours is one draw from a normal distribution of standard deviation s, known
-//! from n seeds, and the report's run is another, then with probability 95 % it lies within t s sqrt(1 + 1/n) of our mean, t being the
-//! 0.975 quantile of Student's distribution with n - 1 degrees of freedom (a prediction interval). So our seed-to-seed deviation stands
-//! for theirs too. To this comes half a unit of the reported value's last digit. Where every seed gives the same value the rule asks
-//! for equality to that digit.
-//!
-//! One run of ours against the report's one has no such spread. There the sampling error of an accuracy is known: of n1 and n2 images the
-//! fractions p1 and p2 differ by less than 1.96 sqrt(p1 (1 - p1) / n1 + p2 (1 - p2) / n2) in 95 % of all cases where both networks are
-//! equally good (normal approximation for two proportions). A larger difference has no verdict, as training adds a spread of its own.
-//!
-//! An interval can be so wide that hardly any number would lie outside. A half-width above the reported number itself (above the smaller
-//! of p and 1 - p for an accuracy p) gives no verdict.
+//! The report gives one run without a spread. If its run and ours are draws from one normal distribution, whose standard deviation n seeds
+//! tell, the prediction interval holds its number with probability 95 % (t is the 0.975 quantile of Student's distribution with n - 1
+//! degrees of freedom). To this comes half a unit of the number's last digit. One run against one has only the sampling error of an
+//! accuracy (normal approximation for two proportions), to which training adds a spread of its own.
 
 use crate::plot::thousands;
 use crate::points::{Origin, Point, REPORT_DATA, is_report_data, mean_and_deviation};
@@ -68,9 +60,6 @@ pub const RULES: [(&str, &str); 5] = [
     ),
     ("*", "fewer than 5 seeds: the interval is wide (t = 12.7 with 2 seeds, 4.3 with 3, 2.8 with 5) and its width itself uncertain"),
 ];
-
-/// From so many seeds on a verdict stands without the mark of [`RULES`].
-const ENOUGH_SEEDS: u32 = 5;
 
 impl Comparison {
     /// `reported` beside our point, each with what belongs to it.
@@ -135,7 +124,7 @@ impl Comparison {
 
 /// What marks a verdict from so many seeds.
 pub(crate) fn mark(seeds: u32) -> &'static str {
-    if (1..ENOUGH_SEEDS).contains(&seeds) { "*" } else { "" }
+    if (1..5).contains(&seeds) { "*" } else { "" }
 }
 
 impl std::fmt::Display for Verdict {
@@ -182,13 +171,20 @@ pub(crate) fn scale_and_unit(panel: &str) -> (f64, &'static str) {
 pub(crate) fn in_words(point: &Point, decimals: usize) -> String {
     let (scale, unit) = scale_and_unit(&point.panel);
     let y = scale * point.y;
-    if y.abs() < 1e-3 && y != 0.0 && unit.is_empty() && point.deviation.is_none() {
-        return format!("{y:.2e}");
-    }
-    match point.deviation {
-        Some(deviation) => format!("{y:.decimals$} ± {:.decimals$}{unit} (n = {})", scale * deviation, point.seeds.unwrap_or(1)),
-        None => format!("{y:.decimals$}{unit}"),
-    }
+    let number = match point.deviation {
+        Some(deviation) => format!("{y:.decimals$} ± {:.decimals$}", scale * deviation),
+        None if y.abs() < 1e-3 && y != 0.0 => format!("{y:.2e}"),
+        None => format!("{y:.decimals$}"),
+    };
+    let seeds = point.seeds.filter(|seeds| *seeds > 0 && point.origin == Origin::Reproduced);
+    format!("{number}{unit}{}", seeds.map_or(String::new(), |seeds| format!(" (n = {seeds})")))
+}
+
+/// The size of a difference, where there is one, for people: "0.26 points" of an accuracy.
+pub(crate) fn difference_in_words(difference: Option<f64>, panel: &str, decimals: usize) -> String {
+    let (scale, unit) = scale_and_unit(panel);
+    let points = if unit.is_empty() { "" } else { " points" };
+    difference.map_or(String::new(), |difference| format!("{:.decimals$}{points}", scale * difference))
 }
 
 /// Images behind the validation accuracy of `ours` on cats and dogs and behind the report's: the text holds out 20 % of 19,998, which is ours;
@@ -222,30 +218,19 @@ pub(crate) fn split_in_words(series: &str) -> &str {
 /// For every accuracy that the report prints in `number`: ours in the accuracy panel of `variant` after as many epochs. Nothing where
 /// our data or our last epoch are not the report's. Where the report means its best epoch, so do we.
 pub fn with_number(points: &[Point], variant: &str, number: &Number) -> Vec<Comparison> {
-    let curve = |series: &str| -> Vec<&Point> {
-        let panel = format!("{variant}_accuracy");
-        let is_ours = |point: &&Point| point.origin == Origin::Reproduced && is_report_data(&point.data);
-        points.iter().filter(|point| is_ours(point) && point.panel == panel && point.series == series).collect()
-    };
+    let (panel, resolution) = (format!("{variant}_accuracy"), number.resolution.unwrap_or(PRINTED_RESOLUTION));
     let parameters = number.parameters.map_or(String::new(), |count| format!("{} parameters, ", thousands(count)));
-    let compared = |series: &str, reported: Option<f64>, is_best: bool| {
-        let curve = curve(series);
-        let last = *curve.last()?;
-        if number.epochs.is_some_and(|epochs| last.x != epochs as f64) {
-            return None;
-        }
-        let best = curve.into_iter().max_by(|one, other| one.y.total_cmp(&other.y));
-        let (ours, best) = if is_best { (best?, "best ") } else { (last, "") };
+    let is_ours = |point: &&Point| point.origin == Origin::Reproduced && point.panel == panel && is_report_data(&point.data);
+    let compared = |(best, series, reported): (&str, &str, Option<f64>)| {
+        let curve: Vec<&Point> = points.iter().filter(is_ours).filter(|point| point.series == series).collect();
+        let last = *curve.last().filter(|last| number.epochs.is_none_or(|epochs| last.x == epochs as f64))?;
+        let highest = curve.into_iter().max_by(|one, other| one.y.total_cmp(&other.y))?;
         let what = format!("{parameters}{best}{} accuracy", split_in_words(series));
-        Some(Comparison::new(what, reported?, number.resolution.unwrap_or(PRINTED_RESOLUTION), ours))
+        Some(Comparison::new(what, reported?, resolution, if best.is_empty() { last } else { highest }))
     };
-    let printed = [
-        ("train", number.train, false),
-        ("validation", number.validation, false),
-        ("test", number.test, false),
-        ("validation", number.best_validation, true),
-    ];
-    printed.into_iter().filter_map(|(series, reported, is_best)| compared(series, reported, is_best)).collect()
+    let Number { train, validation, test, best_validation, .. } = *number;
+    let printed = [("", "train", train), ("", "validation", validation), ("", "test", test), ("best ", "validation", best_validation)];
+    printed.into_iter().filter_map(compared).collect()
 }
 
 /// Where the published curve levels off, beside ours over the seeds: at the largest N of both.
@@ -284,13 +269,11 @@ pub fn words(comparison: &Comparison) -> [String; 5] {
     let (scale, unit) = scale_and_unit(&comparison.ours.panel);
     let decimals = (-(2.0 * scale * comparison.resolution).log10()).ceil().clamp(0.0, 7.0) as usize;
     let finer = if unit.is_empty() { decimals } else { decimals.max(2) };
-    let reproduced = in_words(&comparison.ours, finer);
-    let points = if unit.is_empty() { "" } else { " points" };
     [
         format!("{:.decimals$}{unit}", comparison.reported * scale),
-        if comparison.seeds() == 1 { format!("{reproduced} (n = 1)") } else { reproduced },
+        in_words(&comparison.ours, finer),
         format!("{:+.finer$}", comparison.difference() * scale),
-        comparison.half_width().map_or(String::new(), |half_width| format!("{:.finer$}{points}", half_width * scale)),
+        difference_in_words(comparison.half_width(), &comparison.ours.panel, finer),
         comparison.verdict_in_words(),
     ]
 }

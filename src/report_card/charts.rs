@@ -15,7 +15,7 @@ pub(super) fn name(variant: &str, names: &Names) -> String {
 
 /// A panel: x, and for each series a value (and a deviation) at each x, null where it has none.
 #[derive(Debug, PartialEq, Serialize)]
-pub struct Chart {
+pub(super) struct Chart {
     title: String,
     x_label: &'static str,
     y_label: String,

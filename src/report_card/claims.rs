@@ -1,9 +1,8 @@
 //! What the report's text claims, and where it is vague, with the numbers that bear on it.
 
 use super::{Results, State};
-use crate::compare::{Comparison, in_words, mark, scale_and_unit};
+use crate::compare::{Comparison, difference_in_words, in_words, mark};
 use crate::points::{Origin, Point, is_report_data};
-use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 /// A value in an example's CSV.
@@ -38,7 +37,7 @@ pub(super) struct Claim {
 
 /// A claim with what we found.
 #[derive(Debug, Default, Serialize)]
-pub struct ClaimResult {
+pub(super) struct ClaimResult {
     place: String,
     says: String,
     found: String,
@@ -73,7 +72,7 @@ struct Evidence {
 
 /// A note with its numbers.
 #[derive(Debug, Serialize)]
-pub struct NoteResult {
+pub(super) struct NoteResult {
     about: String,
     says: String,
     picture: String,
@@ -84,55 +83,53 @@ pub struct NoteResult {
 impl Place {
     /// The point of this place; where there is none on the report's data, whole, the last of its curve, and how that differs from what is
     /// asked for.
-    fn find(&self, results: &mut Results) -> Result<Option<(Point, String)>> {
-        let points = results.points(&self.csv)?;
+    fn find(&self, results: &Results) -> Option<(Point, String)> {
         let curve = |series: &str| -> Vec<&Point> {
             let is_of = |point: &&Point| point.panel == self.panel && point.series == series && point.origin == self.origin;
-            points.iter().filter(is_of).collect()
+            results.points(&self.csv).iter().filter(is_of).collect()
         };
-        let asked = |point: &&&Point| point.x == self.x && is_report_data(&point.data);
         let of_curve = curve(&self.series);
-        let last = of_curve.iter().max_by(|one, other| one.x.total_cmp(&other.x));
-        let Some(found) = of_curve.iter().find(asked).or(last) else { return Ok(None) };
+        let asked = of_curve.iter().find(|point| point.x == self.x && is_report_data(&point.data));
+        let found = *asked.or(of_curve.iter().max_by(|one, other| one.x.total_cmp(&other.x)))?;
         let shorter = (found.x != self.x).then(|| format!("at {} in place of {}", found.x, self.x));
         let other = (!is_report_data(&found.data)).then(|| format!("on {}", found.data));
         let how = shorter.into_iter().chain(other).collect::<Vec<_>>().join(", ");
-        let Some(minus) = &self.minus else { return Ok(Some(((*found).clone(), how))) };
-        let subtracted = curve(minus).into_iter().find(|point| point.x == found.x && point.data == found.data);
-        Ok(subtracted.map(|other| {
-            // The deviation of a difference of two means does not follow from theirs.
-            (Point { panel: format!("{}_gap", found.panel), y: found.y - other.y, deviation: None, ..(*found).clone() }, how)
-        }))
+        let Some(minus) = &self.minus else { return Some((found.clone(), how)) };
+        let other = curve(minus).into_iter().find(|point| point.x == found.x && point.data == found.data)?;
+        // The deviation of a difference of two means does not follow from theirs.
+        Some((Point { panel: format!("{}_gap", found.panel), y: found.y - other.y, deviation: None, ..found.clone() }, how))
     }
 }
 
-/// A value of ours or of the report, for people.
+/// How many decimals of a panel's values people read.
+fn decimals(panel: &str) -> usize {
+    if panel.contains("_accuracy") { 2 } else { 4 }
+}
+
 fn said(point: &Point) -> String {
-    in_words(point, if scale_and_unit(&point.panel).1.is_empty() { 4 } else { 2 })
+    in_words(point, decimals(&point.panel))
 }
 
 impl Claim {
     /// A result that is not whole is listed, but not judged.
-    pub fn judge(self, results: &mut Results) -> Result<ClaimResult> {
+    pub fn judge(self, results: &Results) -> ClaimResult {
         let mut missing = Vec::new();
-        let mut find = |place: &Option<Place>| -> Result<Option<Point>> {
-            let found = place.as_ref().map_or(Ok(None), |place| place.find(results))?;
-            let (point, how) = found.unzip();
-            missing.extend(how.filter(|how| !how.is_empty()));
-            Ok(point)
+        let mut find = |place: &Option<Place>| {
+            let (point, how) = place.as_ref()?.find(results)?;
+            missing.extend(Some(how).filter(|how| !how.is_empty()));
+            Some(point)
         };
-        let (left, equals, above) = (find(&self.left)?, find(&self.equals)?, find(&self.above)?);
+        let (left, equals, above) = (find(&self.left), find(&self.equals), find(&self.above));
         let mut result = left.map_or_else(ClaimResult::default, |left| self.verdict(&left, equals, above));
         missing.dedup();
         if !missing.is_empty() && !result.found.is_empty() {
             let found = format!("{}, {}", result.found, missing.join("; "));
             result = ClaimResult { state: State::Undecided, found, ..ClaimResult::default() };
         }
-        Ok(ClaimResult { place: self.place, says: self.says, ..result })
+        ClaimResult { place: self.place, says: self.says, ..result }
     }
 
     fn verdict(&self, left: &Point, equals: Option<Point>, above: Option<Point>) -> ClaimResult {
-        let (scale, unit) = scale_and_unit(&left.panel);
         let bound = self.at_least.map(|y| Point { panel: left.panel.clone(), y, seeds: Some(0), ..Point::default() });
         let right = equals.as_ref().or(above.as_ref()).or(bound.as_ref());
         let found = right.map_or_else(|| said(left), |right| format!("{}, against {}", said(left), said(right)));
@@ -150,10 +147,7 @@ impl Claim {
         let fewest = of_us.filter_map(|point| point.seeds).filter(|seeds| *seeds > 0).min().unwrap_or(0);
         ClaimResult {
             found,
-            detectable: detectable.map_or(String::new(), |detectable| {
-                let (decimals, points) = if unit.is_empty() { (4, "") } else { (2, " points") };
-                format!("{:.decimals$}{points}", scale * detectable)
-            }),
+            detectable: difference_in_words(detectable, &left.panel, decimals(&left.panel)),
             state,
             mark: if state == State::Undecided { "" } else { mark(fewest) },
             ..ClaimResult::default()
@@ -173,19 +167,18 @@ fn greater(left: &Point, right: &Point) -> (State, Option<f64>) {
 }
 
 impl Note {
-    pub fn show(self, results: &mut Results) -> Result<NoteResult> {
+    pub fn show(self, results: &Results) -> NoteResult {
         let Note { about, mut says, picture, evidence } = self;
         let mut shown = Vec::new();
         for Evidence { name, text, place } in evidence {
-            let found = place.map_or(Ok(None), |place| place.find(results))?;
-            let whole = found.filter(|(_, how)| how.is_empty()).map(|(point, _)| said(&point));
-            let value = text.or(whole).unwrap_or("not run".to_owned());
+            let whole = place.and_then(|place| place.find(results)).filter(|(_, how)| how.is_empty());
+            let value = text.or(whole.map(|(point, _)| said(&point))).unwrap_or("not run".to_owned());
             match format!("{{{name}}}") {
                 place if says.contains(&place) => says = says.replace(&place, &value),
                 _ => shown.push((name, value)),
             }
         }
-        Ok(NoteResult { about, says, picture, evidence: shown })
+        NoteResult { about, says, picture, evidence: shown }
     }
 }
 
@@ -240,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shorter_result_is_listed_but_not_judged() -> Result<()> {
+    fn a_shorter_result_is_listed_but_not_judged() {
         let point = |panel: &str, x: f64, y: f64, data: &str| Point {
             panel: panel.to_owned(),
             series: "validation".to_owned(),
@@ -259,17 +252,16 @@ mod tests {
             let points = [("tuned".to_owned(), points)].into();
             let place = |panel: &str| format!("{{ csv = 'tuned', panel = '{panel}', series = 'validation', x = 100 }}");
             let ours = claim(&format!("left = {}\nabove = {}", place("plain"), place("deep")));
-            ours.judge(&mut Results { plots: std::path::Path::new(""), names: [].into(), points })
-                .map(|result| (result.state, result.found))
+            let result = ours.judge(&Results { plots: std::path::Path::new(""), names: [].into(), points });
+            (result.state, result.found)
         };
-        let whole = judged(point("deep", 100.0, 0.8, "MNIST"))?;
-        assert_eq!(whole, (State::Reproduced, "0.9000, against 0.8000".to_owned()));
-        let shorter = "0.9000, against 0.8000, at 6 in place of 100";
-        assert_eq!(judged(point("deep", 6.0, 0.8, "MNIST"))?, (State::Undecided, shorter.to_owned()));
+        let whole = judged(point("deep", 100.0, 0.8, "MNIST"));
+        assert_eq!(whole, (State::Reproduced, "0.9000 (n = 1), against 0.8000 (n = 1)".to_owned()));
+        let shorter = "0.9000 (n = 1), against 0.8000 (n = 1), at 6 in place of 100";
+        assert_eq!(judged(point("deep", 6.0, 0.8, "MNIST")), (State::Undecided, shorter.to_owned()));
         let limited = "MNIST, first 2000 training examples";
-        let fewer = format!("0.9000, against 0.8000, on {limited}");
-        assert_eq!(judged(point("deep", 100.0, 0.8, limited))?, (State::Undecided, fewer));
-        assert_eq!(judged(point("other", 100.0, 0.8, "MNIST"))?.1, "0.9000, against 0.2000, at 1 in place of 100");
-        Ok(())
+        let fewer = format!("0.9000 (n = 1), against 0.8000 (n = 1), on {limited}");
+        assert_eq!(judged(point("deep", 100.0, 0.8, limited)), (State::Undecided, fewer));
+        assert_eq!(judged(point("other", 100.0, 0.8, "MNIST")).1, "0.9000 (n = 1), against 0.2000 (n = 1), at 1 in place of 100");
     }
 }

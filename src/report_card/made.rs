@@ -1,48 +1,56 @@
 //! What an example has made: its picture, the curves of its CSV, and where they come from.
 
 use super::Results;
-use super::charts::{self, Chart, Names};
+use super::charts::{self, Chart};
 use crate::points::{Origin, Point};
 use anyhow::{Context, Result};
+use png::text_metadata::ITXtChunk;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Made {
+    pub example: String,
     pub charts: Vec<Chart>,
     pub picture: Option<Picture>,
-    pub device: String,
+    /// As Markdown.
+    tables: String,
+    device: String,
     data: String,
     seeds: String,
 }
 
-/// A PNG beside the page, and what its text chunks say.
+/// A PNG beside the page.
 #[derive(Debug, Serialize)]
 pub(super) struct Picture {
     /// Its name in the folder of results.
     file: String,
-    title: String,
-    date: String,
-    pub commit: String,
-    command: String,
     width: u32,
     height: u32,
-    /// TOML.
-    #[serde(skip)]
-    pub experiment: String,
+    /// What its text chunks say, by keyword: title, commit, command and so on.
+    pub text: BTreeMap<String, String>,
 }
 
 impl Made {
-    pub fn read(example: &str, points: &[Point], names: &Names, results: &Results) -> Result<Made> {
+    pub fn read(example: &str, has_tables: bool, results: &Results) -> Result<Made> {
+        let (points, tables) = (results.points(example), results.path(example, "md"));
+        let read = || std::fs::read_to_string(&tables).with_context(|| format!("cannot read {}", tables.display()));
         Ok(Made {
-            charts: charts::of(points, names),
+            example: example.to_owned(),
+            charts: charts::of(points, results.names(example)),
             picture: Picture::read(&results.path(example, "png"))?,
+            tables: if has_tables && tables.exists() { read()? } else { String::new() },
             device: distinct(points, |point| point.device.clone()),
             data: distinct(points, |point| point.data.clone()),
             seeds: distinct(points, |point| point.seeds.map_or(String::new(), |seeds| seeds.to_string())),
         })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.picture.is_none() && self.charts.is_empty() && self.tables.is_empty()
     }
 }
 
@@ -64,20 +72,11 @@ impl Picture {
         let reader = png::Decoder::new(BufReader::new(file)).read_info();
         let reader = reader.with_context(|| format!("{} is no PNG; remove it, or make it again", path.display()))?;
         let info = reader.info();
-        let text = |key: &str| {
-            let chunk = info.utf8_text.iter().find(|chunk| chunk.keyword == key);
-            chunk.and_then(|chunk| chunk.get_text().ok()).unwrap_or_default()
-        };
-        Ok(Some(Picture {
-            file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            title: text("Title"),
-            date: text("Creation Time").chars().take(10).collect(),
-            commit: text("Commit"),
-            command: without_folders(&text("Command")),
-            width: info.width,
-            height: info.height,
-            experiment: text("Experiment"),
-        }))
+        let read = |chunk: &ITXtChunk| Some((chunk.keyword.clone(), chunk.get_text().ok()?));
+        let mut text: BTreeMap<String, String> = info.utf8_text.iter().filter_map(read).collect();
+        text.entry("Command".to_owned()).and_modify(|command| *command = without_folders(command));
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Some(Picture { file, width: info.width, height: info.height, text }))
     }
 }
 

@@ -9,9 +9,7 @@ mod claims;
 mod made;
 mod page;
 
-pub use beyond::BeyondResult;
-pub use charts::Chart;
-pub use claims::{ClaimResult, NoteResult};
+pub use beyond::{Beyond, BeyondResult};
 
 use crate::compare::{self, Comparison, Verdict, variant_and_measure};
 use crate::files::write_whole;
@@ -21,6 +19,7 @@ use crate::reported::Reported;
 use crate::table::{LayerRow, read_layers};
 use anyhow::{Context, Result};
 use charts::Names;
+use claims::{ClaimResult, NoteResult};
 use made::Made;
 use serde::{Deserialize, Serialize, Serializer};
 use statrs::distribution::{Binomial, DiscreteCDF};
@@ -39,7 +38,7 @@ pub struct Contents {
     #[serde(default)]
     names: BTreeMap<String, Names>,
     #[serde(default)]
-    beyond: Vec<beyond::Beyond>,
+    beyond: Vec<Beyond>,
     #[serde(default)]
     claim: Vec<claims::Claim>,
     #[serde(default)]
@@ -159,83 +158,22 @@ pub struct ItemResult {
     mark: &'static str,
     /// Why there is no verdict, where there is none.
     reason: String,
-    comparisons: Vec<Row>,
+    /// As words: what is compared, reported, reproduced, difference, detectable, where the reported run falls among ours, verdict.
+    comparisons: Vec<[String; 7]>,
+    /// Where the reported runs fall among further runs of ours, as shares.
     #[serde(skip)]
     quantiles: Vec<f64>,
-    sides: Option<Sides>,
+    sides: Option<String>,
     made: Made,
 }
 
-/// One number of the report beside ours, as words.
-#[derive(Debug, Serialize)]
-struct Row {
-    what: String,
-    reported: String,
-    reproduced: String,
-    difference: String,
-    /// The smallest difference that would have been seen.
-    detectable: String,
-    /// Where the reported run falls among ours, in per cent.
-    falls_at: String,
-    verdict: String,
-}
-
-/// How many of the report's numbers are below our means, and how probable so uneven a split is where each side is as likely.
-#[derive(Debug, Serialize)]
-struct Sides {
-    below: usize,
-    numbers: usize,
-    probability: String,
-}
-
-impl Sides {
-    /// The two-sided sign test. None for fewer than 6 numbers, which even on one side all together have more than 5 %.
-    fn of(quantiles: &[f64]) -> Option<Sides> {
-        let (numbers, below) = (quantiles.len(), quantiles.iter().filter(|quantile| **quantile < 0.5).count());
-        let fewer = Binomial::new(0.5, numbers as u64).ok()?.cdf(below.min(numbers - below) as u64);
-        (numbers >= 6).then(|| Sides { below, numbers, probability: format!("{:.2}", (2.0 * fewer).min(1.0)) })
-    }
-}
-
-/// The results of one commit on one machine.
-#[derive(Debug, Serialize)]
-struct Source {
-    commit: String,
-    device: String,
-    examples: Vec<String>,
-}
-
-impl Source {
-    /// In the order in which they are first seen.
-    fn of<'a>(results: impl Iterator<Item = (&'a str, &'a Made)>) -> Vec<Source> {
-        let mut sources: Vec<Source> = Vec::new();
-        for (example, Made { picture, device, .. }) in results {
-            let Some(picture) = picture else { continue };
-            match sources.iter_mut().find(|source| source.commit == picture.commit && source.device == *device) {
-                Some(source) => source.examples.push(example.to_owned()),
-                None => {
-                    let (commit, device, examples) = (picture.commit.clone(), device.clone(), vec![example.to_owned()]);
-                    sources.push(Source { commit, device, examples });
-                }
-            }
-        }
-        sources
-    }
-}
-
-/// Where the reported runs fall among ours, over all numbers that have a spread.
-#[derive(Debug, Serialize)]
-struct Luck {
-    numbers: usize,
-    in_middle_half: usize,
-    in_middle_95: usize,
-}
-
-impl Luck {
-    fn of(quantiles: &[f64]) -> Luck {
-        let within = |width: f64| quantiles.iter().filter(|quantile| (*quantile - 0.5).abs() <= width / 2.0).count();
-        Luck { numbers: quantiles.len(), in_middle_half: within(0.5), in_middle_95: within(0.95) }
-    }
+/// On which side of our means the reported numbers are, and how probable so uneven a split is where each side is as likely (two-sided sign
+/// test). None for fewer than 6 numbers, which even on one side all together have more than 5 %.
+fn sides(quantiles: &[f64]) -> Option<String> {
+    let (numbers, below) = (quantiles.len(), quantiles.iter().filter(|quantile| **quantile < 0.5).count());
+    let fewer = Binomial::new(0.5, numbers as u64).ok()?.cdf(below.min(numbers - below) as u64);
+    let probability = (2.0 * fewer).min(1.0);
+    (numbers >= 6).then(|| format!("{below} of {numbers} reported numbers lie below our mean (two-sided sign test: p = {probability:.2}"))
 }
 
 /// Everything side by side.
@@ -247,22 +185,18 @@ pub struct ReportCard {
     pub commit: String,
     rules: [(&'static str, &'static str); 5],
     problems: Vec<NoteResult>,
-    sources: Vec<Source>,
-    /// The examples whose results are from changes that no commit has.
-    uncommitted: Vec<String>,
     /// State, how many figures and tables have it, how many claims.
     counts: Vec<(&'static str, u32, u32)>,
-    figures: u32,
-    tables: u32,
-    luck: Luck,
+    /// How many numbers have a spread of ours beside them, and how many of these fall into its middle half and middle 95 %.
+    luck: [usize; 3],
     pub items: Vec<ItemResult>,
     claims: Vec<ClaimResult>,
     pub beyond: Vec<BeyondResult>,
-    beyond_shown: Vec<beyond::Shown>,
+    beyond_shown: Vec<Made>,
     notes: Vec<NoteResult>,
 }
 
-/// The points of every example's CSV, read when they are asked for.
+/// The folder of results, with the points of every CSV that holds points.
 struct Results<'a> {
     plots: &'a Path,
     names: BTreeMap<String, Names>,
@@ -277,9 +211,7 @@ impl Contents {
     pub fn read(experiments: &Path) -> Result<Contents> {
         let path = experiments.join("report_card.toml");
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let contents: Contents = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
-        contents.beyond.iter().try_for_each(beyond::Beyond::check).with_context(|| format!("in {}", path.display()))?;
-        Ok(contents)
+        toml::from_str(&text).with_context(|| format!("in {}", path.display()))
     }
 
     /// The examples to run, each once, the cheapest first.
@@ -287,7 +219,7 @@ impl Contents {
         let of_item =
             |Item { example, report, minutes, .. }: &Item| Program { example: example.clone(), of: report.clone(), minutes: *minutes };
         let mut programs: Vec<Program> = Vec::new();
-        for program in self.item.iter().map(of_item).chain(self.beyond.iter().filter_map(beyond::Beyond::program)) {
+        for program in self.item.iter().map(of_item).chain(self.beyond.iter().filter_map(Beyond::program)) {
             if !programs.iter().any(|earlier| earlier.example == program.example) {
                 programs.push(program);
             }
@@ -305,17 +237,13 @@ impl ReportCard {
     pub fn read(experiments: &Path, plots: &Path, date: String, commit: String, mark: &str) -> Result<ReportCard> {
         let Contents { problem, item, names, beyond, claim, note } = Contents::read(experiments)?;
         let reported = Reported::read(experiments)?;
-        let mut results = Results { plots, names, points: BTreeMap::new() };
-        let items = item.into_iter().map(|item| ItemResult::read(item, &reported, &mut results)).collect::<Result<Vec<_>>>()?;
-        let claims = claim.into_iter().map(|claim| claim.judge(&mut results)).collect::<Result<Vec<_>>>()?;
-        let is_item = |name: &str| items.iter().any(|result| result.item.example == name);
-        let beyond_shown = beyond::shown(&beyond, is_item, &mut results)?;
-        let beyond = beyond.into_iter().map(|entry| entry.judge(&mut results)).collect::<Result<Vec<_>>>()?;
-        let mut show = |notes: Vec<claims::Note>| notes.into_iter().map(|note| note.show(&mut results)).collect::<Result<Vec<_>>>();
-        let (problems, notes) = (show(problem)?, show(note)?);
-        let made = items.iter().map(|result| (result.item.example.as_str(), &result.made));
-        let sources = Source::of(made.chain(beyond_shown.iter().map(|shown| (shown.name.as_str(), &shown.made))));
-        let dirty = sources.iter().filter(|source| source.commit.ends_with("-dirty"));
+        let results = Results::read(plots, names)?;
+        let items = item.into_iter().map(|item| ItemResult::read(item, &reported, &results)).collect::<Result<Vec<_>>>()?;
+        let claims: Vec<ClaimResult> = claim.into_iter().map(|claim| claim.judge(&results)).collect();
+        let beyond_shown = beyond::shown(&beyond, |name| items.iter().any(|result| result.item.example == name), &results)?;
+        let show = |notes: Vec<claims::Note>| notes.into_iter().map(|note| note.show(&results)).collect();
+        let quantiles: Vec<f64> = items.iter().flat_map(|result| &result.quantiles).copied().collect();
+        let within = |width: f64| quantiles.iter().filter(|quantile| (*quantile - 0.5).abs() <= width / 2.0).count();
         let states = [State::Reproduced, State::Differs, State::Undecided, State::Shown, State::NotRun];
         let count = |state: State| {
             let of_items = items.iter().filter(|result| result.state == state).map(|result| result.item.figures + result.item.tables).sum();
@@ -326,18 +254,14 @@ impl ReportCard {
             date: date.chars().take(10).collect(),
             commit,
             rules: compare::RULES,
-            problems,
-            uncommitted: dirty.flat_map(|source| source.examples.clone()).collect(),
-            sources,
+            problems: show(problem),
             counts: states.into_iter().map(count).filter(|(_, items, claims)| items + claims > 0).collect(),
-            figures: items.iter().map(|result| result.item.figures).sum(),
-            tables: items.iter().map(|result| result.item.tables).sum(),
-            luck: Luck::of(&items.iter().flat_map(|result| &result.quantiles).copied().collect::<Vec<_>>()),
+            luck: [quantiles.len(), within(0.5), within(0.95)],
+            beyond: beyond.into_iter().map(|entry| entry.judge(&results)).collect(),
+            notes: show(note),
             items,
             claims,
-            beyond,
             beyond_shown,
-            notes,
         })
     }
 
@@ -357,27 +281,27 @@ impl ReportCard {
 }
 
 impl Results<'_> {
-    fn names(&self, example: &str) -> Names {
-        self.names.get(example).cloned().unwrap_or_default()
+    fn read(plots: &Path, names: BTreeMap<String, Names>) -> Result<Results<'_>> {
+        let mut points = BTreeMap::new();
+        // Where there is no folder yet, there is no result.
+        for path in std::fs::read_dir(plots).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            let is_csv = path.extension().is_some_and(|extension| extension == "csv");
+            if is_csv && csv::Reader::from_path(&path)?.headers()?.get(0) == Some("panel") {
+                let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                points.insert(name, points::read_csv(&path)?);
+            }
+        }
+        Ok(Results { plots, names, points })
     }
 
     /// The points of an example's CSV; none if it is not there.
-    fn points(&mut self, example: &str) -> Result<&[Point]> {
-        if !self.points.contains_key(example) {
-            let path = self.path(example, "csv");
-            let points = if path.exists() { points::read_csv(&path)? } else { Vec::new() };
-            self.points.insert(example.to_owned(), points);
-        }
-        Ok(&self.points[example])
+    fn points(&self, example: &str) -> &[Point] {
+        self.points.get(example).map_or(&[], Vec::as_slice)
     }
 
-    /// What is written in a file of an example; nothing if it is not there.
-    fn text(&self, example: &str, extension: &str) -> Result<String> {
-        let path = self.path(example, extension);
-        if !path.exists() {
-            return Ok(String::new());
-        }
-        std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    fn names(&self, example: &str) -> &Names {
+        static NONE: Names = Names::new();
+        self.names.get(example).unwrap_or(&NONE)
     }
 
     fn path(&self, example: &str, extension: &str) -> PathBuf {
@@ -386,63 +310,58 @@ impl Results<'_> {
 }
 
 impl ItemResult {
-    fn read(item: Item, reported: &Reported, results: &mut Results) -> Result<ItemResult> {
-        let (names, csv) = (results.names(&item.example), results.path(&item.example, "csv"));
-        let has_points = matches!(item.compare, Compare::Curves | Compare::Plateau);
-        let points = if has_points { results.points(&item.example)?.to_vec() } else { Vec::new() };
-        let made = Made::read(&item.example, &points, &names, results)?;
-        let comparisons = item.comparisons(&points, reported, &csv)?;
+    fn read(item: Item, reported: &Reported, results: &Results) -> Result<ItemResult> {
+        let (names, points) = (results.names(&item.example), results.points(&item.example));
+        let made = Made::read(&item.example, false, results)?;
+        let comparisons = item.comparisons(points, reported, &results.path(&item.example, "csv"))?;
         let verdicts: Vec<Verdict> = comparisons.iter().map(Comparison::verdict).collect();
-        let state = match (&made.picture, item.compare) {
-            (None, _) => State::NotRun,
-            (Some(_), Compare::Picture) => State::Shown,
-            _ => State::of(&verdicts),
+        let (state, reason) = match &made.picture {
+            None => (State::NotRun, "no result yet".to_owned()),
+            Some(_) if item.compare == Compare::Picture => (State::Shown, String::new()),
+            Some(picture) => {
+                (State::of(&verdicts), what_is_open(points, &verdicts, picture.text.get("Experiment").map_or("", String::as_str), names))
+            }
         };
-        let experiment = made.picture.as_ref().map_or("", |picture| &picture.experiment);
-        let reason = match state {
-            State::NotRun => "no result yet".to_owned(),
-            _ => what_is_open(&points, &verdicts, experiment, &names),
+        let row = |comparison: &Comparison| {
+            let [reported, reproduced, difference, detectable, verdict] = compare::words(comparison);
+            let what = match comparison.variant.as_str() {
+                "" => comparison.what.clone(),
+                variant => format!("{}: {}", charts::name(variant, names), comparison.what),
+            };
+            let falls_at = comparison.quantile().map_or(String::new(), |quantile| format!("{:.0} %", 100.0 * quantile));
+            [what, reported, reproduced, difference, detectable, falls_at, verdict]
         };
-        let rows: Vec<Row> = comparisons.iter().map(|comparison| Row::new(comparison, &names)).collect();
-        let is_marked = state != State::Undecided && rows.iter().any(|row| row.verdict.ends_with('*'));
+        let rows: Vec<_> = comparisons.iter().map(row).collect();
+        let is_marked = state != State::Undecided && rows.iter().any(|row| row[6].ends_with('*'));
         let quantiles: Vec<f64> = comparisons.iter().filter_map(Comparison::quantile).collect();
-        let (mark, sides) = (if is_marked { "*" } else { "" }, Sides::of(&quantiles));
+        let (mark, sides) = (if is_marked { "*" } else { "" }, sides(&quantiles));
         Ok(ItemResult { item, state, mark, reason, comparisons: rows, quantiles, sides, made })
     }
 }
 
 /// What `points` and `verdicts` lack of the report's.
 fn what_is_open(points: &[Point], verdicts: &[Verdict], experiment: &str, names: &Names) -> String {
-    let mut reasons = Vec::new();
-    if points.iter().any(|point| point.origin == Origin::Reproduced && !is_report_data(&point.data)) {
-        reasons.push("not the report's data, whole".to_owned());
-    }
     let last = |variant: &str, origin| {
         let of = points.iter().filter(|point| point.origin == origin && variant_and_measure(&point.panel).0 == variant);
         of.map(|point| point.x).fold(0.0, f64::max)
     };
-    let mut untrained = Vec::new();
-    for variant in points::variants(points, Metric::Accuracy) {
-        match (last(&variant, Origin::Reproduced), last(&variant, Origin::Reported)) {
-            (0.0, _) => untrained.push(charts::name(&variant, names)),
-            (ours, theirs) if ours < theirs => {
-                let stopped = stopped_early(points, &variant, ours, experiment);
-                let most = stopped.map(|most| format!("early stopping after epoch {ours} of at most {most}"));
-                reasons.push(most.unwrap_or(format!("{ours} epochs, the report's run {theirs}")));
-            }
-            _ => {}
-        }
+    let epochs = |variant: &String| match (last(variant, Origin::Reproduced), last(variant, Origin::Reported)) {
+        (0.0, _) => Some(format!("{} is not trained", charts::name(variant, names))),
+        (ours, theirs) if ours < theirs => Some(match stopped_early(points, variant, ours, experiment) {
+            Some(most) => format!("early stopping after epoch {ours} of at most {most}"),
+            None => format!("{ours} epochs, the report's run {theirs}"),
+        }),
+        _ => None,
+    };
+    let mut reasons: Vec<String> = points::variants(points, Metric::Accuracy).iter().filter_map(epochs).collect();
+    if points.iter().any(|point| point.origin == Origin::Reproduced && !is_report_data(&point.data)) {
+        reasons.push("not the report's data, whole".to_owned());
     }
-    if !untrained.is_empty() {
-        reasons.push(format!("not trained: {}", untrained.join(", ")));
+    let wide = verdicts.iter().filter(|verdict| **verdict == Verdict::TooWide).count();
+    if wide > 0 {
+        reasons.push(format!("too wide to tell: {wide} of {}", verdicts.len()));
     }
-    let count = |verdict| verdicts.iter().filter(|one| **one == verdict).count();
-    match (count(Verdict::TooWide), verdicts.len()) {
-        (0, _) => {}
-        (_, 1) => reasons.push("too wide to tell".to_owned()),
-        (wide, all) => reasons.push(format!("{wide} of {all} numbers too wide to tell")),
-    }
-    if count(Verdict::OneSeed) > 0 {
+    if verdicts.contains(&Verdict::OneSeed) {
         reasons.push("one seed has no spread to judge by".to_owned());
     }
     reasons.join("; ")
@@ -477,18 +396,6 @@ impl Item {
     }
 }
 
-impl Row {
-    fn new(comparison: &Comparison, names: &Names) -> Row {
-        let [reported, reproduced, difference, detectable, verdict] = compare::words(comparison);
-        let what = match comparison.variant.as_str() {
-            "" => comparison.what.clone(),
-            variant => format!("{}: {}", charts::name(variant, names), comparison.what),
-        };
-        let falls_at = comparison.quantile().map_or(String::new(), |quantile| format!("{:.0} %", 100.0 * quantile));
-        Row { what, reported, reproduced, difference, detectable, falls_at, verdict }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -498,11 +405,12 @@ mod tests {
         // Table 2: 11 of 15 below. 2 P(X <= 4) = 2 (1 + 15 + 105 + 455 + 1365) / 2^15.
         let sides = |below: usize, numbers: usize| {
             let quantiles: Vec<f64> = (0..numbers).map(|at| if at < below { 0.1 } else { 0.9 }).collect();
-            Sides::of(&quantiles).map(|sides| (sides.below, sides.probability))
+            super::sides(&quantiles)
         };
-        assert_eq!(sides(11, 15), Some((11, "0.12".to_owned())));
-        assert_eq!(sides(4, 15), Some((4, "0.12".to_owned())));
-        assert_eq!(sides(4, 8), Some((4, "1.00".to_owned())));
+        let said = |split, p| Some(format!("{split} reported numbers lie below our mean (two-sided sign test: p = {p}"));
+        assert_eq!(sides(11, 15), said("11 of 15", "0.12"));
+        assert_eq!(sides(4, 15), said("4 of 15", "0.12"));
+        assert_eq!(sides(4, 8), said("4 of 8", "1.00"));
         assert_eq!(sides(5, 5), None, "2 / 2^5 is above 5 %, however they fall");
     }
 
@@ -526,9 +434,9 @@ mod tests {
         };
         let experiment = "[training]\nepochs = 100\nearly_stopping = { patience = 40 }";
         let said = |best, experiment| what_is_open(&ours(best), &[], experiment, &[("other".to_owned(), "B".to_owned())].into());
-        assert_eq!(said(42.0, experiment), "early stopping after epoch 82 of at most 100; not trained: B");
-        assert_eq!(said(50.0, experiment), "82 epochs, the report's run 100; not trained: B");
-        assert_eq!(said(42.0, "[training]\nepochs = 100"), "82 epochs, the report's run 100; not trained: B");
+        assert_eq!(said(42.0, experiment), "early stopping after epoch 82 of at most 100; B is not trained");
+        assert_eq!(said(50.0, experiment), "82 epochs, the report's run 100; B is not trained");
+        assert_eq!(said(42.0, "[training]\nepochs = 100"), "82 epochs, the report's run 100; B is not trained");
     }
 
     #[test]
