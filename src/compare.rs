@@ -151,8 +151,8 @@ pub(crate) fn variant_and_measure(panel: &str) -> (&str, &'static str) {
         ("_seconds", "seconds of training"),
         ("_accuracy_by_seed", "accuracy by seed"),
         ("_seconds_by_seed", "seconds of training by seed"),
-        ("_n", "largest difference by N = 1 / epsilon"),
-        ("_epsilon", "largest difference by epsilon"),
+        ("_n", "largest difference"),
+        ("_epsilon", "largest difference"),
     ];
     let split = measures.iter().find_map(|(ending, measure)| Some((panel.strip_suffix(ending)?, *measure)));
     split.unwrap_or((panel, ""))
