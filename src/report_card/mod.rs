@@ -285,8 +285,11 @@ impl Results<'_> {
         let mut points = BTreeMap::new();
         // Where there is no folder yet, there is no result.
         for path in std::fs::read_dir(plots).into_iter().flatten().flatten().map(|entry| entry.path()) {
-            let is_csv = path.extension().is_some_and(|extension| extension == "csv");
-            if is_csv && csv::Reader::from_path(&path)?.headers()?.get(0) == Some("panel") {
+            if path.extension().is_none_or(|extension| extension != "csv") {
+                continue;
+            }
+            let header = csv::Reader::from_path(&path).and_then(|mut reader| reader.headers().cloned());
+            if header.with_context(|| format!("cannot read {}", path.display()))?.get(0) == Some("panel") {
                 let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
                 points.insert(name, points::read_csv(&path)?);
             }
