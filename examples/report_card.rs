@@ -17,7 +17,7 @@ fn make(run: &Run) -> Result<()> {
     }
     say!("\n{}", card.summary());
     for aim in &card.beyond {
-        say!("beyond the report: {:12} {:20} {}", aim.state.name(), aim.reason, aim.what);
+        say!("beyond the report: {:12} {:20} {}", aim.state.name(), aim.reason, aim.entry.what);
     }
     let missing = card.items.iter().filter(|result| result.state == State::NotRun).count();
     if missing > 0 {

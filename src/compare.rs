@@ -1,16 +1,12 @@
-//! Reported beside reproduced, with a verdict and its rule.
+//! Reported beside reproduced, with a verdict by [`RULES`].
 //!
-//! The report gives one run without a spread. If a run of ours is one draw from a normal distribution of standard deviation s, known
-//! from n seeds, and the report's run is another, then with probability 95 % it lies within t s sqrt(1 + 1/n) of our mean, t being the
-//! 0.975 quantile of Student's distribution with n - 1 degrees of freedom (a prediction interval). So our seed-to-seed deviation stands
-//! for theirs too. To this comes half a unit of the reported value's last digit. Where every seed gives the same value the rule asks
-//! for equality to that digit.
-//!
-//! One run of ours against the report's one has no such spread. There the sampling error of an accuracy is known: of n1 and n2 images the
-//! fractions p1 and p2 differ by less than 1.96 sqrt(p1 (1 - p1) / n1 + p2 (1 - p2) / n2) in 95 % of all cases where both networks are
-//! equally good (normal approximation for two proportions). A larger difference has no verdict, as training adds a spread of its own.
+//! The report gives one run without a spread. If its run and ours are draws from one normal distribution, whose standard deviation n seeds
+//! tell, the prediction interval holds its number with probability 95 % (t is the 0.975 quantile of Student's distribution with n - 1
+//! degrees of freedom). To this comes half a unit of the number's last digit. One run against one has only the sampling error of an
+//! accuracy (normal approximation for two proportions), to which training adds a spread of its own.
 
 use crate::history::Metric;
+use crate::plot::thousands;
 use crate::points::{Origin, Panel, Point, Quantity, REPORT_DATA, is_report_data, mean_and_deviation};
 use crate::reported::Number;
 use crate::table::{self, LayerRow};
@@ -20,17 +16,14 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 /// One number of the report beside ours.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
+    /// Which of an experiment's variants; empty where there is but one network.
+    pub variant: String,
     pub what: String,
     pub reported: f64,
     /// Half a unit of the last digit reported.
     pub resolution: f64,
-    pub reproduced: f64,
-    /// Standard deviation over seeds; none for a single run.
-    pub deviation: Option<f64>,
-    /// 0 where no run is needed: it follows from the architecture or the data.
-    pub seeds: u32,
-    /// Images behind our accuracy and behind the report's, where both are known.
-    pub images: Option<[f64; 2]>,
+    /// No seeds where no run is needed: it follows from the architecture or the data.
+    pub ours: Point,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,51 +37,95 @@ pub enum Verdict {
     Differs,
     /// One seed has no spread to judge by.
     OneSeed,
+    /// The interval contains the reported number, and hardly any number would lie outside.
+    TooWide,
 }
 
-/// The rule, for people.
-pub const RULE: &str = "reproduced: the reported run lies within the 95 % prediction interval of a further run of ours, \
-     mean ± t(0.975, n-1) · sd · sqrt(1 + 1/n); a single published run has no spread, so ours stands for both; two proportions: where ours \
-     is one run, too, an accuracy lies within the 95 % interval of the difference of two proportions, \
-     1.96 · sqrt(p1 (1 - p1) / n1 + p2 (1 - p2) / n2) for n1 and n2 images; beyond it there is no verdict";
+/// The rules, for people.
+pub const RULES: [(&str, &str); 5] = [
+    ("equal", "the reported number to its last digit, or to the error of reading it off a curve, with a spread that is no larger"),
+    (
+        "reproduced",
+        "the reported run lies within the 95 % prediction interval of one more run of ours, mean ± t(0.975, n-1) · sd · sqrt(1 + 1/n); \
+         the report has one run without a spread, so ours stands for both",
+    ),
+    (
+        "reproduced: two proportions",
+        "one run of each, and the accuracies differ by at most 1.96 · sqrt(p1 (1 - p1) / n1 + p2 (1 - p2) / n2) for n1 and n2 images; \
+         beyond it there is no verdict",
+    ),
+    (
+        "too wide to tell",
+        "the interval contains the reported number, but its half-width is larger than that number itself (of an accuracy: than its \
+         distance from 0 or 100 %)",
+    ),
+    ("*", "fewer than 5 seeds: the interval is wide (t = 12.7 with 2 seeds, 4.3 with 3, 2.8 with 5) and its width itself uncertain"),
+];
 
 impl Comparison {
-    /// Reproduced minus reported.
-    pub fn difference(&self) -> f64 {
-        self.reproduced - self.reported
+    /// `reported` beside our point, each with what belongs to it.
+    pub(crate) fn new(what: String, reported: f64, resolution: f64, ours: &Point) -> Comparison {
+        Comparison { variant: ours.panel.variant.clone(), what, reported, resolution, ours: ours.clone() }
     }
 
-    /// The largest difference that still counts as reproduced; none for one seed, but for an accuracy of known numbers of images.
-    pub fn allowance(&self) -> Option<f64> {
-        if let (1, Some([ours, theirs])) = (self.seeds, self.images) {
+    fn seeds(&self) -> u32 {
+        self.ours.seeds.unwrap_or(1)
+    }
+
+    /// Reproduced minus reported.
+    pub fn difference(&self) -> f64 {
+        self.ours.y - self.reported
+    }
+
+    /// The largest difference that still counts as reproduced, and so the smallest that the comparison could have seen: half the width
+    /// of its interval. None for one seed, but for an accuracy of known numbers of images.
+    pub fn half_width(&self) -> Option<f64> {
+        if let (1, Some([ours, theirs])) = (self.seeds(), images(&self.ours)) {
             let variance = |p: f64, n: f64| p * (1.0 - p) / n;
-            return Some(self.resolution + 1.96 * (variance(self.reproduced, ours) + variance(self.reported, theirs)).sqrt());
+            return Some(self.resolution + 1.96 * (variance(self.ours.y, ours) + variance(self.reported, theirs)).sqrt());
         }
-        let n = f64::from(self.seeds);
+        let n = f64::from(self.seeds());
         let t = StudentsT::new(0.0, 1.0, n - 1.0).ok()?.inverse_cdf(0.975);
-        Some(self.resolution + t * self.deviation? * (1.0 + 1.0 / n).sqrt())
+        Some(self.resolution + t * self.ours.deviation? * (1.0 + 1.0 / n).sqrt())
     }
 
     /// Where the reported run falls among further runs of ours: the share of them that would be lower, by the same distribution as
-    /// [`Comparison::allowance`]. None where there is no spread.
+    /// [`Comparison::half_width`]. None where there is no spread.
     pub fn quantile(&self) -> Option<f64> {
-        let n = f64::from(self.seeds);
-        let spread = self.deviation.filter(|deviation| *deviation > 0.0)? * (1.0 + 1.0 / n).sqrt();
+        let n = f64::from(self.seeds());
+        let spread = self.ours.deviation.filter(|deviation| *deviation > 0.0)? * (1.0 + 1.0 / n).sqrt();
         Some(StudentsT::new(0.0, 1.0, n - 1.0).ok()?.cdf(-self.difference() / spread))
     }
 
     pub fn verdict(&self) -> Verdict {
         let difference = self.difference().abs();
-        match self.allowance() {
-            _ if difference <= self.resolution && self.deviation.unwrap_or(0.0) <= self.resolution => Verdict::Equal,
-            None if self.seeds == 0 => Verdict::Differs,
+        let is_accuracy = self.ours.panel.quantity == Quantity::Accuracy;
+        let room = if is_accuracy { self.reported.min(1.0 - self.reported) } else { self.reported.abs() };
+        // A number below its own resolution has no digit that could be met.
+        let has_digits = self.resolution < self.reported.abs();
+        match self.half_width() {
+            _ if has_digits && difference <= self.resolution && self.ours.deviation.unwrap_or(0.0) <= self.resolution => Verdict::Equal,
+            None if self.seeds() == 0 => Verdict::Differs,
             None => Verdict::OneSeed,
-            Some(allowance) if self.seeds == 1 && difference <= allowance => Verdict::WithinSampling,
-            Some(_) if self.seeds == 1 => Verdict::OneSeed,
-            Some(allowance) if difference <= allowance => Verdict::Reproduced,
-            Some(_) => Verdict::Differs,
+            Some(half_width) if difference > half_width && self.seeds() > 1 => Verdict::Differs,
+            Some(half_width) if difference > half_width => Verdict::OneSeed,
+            Some(half_width) if half_width > room => Verdict::TooWide,
+            Some(_) if self.seeds() == 1 => Verdict::WithinSampling,
+            Some(_) => Verdict::Reproduced,
         }
     }
+
+    /// The verdict for people, marked where it is from few seeds.
+    pub(crate) fn verdict_in_words(&self) -> String {
+        let verdict = self.verdict();
+        let is_open = matches!(verdict, Verdict::OneSeed | Verdict::TooWide);
+        format!("{verdict}{}", if is_open { "" } else { mark(self.seeds()) })
+    }
+}
+
+/// What marks a verdict from so many seeds.
+pub(crate) fn mark(seeds: u32) -> &'static str {
+    if (1..5).contains(&seeds) { "*" } else { "" }
 }
 
 impl std::fmt::Display for Verdict {
@@ -99,8 +136,53 @@ impl std::fmt::Display for Verdict {
             Verdict::WithinSampling => "reproduced: two proportions",
             Verdict::Differs => "differs",
             Verdict::OneSeed => "no verdict: one seed",
+            Verdict::TooWide => "too wide to tell",
         })
     }
+}
+
+/// What a panel shows, for people.
+pub(crate) fn measure(quantity: Quantity) -> &'static str {
+    match quantity {
+        Quantity::TwiceSoftmaxedLoss => "cross-entropy of softmax outputs",
+        Quantity::Loss => "cross-entropy",
+        Quantity::Accuracy | Quantity::AccuracyBySeconds => "accuracy",
+        Quantity::LossGap => "cross-entropy, training minus validation",
+        Quantity::AccuracyGap => "accuracy, training minus validation",
+        Quantity::Seconds => "seconds of training",
+        Quantity::AccuracyBySeed => "accuracy by seed",
+        Quantity::SecondsBySeed => "seconds of training by seed",
+        Quantity::DifferenceByN | Quantity::DifferenceByEpsilon => "largest difference",
+    }
+}
+
+/// The factor and the unit in which people read values: accuracies are fractions in files and per cent for readers.
+pub(crate) fn scale_and_unit(quantity: Quantity) -> (f64, &'static str) {
+    match quantity {
+        Quantity::Accuracy | Quantity::AccuracyBySeed | Quantity::AccuracyBySeconds => (100.0, " %"),
+        Quantity::AccuracyGap => (100.0, " points"),
+        _ => (1.0, ""),
+    }
+}
+
+/// A value with its deviation and number of seeds, for people: "97.51 ± 0.04 % (n = 3)".
+pub(crate) fn in_words(point: &Point, decimals: usize) -> String {
+    let (scale, unit) = scale_and_unit(point.panel.quantity);
+    let y = scale * point.y;
+    let number = match point.deviation {
+        Some(deviation) => format!("{y:.decimals$} ± {:.decimals$}", scale * deviation),
+        None if y.abs() < 1e-3 && y != 0.0 => format!("{y:.2e}"),
+        None => format!("{y:.decimals$}"),
+    };
+    let seeds = point.seeds.filter(|seeds| *seeds > 0 && point.origin == Origin::Reproduced);
+    format!("{number}{unit}{}", seeds.map_or(String::new(), |seeds| format!(" (n = {seeds})")))
+}
+
+/// The size of a difference, where there is one, for people: "0.26 points" of an accuracy.
+pub(crate) fn difference_in_words(difference: Option<f64>, quantity: Quantity, decimals: usize) -> String {
+    let (scale, unit) = scale_and_unit(quantity);
+    let points = if unit.is_empty() { "" } else { " points" };
+    difference.map_or(String::new(), |difference| format!("{:.decimals$}{points}", scale * difference))
 }
 
 /// Images behind the validation accuracy of `ours` on cats and dogs and behind the report's: the text holds out 20 % of 19,998, which is ours;
@@ -119,52 +201,34 @@ pub fn last_points(points: &[Point]) -> Vec<Comparison> {
             theirs.origin == Origin::Reported && (&theirs.panel, &theirs.series, theirs.x) == (&ours.panel, &ours.series, ours.x)
         };
         let Some(theirs) = points.iter().find(same) else { continue };
-        let curve = format!("{}, {}", ours.panel.to_string().replace('_', " "), ours.series);
-        comparisons.retain(|earlier| !earlier.what.starts_with(&format!("{curve}, epoch ")));
-        comparisons.push(Comparison {
-            what: format!("{curve}, epoch {}", ours.x),
-            reported: theirs.y,
-            resolution: theirs.resolution.unwrap_or(0.0),
-            reproduced: ours.y,
-            deviation: ours.deviation,
-            seeds: ours.seeds.unwrap_or(1),
-            images: images(ours),
-        });
+        comparisons.retain(|earlier| (&earlier.ours.panel, &earlier.ours.series) != (&ours.panel, &ours.series));
+        let what = format!("{} {}, epoch {}", split_in_words(&ours.series), measure(ours.panel.quantity), ours.x);
+        comparisons.push(Comparison::new(what, theirs.y, theirs.resolution.unwrap_or(0.0), ours));
     }
     comparisons
+}
+
+/// A split of the data, for people.
+pub(crate) fn split_in_words(series: &str) -> &str {
+    if series == "train" { "training" } else { series }
 }
 
 /// For every accuracy that the report prints in `number`: ours in the accuracy panel of `variant` after as many epochs. Nothing where
 /// our data or our last epoch are not the report's. Where the report means its best epoch, so do we.
 pub fn with_number(points: &[Point], variant: &str, number: &Number) -> Vec<Comparison> {
-    let printed = [("train", number.train), ("validation", number.validation), ("test", number.test)];
-    let accuracy = Panel::new(variant, Metric::Accuracy);
-    let compared = |(split, reported): (&str, Option<f64>)| {
-        let series = split.trim_start_matches("best ");
-        let is_curve = |point: &&Point| {
-            let is_ours = point.origin == Origin::Reproduced && is_report_data(&point.data);
-            is_ours && point.panel == accuracy && point.series == series
-        };
-        let mut ours = points.iter().rfind(is_curve)?;
-        if number.epochs.is_some_and(|epochs| ours.x != epochs as f64) {
-            return None;
-        }
-        if series != split {
-            ours = points.iter().filter(is_curve).max_by(|one, other| one.y.total_cmp(&other.y))?;
-        }
-        let parameters = number.parameters.map_or(String::new(), |count| format!(" ({count} parameters)"));
-        Some(Comparison {
-            what: format!("{}{parameters}, {split}", variant.replace('_', " ")),
-            reported: reported?,
-            resolution: number.resolution.unwrap_or(PRINTED_RESOLUTION),
-            reproduced: ours.y,
-            deviation: ours.deviation,
-            seeds: ours.seeds.unwrap_or(1),
-            images: images(ours),
-        })
+    let (panel, resolution) = (Panel::new(variant, Metric::Accuracy), number.resolution.unwrap_or(PRINTED_RESOLUTION));
+    let parameters = number.parameters.map_or(String::new(), |count| format!("{} parameters, ", thousands(count)));
+    let is_ours = |point: &&Point| point.origin == Origin::Reproduced && point.panel == panel && is_report_data(&point.data);
+    let compared = |(best, series, reported): (&str, &str, Option<f64>)| {
+        let curve: Vec<&Point> = points.iter().filter(is_ours).filter(|point| point.series == series).collect();
+        let last = *curve.last().filter(|last| number.epochs.is_none_or(|epochs| last.x == epochs as f64))?;
+        let highest = curve.into_iter().max_by(|one, other| one.y.total_cmp(&other.y))?;
+        let what = format!("{parameters}{best}{} accuracy", split_in_words(series));
+        Some(Comparison::new(what, reported?, resolution, if best.is_empty() { last } else { highest }))
     };
-    let best = number.best_validation.and_then(|reported| compared(("best validation", Some(reported))));
-    printed.into_iter().filter_map(compared).chain(best).collect()
+    let Number { train, validation, test, best_validation, .. } = *number;
+    let printed = [("", "train", train), ("", "validation", validation), ("", "test", test), ("best ", "validation", best_validation)];
+    printed.into_iter().filter_map(compared).collect()
 }
 
 /// The accuracies that the report prints in `number`, as levels beside ours of `variant`; none where our data are not the report's, whole.
@@ -189,59 +253,41 @@ pub fn plateau(points: &[Point]) -> Vec<Comparison> {
         return Vec::new();
     };
     let ours: Vec<f64> = panel().filter(|point| point.origin == Origin::Reproduced && point.x == theirs.x).map(|point| point.y).collect();
-    let (mean, deviation) = mean_and_deviation(&ours);
-    vec![Comparison {
-        what: format!("largest difference, softmax taken twice, N = {}", theirs.x),
-        reported: theirs.y,
-        resolution: theirs.resolution.unwrap_or(0.0),
-        reproduced: mean,
-        deviation,
-        seeds: ours.len() as u32,
-        images: None,
-    }]
+    let (y, deviation) = mean_and_deviation(&ours);
+    let ours = Point { y, deviation, seeds: Some(ours.len() as u32), ..Point::default() };
+    let what = format!("largest difference, softmax taken twice, N = {}", theirs.x);
+    vec![Comparison::new(what, theirs.y, theirs.resolution.unwrap_or(0.0), &ours)]
 }
 
 /// For every layer, the whole network and the share of its fully connected layers (named FC1, FC2, ...): the number of parameters that the
 /// report prints.
 pub fn parameters(layers: &[LayerRow], number: &Number) -> Vec<Comparison> {
-    let comparison = |what: String, reported: f64, resolution: f64, reproduced: f64| Comparison {
-        what,
-        reported,
-        resolution,
-        reproduced,
-        deviation: None,
-        seeds: 0,
-        images: None,
+    let comparison = |what: &str, reported: f64, resolution: f64, y: f64| {
+        Comparison::new(what.to_owned(), reported, resolution, &Point { y, seeds: Some(0), ..Point::default() })
     };
-    let count = |what: &str, reported: i64, ours: i64| comparison(what.to_owned(), reported as f64, 0.5, ours as f64);
-    let sum = |rows: &[&LayerRow]| rows.iter().map(|row| row.parameters).sum::<i64>();
-    let fully_connected: Vec<&LayerRow> = layers.iter().filter(|row| row.layer.starts_with("FC")).collect();
-    let all = sum(&layers.iter().collect::<Vec<_>>());
+    let count = |what: &str, reported: i64, ours: i64| comparison(what, reported as f64, 0.5, ours as f64);
+    let all: i64 = layers.iter().map(|row| row.parameters).sum();
+    let fully_connected: i64 = layers.iter().filter(|row| row.layer.starts_with("FC")).map(|row| row.parameters).sum();
     let each = layers.iter().filter_map(|row| Some(count(&row.layer, *number.layers.get(&row.layer)?, row.parameters)));
     let total = number.parameters.map(|reported| count("Total", reported, all));
-    let share = number.fully_connected_share;
-    let share = share.map(|reported| comparison("share of FC".to_owned(), reported, 5e-4, sum(&fully_connected) as f64 / all as f64));
+    let share = number.fully_connected_share.map(|reported| comparison("share of FC", reported, 5e-4, fully_connected as f64 / all as f64));
     each.chain(total).chain(share).collect()
 }
 
 /// Half a unit of the last digit of an accuracy printed as per cent with two decimals.
 const PRINTED_RESOLUTION: f64 = 5e-5;
 
-/// What is compared, reported, reproduced, the difference, the largest one allowed and the verdict, for people.
-pub fn words(comparison: &Comparison) -> [String; 6] {
-    let decimals = (-(2.0 * comparison.resolution).log10()).ceil().clamp(0.0, 7.0) as usize;
-    let reproduced = match comparison.deviation {
-        Some(deviation) => format!("{:.decimals$} ± {deviation:.decimals$} (n = {})", comparison.reproduced, comparison.seeds),
-        None if comparison.seeds == 0 => format!("{:.decimals$}", comparison.reproduced),
-        None => format!("{:.decimals$} (n = 1)", comparison.reproduced),
-    };
+/// Reported, reproduced, the difference, the smallest one that could have been seen, and the verdict, for people.
+pub fn words(comparison: &Comparison) -> [String; 5] {
+    let (scale, unit) = scale_and_unit(comparison.ours.panel.quantity);
+    let decimals = (-(2.0 * scale * comparison.resolution).log10()).ceil().clamp(0.0, 7.0) as usize;
+    let finer = if unit.is_empty() { decimals } else { decimals.max(2) };
     [
-        comparison.what.clone(),
-        format!("{:.decimals$}", comparison.reported),
-        reproduced,
-        format!("{:+.decimals$}", comparison.difference()),
-        comparison.allowance().map_or(String::new(), |allowance| format!("{allowance:.decimals$}")),
-        comparison.verdict().to_string(),
+        format!("{:.decimals$}{unit}", comparison.reported * scale),
+        in_words(&comparison.ours, finer),
+        format!("{:+.finer$}", comparison.difference() * scale),
+        difference_in_words(comparison.half_width(), comparison.ours.panel.quantity, finer),
+        comparison.verdict_in_words(),
     ]
 }
 
@@ -261,22 +307,27 @@ pub fn print_summary(comparisons: &[Comparison]) {
     }
     let count = |verdict| comparisons.iter().filter(|comparison| comparison.verdict() == verdict).count();
     say!(
-        "\n{} equal, {} reproduced, {} differ, {} without verdict (one seed).",
+        "\n{} equal, {} reproduced, {} differ, {} without verdict.",
         count(Verdict::Equal),
         count(Verdict::Reproduced) + count(Verdict::WithinSampling),
         count(Verdict::Differs),
-        count(Verdict::OneSeed),
+        count(Verdict::OneSeed) + count(Verdict::TooWide),
     );
-    if count(Verdict::Equal) < comparisons.len() {
-        say!("Rule: {RULE}.");
+    let verdicts: Vec<String> = comparisons.iter().map(Comparison::verdict_in_words).collect();
+    let is_used =
+        |name: &str| verdicts.iter().any(|verdict| verdict.trim_end_matches('*') == name || (name == "*" && verdict.ends_with('*')));
+    for (name, rule) in RULES.iter().filter(|(name, _)| *name != "equal" && is_used(name)) {
+        say!("{name}: {rule}.");
     }
 }
 
 /// The comparisons as a table for a terminal.
 pub fn table(comparisons: &[Comparison]) -> Table {
-    let mut table = table::new(["", "reported", "reproduced", "difference", "allowed", "verdict"]);
+    let mut table = table::new(["", "reported", "reproduced", "difference", "detectable", "verdict"]);
     for comparison in comparisons {
-        table.add_row(words(comparison));
+        let variant = comparison.variant.replace('_', " ");
+        let what = [variant.as_str(), &comparison.what].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
+        table.add_row([what].into_iter().chain(words(comparison)));
     }
     table::align_right(&mut table, 1..5);
     table
@@ -289,7 +340,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn comparison(reproduced: f64, deviation: Option<f64>, seeds: u32) -> Comparison {
-        Comparison { what: String::new(), reported: 0.97, resolution: 5e-5, reproduced, deviation, seeds, images: None }
+        let ours = Point { panel: Panel::new("cnn", Metric::Accuracy), y: reproduced, deviation, seeds: Some(seeds), ..Point::default() };
+        Comparison::new(String::new(), 0.97, 5e-5, &ours)
     }
 
     #[test]
@@ -331,18 +383,6 @@ mod tests {
     }
 
     #[test]
-    fn printed_numbers_are_levels_beside_ours_on_the_same_data() -> anyhow::Result<()> {
-        let number: Number = toml::from_str("where = \"here\"\nkind = \"run\"\nbest_validation = 0.93\ntest = 0.9")?;
-        let point = |x, data: &str| Point { panel: Panel::new("vgg", Metric::Accuracy), x, data: data.to_owned(), ..Point::default() };
-        let drawn = |data| levels(&[point(1.0, data), point(60.0, data)], "vgg", &number);
-        let read: Vec<_> = drawn("MNIST").into_iter().map(|point| (point.series, point.x, point.y)).collect();
-        let level = |series: &str, y| [(series.to_owned(), 1.0, y), (series.to_owned(), 60.0, y)];
-        assert_eq!(read, [level("validation", 0.93), level("test", 0.9)].concat());
-        assert!(drawn("drawn digits").is_empty() && levels(&[], "vgg", &number).is_empty());
-        Ok(())
-    }
-
-    #[test]
     fn the_best_epoch_is_compared_where_the_report_means_it() -> anyhow::Result<()> {
         let text = "where = \"here\"\nkind = \"run\"\nepochs = 3\nbest_validation = 0.93\nresolution = 5e-3";
         let number: Number = toml::from_str(text)?;
@@ -356,8 +396,8 @@ mod tests {
             accuracies.iter().enumerate().map(|row_of| toml::from_str(&row(row_of)).expect("a point")).collect()
         };
         let compared = with_number(&curve(&[0.8, 0.934, 0.9]), "vgg", &number);
-        assert_eq!(compared.iter().map(|one| (one.reported, one.reproduced)).collect::<Vec<_>>(), [(0.93, 0.934)]);
-        assert_eq!(compared[0].what, "vgg, best validation");
+        assert_eq!(compared.iter().map(|one| (one.reported, one.ours.y)).collect::<Vec<_>>(), [(0.93, 0.934)]);
+        assert_eq!(compared[0].what, "best validation accuracy");
         assert!(with_number(&curve(&[0.8, 0.934]), "vgg", &number).is_empty(), "not after fewer epochs");
         Ok(())
     }
@@ -370,7 +410,7 @@ mod tests {
         assert!((quantile(0.97) - 0.5).abs() < 1e-9);
         assert!((quantile(0.97 - 1.885_618 * spread) - 0.9).abs() < 1e-6, "ours is lower, so most further runs are");
         assert!((quantile(0.97 + 1.885_618 * spread) - 0.1).abs() < 1e-6);
-        let edge = comparison(0.97, Some(0.001), 3).allowance().expect("a spread") - 5e-5;
+        let edge = comparison(0.97, Some(0.001), 3).half_width().expect("a spread") - 5e-5;
         assert!((quantile(0.97 - edge) - 0.975).abs() < 1e-6, "the edge of the interval");
         assert_eq!([comparison(0.97, None, 1), comparison(0.97, Some(0.0), 3)].map(|one| one.quantile()), [None; 2]);
     }
@@ -378,8 +418,8 @@ mod tests {
     #[test]
     fn verdicts_follow_the_rule() {
         // n = 3: t(0.975, 2) = 4.3027, so 0.001 of deviation allows 0.00497 and half a digit.
-        let allowance = comparison(0.97, Some(0.001), 3).allowance().expect("three seeds have a spread");
-        assert!((allowance - (4.302_65 * 0.001 * (4.0_f64 / 3.0).sqrt() + 5e-5)).abs() < 1e-7, "{allowance}");
+        let half_width = comparison(0.97, Some(0.001), 3).half_width().expect("three seeds have a spread");
+        assert!((half_width - (4.302_65 * 0.001 * (4.0_f64 / 3.0).sqrt() + 5e-5)).abs() < 1e-7, "{half_width}");
         assert_eq!(comparison(0.9749, Some(0.001), 3).verdict(), Verdict::Reproduced);
         assert_eq!(comparison(0.9751, Some(0.001), 3).verdict(), Verdict::Differs);
         assert_eq!(comparison(0.9649, Some(0.001), 3).verdict(), Verdict::Differs);
@@ -392,18 +432,46 @@ mod tests {
 
     #[test]
     fn one_run_against_one_is_judged_by_the_sampling_error_of_an_accuracy() {
-        let one = |reproduced, images| Comparison { images, ..comparison(reproduced, None, 1) };
-        let images = Some([3_999.0, 2_999.0]);
+        let of_cats = |comparison: Comparison| {
+            let (series, data) = ("validation".to_owned(), REPORT_DATA[1].to_owned());
+            Comparison { ours: Point { series, data, ..comparison.ours }, ..comparison }
+        };
+        let one = |reproduced| of_cats(comparison(reproduced, None, 1));
         // 1.96 sqrt(0.98 · 0.02 / 3999 + 0.97 · 0.03 / 2999)
-        let allowance = one(0.98, images).allowance().expect("numbers of images");
-        assert!((allowance - 5e-5 - 0.007_491).abs() < 1e-6, "{allowance}");
-        assert_eq!(one(0.977, images).verdict(), Verdict::WithinSampling);
-        assert_eq!(one(0.98, images).verdict(), Verdict::OneSeed, "beyond it there is no verdict");
-        assert_eq!(one(0.977, None).verdict(), Verdict::OneSeed, "a loss");
-        assert_eq!(one(0.97, images).verdict(), Verdict::Equal);
-        assert_eq!(words(&one(0.977, images))[5], "reproduced: two proportions");
-        let seeds = Comparison { images, ..comparison(0.9751, Some(0.001), 3) };
-        assert_eq!(seeds.verdict(), Verdict::Differs, "several seeds have their spread");
+        let half_width = one(0.98).half_width().expect("numbers of images");
+        assert!((half_width - 5e-5 - 0.007_491).abs() < 1e-6, "{half_width}");
+        assert_eq!(one(0.977).verdict(), Verdict::WithinSampling);
+        assert_eq!(one(0.98).verdict(), Verdict::OneSeed, "beyond it there is no verdict");
+        assert_eq!(comparison(0.977, None, 1).verdict(), Verdict::OneSeed, "numbers of images that nobody knows");
+        assert_eq!(one(0.97).verdict(), Verdict::Equal);
+        let words = words(&one(0.977));
+        assert_eq!(words, ["97.00 %", "97.70 % (n = 1)", "+0.70", "0.77 points", "reproduced: two proportions*"]);
+        assert_eq!(of_cats(comparison(0.9751, Some(0.001), 3)).verdict(), Verdict::Differs, "several seeds have their spread");
+    }
+
+    #[test]
+    fn an_interval_that_holds_nearly_everything_gives_no_verdict() {
+        let panel = |name: &str| Panel::try_from(name.to_owned()).unwrap_or_default();
+        let of = |name: &str, reported, resolution, reproduced, deviation, seeds| {
+            let ours = Point { panel: panel(name), y: reproduced, deviation: Some(deviation), seeds: Some(seeds), ..Point::default() };
+            Comparison::new(String::new(), reported, resolution, &ours).verdict()
+        };
+        // Figures 5 and 6: half a width of 0.072 about 0.019.
+        assert_eq!(of("", 0.0113, 1.2e-6, 0.019_161, 0.014_576, 3), Verdict::TooWide);
+        assert_eq!(of("", 0.0113, 1.2e-6, 0.012, 0.000_5, 3), Verdict::Reproduced);
+        assert_eq!(of("large_loss", 0.000_36, 5e-4, 0.000_054, 2.2e-6, 2), Verdict::TooWide, "a sixth is not equal");
+        assert_eq!(of("large_accuracy", 0.991_17, 1e-4, 0.991_17, 0.000_7, 2), Verdict::TooWide, "1.1 points about 0.9 of errors");
+        assert_eq!(of("zero_accuracy", 0.1, 1e-4, 0.11, 0.04, 3), Verdict::TooWide, "the nearer end counts");
+        assert_eq!(of("large_accuracy", 1.0, 1e-4, 1.0, 0.0, 2), Verdict::Equal, "to the last digit");
+        assert_eq!(of("large_loss", 0.000_36, 1e-5, 0.5, 0.001, 2), Verdict::Differs, "outside is outside, however wide");
+    }
+
+    #[test]
+    fn a_verdict_from_few_seeds_is_marked() {
+        let of = |seeds| comparison(0.9701, Some(0.001), seeds).verdict_in_words();
+        assert_eq!([2, 4, 5].map(of), ["reproduced*", "reproduced*", "reproduced"]);
+        assert_eq!(comparison(0.9749, None, 1).verdict_in_words(), "no verdict: one seed");
+        assert_eq!(comparison(0.97, None, 0).verdict_in_words(), "equal", "no run, no seeds");
     }
 
     #[test]

@@ -81,9 +81,9 @@ impl Quantity {
         self.names()[2]
     }
 
-    /// How far training is ahead of validation in `metric`.
-    pub fn gap(metric: Metric) -> Quantity {
-        if metric == Metric::Accuracy { Quantity::AccuracyGap } else { Quantity::LossGap }
+    /// How far training is ahead of validation in this accuracy or loss.
+    pub fn gap(self) -> Quantity {
+        if self == Quantity::Accuracy { Quantity::AccuracyGap } else { Quantity::LossGap }
     }
 }
 

@@ -126,7 +126,7 @@ pub fn gaps(points: &[Point], variants: &[String]) -> Table {
             points.iter().rfind(|point| point.panel == panel && point.series == series && point.origin == origin)
         };
         let ours = |metric| {
-            last(Quantity::gap(metric), "train ahead of validation", Origin::Reproduced).map_or(String::new(), |point| {
+            last(Quantity::from(metric).gap(), "train ahead of validation", Origin::Reproduced).map_or(String::new(), |point| {
                 let deviation = point.deviation.map_or(String::new(), |deviation| format!(" ± {deviation:.4}"));
                 format!("{:.4}{deviation}", point.y)
             })

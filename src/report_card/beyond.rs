@@ -1,29 +1,43 @@
 //! Networks that go further than the report with the means of the report: what they aim at, and how far they get.
 
-use super::charts::{self, Chart};
-use super::picture::Picture;
-use super::{Program, Results, State, distinct};
+use super::made::Made;
+use super::{Program, Results, State};
+use crate::compare::{in_words, mark};
 use crate::history::Split;
 use crate::points::{Origin, Panel, Point, is_report_data};
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-/// An aim, and where it is seen whether it is reached. Without a panel: a picture, and the tables beside it.
-#[derive(Debug, Deserialize)]
+/// A network with its aim; without one a picture, and the tables beside it.
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Beyond {
-    what: String,
+pub struct Beyond {
+    pub what: String,
     example: String,
-    panel: Option<Panel>,
-    series: Option<Split>,
-    aim: Option<f64>,
-    report: Option<f64>,
-    report_place: Option<String>,
-    /// Where the seconds of training stand, in the series `train`.
-    seconds_panel: Option<Panel>,
+    aim: Option<Aim>,
+    report: Option<Reported>,
     command: String,
     /// What the whole run takes on two cores; without it `--all` leaves the example out.
     minutes: Option<f64>,
+}
+
+/// The accuracy that the mean of our last point is to reach, and where that is.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Aim {
+    accuracy: f64,
+    panel: Panel,
+    series: Split,
+    /// Where the seconds of training stand, in the series `train`.
+    seconds_panel: Option<Panel>,
+}
+
+/// What the report has, and where.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Reported {
+    accuracy: f64,
+    place: String,
 }
 
 /// What a mean may lack of its aim for reasons of rounding; one image more or less in one of the runs is far more.
@@ -32,127 +46,60 @@ const ROUNDING: f64 = 1e-9;
 /// An aim with our number, as words.
 #[derive(Debug, Serialize)]
 pub struct BeyondResult {
-    pub what: String,
-    report: String,
-    report_place: String,
-    aim: String,
+    #[serde(flatten)]
+    pub entry: Beyond,
     ours: String,
     pub state: State,
+    mark: &'static str,
     /// By how much it is short, or why there is no verdict.
     pub reason: String,
-    command: String,
-    /// Its [`Shown`], or that of an item.
-    anchor: String,
-}
-
-/// What a CSV's curves, its picture and its tables show, once for all aims that are about it.
-#[derive(Debug, Serialize)]
-pub(super) struct Shown {
-    pub name: String,
-    pub charts: Vec<Chart>,
-    picture: Option<Picture>,
-    /// As Markdown.
-    tables: String,
-    data: String,
-    device: String,
-    seeds: String,
 }
 
 impl Beyond {
-    /// # Errors
-    /// If it names a part of what belongs together.
-    pub fn check(&self) -> Result<()> {
-        let Beyond { what, panel, series, aim, report, report_place, seconds_panel, .. } = self;
-        let together = panel.is_some() == series.is_some() && panel.is_some() == aim.is_some();
-        ensure!(together, "[[beyond]] \"{what}\": `panel`, `series` and `aim` go together; give all of them or none");
-        ensure!(panel.is_some() || seconds_panel.is_none(), "[[beyond]] \"{what}\": `seconds_panel` is given, but no `panel`");
-        let is_placed = report.is_some() == report_place.is_some();
-        ensure!(is_placed, "[[beyond]] \"{what}\": `report` and `report_place` go together; give both or none");
-        Ok(())
-    }
-
     pub fn program(&self) -> Option<Program> {
         Some(Program { example: self.example.clone(), of: "Beyond the report".to_owned(), minutes: self.minutes? })
     }
 
-    pub fn judge(&self, results: &mut Results) -> Result<BeyondResult> {
-        let (state, ours, reason) = match (&self.panel, self.series, self.aim) {
-            (Some(panel), Some(series), Some(aim)) => {
-                let points = results.points(&self.example)?;
-                let seconds = self.seconds_panel.as_ref().and_then(|panel| last(points, panel, Split::Train.name()));
-                verdict(aim, last(points, panel, series.name()), seconds)
-            }
-            _ => {
-                let state = if results.path(&self.example, "png").exists() { State::Shown } else { State::NotRun };
-                (state, String::new(), String::new())
-            }
+    pub(super) fn judge(self, results: &Results) -> BeyondResult {
+        let points = results.points(&self.example);
+        let found = self.aim.as_ref().and_then(|aim| Some((aim, last(points, &aim.panel, aim.series)?)));
+        let Some((aim, found)) = found else {
+            let is_shown = self.aim.is_none() && results.path(&self.example, "png").exists();
+            let state = if is_shown { State::Shown } else { State::NotRun };
+            return BeyondResult { entry: self, ours: String::new(), state, mark: "", reason: String::new() };
         };
-        let number = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
-        Ok(BeyondResult {
-            what: self.what.clone(),
-            report: number(self.report),
-            report_place: self.report_place.clone().unwrap_or_default(),
-            aim: number(self.aim),
-            ours,
-            state,
-            reason,
-            command: self.command.clone(),
-            anchor: self.example.clone(),
-        })
+        let seconds = aim.seconds_panel.as_ref().and_then(|panel| last(points, panel, Split::Train)).map(|point| {
+            let deviation = point.deviation.map_or(String::new(), |deviation| format!(" ± {deviation:.1}"));
+            format!(", {:.1}{deviation} s", point.y)
+        });
+        let plural = if found.x == 1.0 { "" } else { "s" };
+        let ours = format!("{} after {} epoch{plural}{}", in_words(found, 2), found.x, seconds.unwrap_or_default());
+        let (state, reason) = match aim.accuracy - found.y {
+            _ if !is_report_data(&found.data) => (State::Undecided, format!("on {}", found.data)),
+            lacking if lacking <= ROUNDING => (State::Reached, String::new()),
+            lacking => (State::Short, format!("by {:.3} points", 100.0 * lacking)),
+        };
+        let mark = if state == State::Undecided { "" } else { mark(found.seeds.unwrap_or(1)) };
+        BeyondResult { entry: self, ours, state, mark, reason }
     }
 }
 
 /// The last point of our curve.
-fn last<'a>(points: &'a [Point], panel: &Panel, series: &str) -> Option<&'a Point> {
-    let is_ours = |point: &&Point| point.origin == Origin::Reproduced && point.panel == *panel && point.series == series;
+fn last<'a>(points: &'a [Point], panel: &Panel, series: Split) -> Option<&'a Point> {
+    let is_ours = |point: &&Point| point.origin == Origin::Reproduced && point.panel == *panel && point.series == series.name();
     points.iter().filter(is_ours).max_by(|one, other| one.x.total_cmp(&other.x))
 }
 
-/// How `found` stands to its aim, our number in words, and a reason.
-fn verdict(aim: f64, found: Option<&Point>, seconds: Option<&Point>) -> (State, String, String) {
-    let Some(found) = found else { return (State::NotRun, String::new(), String::new()) };
-    let with_spread = |point: &Point, decimals: usize| match point.deviation {
-        Some(deviation) => format!("{:.decimals$} ± {deviation:.decimals$}", point.y),
-        None => format!("{:.decimals$}", point.y),
-    };
-    let (number, seeds, epochs) = (with_spread(found, 5), found.seeds.unwrap_or(1), found.x);
-    let plural = if epochs == 1.0 { "" } else { "s" };
-    let seconds = seconds.map_or(String::new(), |point| format!(", {} s", with_spread(point, 1)));
-    let ours = format!("{number} (n = {seeds}) after {epochs} epoch{plural}{seconds}");
-    if !is_report_data(&found.data) {
-        return (State::Undecided, ours, format!("on {}", found.data));
-    }
-    match aim - found.y {
-        lacking if lacking <= ROUNDING => (State::Reached, ours, String::new()),
-        lacking => (State::Short, ours, format!("by {lacking:.5}")),
-    }
-}
-
-/// What there is to see of `entries`, but for what an item shows.
-pub(super) fn shown(entries: &[Beyond], is_item: impl Fn(&str) -> bool, results: &mut Results) -> Result<Vec<Shown>> {
-    let mut all: Vec<Shown> = Vec::new();
-    for entry in entries {
-        let name = entry.example.as_str();
-        if is_item(name) || all.iter().any(|earlier| earlier.name == name) {
-            continue;
-        }
-        // Only a CSV that some entry has a panel of is known to hold points.
-        let same = || entries.iter().filter(|other| other.example == name);
-        let points = if same().any(|other| other.panel.is_some()) { results.points(name)?.to_vec() } else { Vec::new() };
-        let has_tables = same().any(|other| other.panel.is_none());
-        let shown = Shown {
-            name: name.to_owned(),
-            charts: charts::of(&points, &[]),
-            picture: Picture::read(&results.path(name, "png"))?,
-            tables: if has_tables { results.text(name, "md")? } else { String::new() },
-            data: distinct(&points, |point| point.data.clone()),
-            device: distinct(&points, |point| point.device.clone()),
-            seeds: distinct(&points, |point| point.seeds.map_or(String::new(), |seeds| seeds.to_string())),
-        };
-        if shown.picture.is_some() || !shown.charts.is_empty() || !shown.tables.is_empty() {
-            all.push(shown);
+/// What there is to see of `entries`, once for each example, but for what an item shows.
+pub(super) fn shown(entries: &[Beyond], is_item: impl Fn(&str) -> bool, results: &Results) -> Result<Vec<Made>> {
+    let mut all: Vec<Made> = Vec::new();
+    for Beyond { example, .. } in entries {
+        if !is_item(example) && !all.iter().any(|earlier| earlier.example == *example) {
+            let has_tables = entries.iter().any(|other| other.example == *example && other.aim.is_none());
+            all.push(Made::read(example, has_tables, results)?);
         }
     }
+    all.retain(|made| !made.is_empty());
     Ok(all)
 }
 
@@ -164,7 +111,8 @@ mod tests {
     use crate::reported::Reported;
     use std::path::Path;
 
-    const ENTRY: &str = "what = 'a'\nexample = 'tuned'\npanel = 'plain_accuracy'\nseries = 'test'\naim = 0.986\ncommand = 'run'\n";
+    const ENTRY: &str = "what = 'a'\nexample = 'tuned'\ncommand = 'run'\n\
+         aim.panel = 'plain_accuracy'\naim.series = 'test'\naim.accuracy = 0.986\n";
 
     fn point(panel: &str, series: &str, x: f64, y: f64) -> Point {
         Point {
@@ -212,12 +160,12 @@ mod tests {
     #[test]
     fn an_aim_is_reached_where_the_last_mean_is_at_least_it() -> Result<()> {
         let curve = |last: f64| [point("plain_accuracy", "test", 60.0, last), point("plain_accuracy", "test", 59.0, 0.99)];
-        assert_eq!(one("", &curve(0.9865))?, is(State::Reached, "0.98650 ± 0.00040 (n = 3) after 60 epochs", ""));
+        assert_eq!(one("", &curve(0.9865))?, is(State::Reached, "98.65 ± 0.04 % (n = 3) after 60 epochs", ""));
         assert_eq!(one("", &curve(0.986))?.0, State::Reached);
         assert_eq!(one("", &curve((0.985 + 0.986 + 0.987) / 3.0 - 1e-16))?.0, State::Reached, "but for rounding");
-        assert_eq!(one("", &curve(0.985_97))?, is(State::Short, "0.98597 ± 0.00040 (n = 3) after 60 epochs", "by 0.00003"));
+        assert_eq!(one("", &curve(0.985_97))?, is(State::Short, "98.60 ± 0.04 % (n = 3) after 60 epochs", "by 0.003 points"));
         let alone = Point { deviation: None, seeds: Some(1), ..point("plain_accuracy", "test", 1.0, 0.99) };
-        assert_eq!(one("", &[alone])?, is(State::Reached, "0.99000 (n = 1) after 1 epoch", ""));
+        assert_eq!(one("", &[alone])?, is(State::Reached, "99.00 % (n = 1) after 1 epoch", ""));
         Ok(())
     }
 
@@ -227,7 +175,7 @@ mod tests {
         let limited = Point { data, ..point("plain_accuracy", "test", 60.0, 0.999) };
         let (state, ours, reason) = one("", &[point("plain_accuracy", "test", 59.0, 0.99), limited])?;
         assert_eq!((state, reason.as_str()), (State::Undecided, "on MNIST, first 2000 training examples"));
-        assert_eq!(ours, "0.99900 ± 0.00040 (n = 3) after 60 epochs");
+        assert_eq!(ours, "99.90 ± 0.04 % (n = 3) after 60 epochs");
         Ok(())
     }
 
@@ -246,9 +194,10 @@ mod tests {
     fn seconds_are_told_where_they_are_known() -> Result<()> {
         let accuracy = point("plain_accuracy", "test", 2.0, 0.99);
         let seconds = |series: &str| Point { deviation: Some(0.25), ..point("plain_seconds", series, 2.0, 12.34) };
-        let ours = |series: &str| Ok::<_, anyhow::Error>(one("seconds_panel = 'plain_seconds'", &[accuracy.clone(), seconds(series)])?.1);
-        assert_eq!(ours("train")?, "0.99000 ± 0.00040 (n = 3) after 2 epochs, 12.3 ± 0.2 s");
-        assert_eq!(ours("test")?, "0.99000 ± 0.00040 (n = 3) after 2 epochs");
+        let ours =
+            |series: &str| Ok::<_, anyhow::Error>(one("aim.seconds_panel = 'plain_seconds'", &[accuracy.clone(), seconds(series)])?.1);
+        assert_eq!(ours("train")?, "99.00 ± 0.04 % (n = 3) after 2 epochs, 12.3 ± 0.2 s");
+        assert_eq!(ours("test")?, "99.00 ± 0.04 % (n = 3) after 2 epochs");
         Ok(())
     }
 
@@ -256,13 +205,13 @@ mod tests {
     fn the_page_shows_each_aim_and_each_csv_once() -> Result<()> {
         let other = ENTRY.replace("'a'", "'b'").replace("plain", "augmented");
         let picture = "[[beyond]]\nwhat = 'c'\nexample = 'left_out'\ncommand = 'run'\n";
-        let entries = format!("[[beyond]]\n{ENTRY}report = 0.9733\nreport_place = 'Table 2, best'\n[[beyond]]\n{other}{picture}");
+        let entries = format!("[[beyond]]\n{ENTRY}report.accuracy = 0.9733\nreport.place = 'Table 2, best'\n[[beyond]]\n{other}{picture}");
         let points = [point("plain_accuracy", "test", 60.0, 0.98), point("augmented_accuracy", "test", 60.0, 0.99)];
         let card = card(&entries, Some(&points), &[("left_out.md", "### Left out\n\n| <b> |\n"), ("left_out.csv", "rows\n1\n")])?;
         let (markdown, html) = (super::super::page::markdown(&card)?, super::super::page::html(&card)?);
-        let number = "0.98000 ± 0.00040 (n = 3) after 60 epochs";
+        let number = "98.00 ± 0.04 % (n = 3) after 60 epochs";
         assert!(
-            markdown.contains(&format!("\n| a | 0.9733 (Table 2, best) | 0.986 | {number} | short: by 0.00600 | `run` |\n| b | ")),
+            markdown.contains(&format!("\n| a | 97.33 % (Table 2, best) | 98.6 % | {number} | short*: by 0.600 points | `run` |\n| b | ")),
             "{markdown}"
         );
         assert!(
@@ -270,20 +219,23 @@ mod tests {
             "{markdown}"
         );
         assert_eq!((markdown.matches("\n### tuned\n").count(), html.matches("data-of=\"tuned\"").count()), (1, 1));
-        assert!(html.contains("<span class=\"state short\">short</span> by 0.00600") && html.contains("| &lt;b&gt; |"), "{html}");
+        assert!(
+            html.contains("<span class=\"state short\">short*</span> by 0.600 points") && html.contains("<td>&lt;b&gt;</td>"),
+            "{html}"
+        );
         Ok(())
     }
 
     #[test]
     fn half_an_entry_is_refused_by_its_name() {
         let error = |entry: &str| format!("{:#}", card(&format!("[[beyond]]\n{entry}"), None, &[]).expect_err("half an entry"));
-        for left_out in ["panel = 'plain_accuracy'\n", "series = 'test'\n", "aim = 0.986\n"] {
-            let error = error(&ENTRY.replace(left_out, ""));
-            assert!(error.contains("[[beyond]] \"a\": `panel`, `series` and `aim` go together"), "{left_out}: {error}");
+        for left_out in ["aim.panel = 'plain_accuracy'\n", "aim.series = 'test'\n", "aim.accuracy = 0.986\n"] {
+            let (error, field) = (error(&ENTRY.replace(left_out, "")), &left_out[4..left_out.find(' ').expect("a key")]);
+            assert!(error.contains(&format!("missing field `{field}`")) && error.contains("report_card.toml"), "{left_out}: {error}");
         }
-        assert!(error(&format!("{ENTRY}report = 0.9")).contains("`report` and `report_place` go together"));
-        let picture = "what = 'c'\nexample = 'left_out'\ncommand = 'run'\nseconds_panel = 'plain_seconds'";
-        assert!(error(picture).contains("`seconds_panel` is given, but no `panel`"));
+        assert!(error(&format!("{ENTRY}report.accuracy = 0.9")).contains("missing field `place`"));
+        let picture = "what = 'c'\nexample = 'left_out'\ncommand = 'run'\naim.seconds_panel = 'plain_seconds'";
+        assert!(error(picture).contains("missing field `accuracy`"));
     }
 
     #[test]
@@ -305,8 +257,8 @@ mod tests {
         let experiments = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
         let reported = Reported::read(&experiments)?;
         let mut looked_up = 0;
-        for Beyond { report, report_place, .. } in Contents::read(&experiments)?.beyond {
-            let Some((report, place)) = report.zip(report_place) else { continue };
+        for Beyond { report, .. } in Contents::read(&experiments)?.beyond {
+            let Some(super::Reported { accuracy: report, place }) = report else { continue };
             if place == "Figure 14, validation, best epoch" {
                 let curve = reported.figure(14)?.over(&[], "main_accuracy", &Panel::default())?;
                 let accuracies = curve.iter().filter(|point| point.series == "validation").map(|point| point.y);

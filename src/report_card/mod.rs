@@ -6,21 +6,23 @@
 mod beyond;
 mod charts;
 mod claims;
+mod made;
 mod page;
-mod picture;
 
-pub use beyond::BeyondResult;
-pub use charts::Chart;
-pub use claims::{ClaimResult, NoteResult};
+pub use beyond::{Beyond, BeyondResult};
 
 use crate::compare::{self, Comparison, Verdict};
 use crate::files::write_whole;
+use crate::history::Metric;
 use crate::points::{self, Origin, Panel, Point, is_report_data};
 use crate::reported::Reported;
 use crate::table::{LayerRow, read_layers};
 use anyhow::{Context, Result};
-use picture::Picture;
+use charts::Names;
+use claims::{ClaimResult, NoteResult};
+use made::Made;
 use serde::{Deserialize, Serialize, Serializer};
+use statrs::distribution::{Binomial, DiscreteCDF};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -28,9 +30,15 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contents {
-    item: Vec<Item>,
+    /// What comes first: each of the report's problems in a sentence.
     #[serde(default)]
-    beyond: Vec<beyond::Beyond>,
+    problem: Vec<claims::Note>,
+    item: Vec<Item>,
+    /// By example, what its variants are called.
+    #[serde(default)]
+    names: BTreeMap<String, Names>,
+    #[serde(default)]
+    beyond: Vec<Beyond>,
     #[serde(default)]
     claim: Vec<claims::Claim>,
     #[serde(default)]
@@ -43,6 +51,9 @@ pub struct Contents {
 pub struct Item {
     /// The figures and tables, as people name them.
     pub report: String,
+    /// Which of the report's problems it belongs to, from 1.
+    #[serde(default = "one")]
+    problem: u32,
     pub what: String,
     pub example: String,
     compare: Compare,
@@ -53,9 +64,6 @@ pub struct Item {
     figures: u32,
     #[serde(default)]
     tables: u32,
-    /// Panels whose axes are logarithmic.
-    #[serde(default)]
-    logarithmic: Vec<Panel>,
     /// What the whole run takes on two cores.
     minutes: f64,
 }
@@ -93,14 +101,15 @@ struct Printed {
 }
 
 /// How it stands with an item, a claim or an aim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
     Reproduced,
     Differs,
-    /// There is a result that does not suffice for a verdict: one seed, fewer epochs, other data, or a spread larger than the difference.
+    /// There is a result that does not suffice for a verdict: one seed, fewer epochs, other data, or too wide an interval.
     Undecided,
     /// A picture, which has no number.
     Shown,
+    #[default]
     NotRun,
     /// An aim beyond the report.
     Reached,
@@ -128,11 +137,12 @@ impl State {
         }
     }
 
+    /// That of several numbers together: as long as most have a verdict, some may be too wide to tell.
     fn of(verdicts: &[Verdict]) -> State {
+        let count = |verdict| verdicts.iter().filter(|one| **one == verdict).count();
         match verdicts {
-            [] => State::Undecided,
-            all if all.contains(&Verdict::Differs) => State::Differs,
-            all if all.contains(&Verdict::OneSeed) => State::Undecided,
+            _ if count(Verdict::Differs) > 0 => State::Differs,
+            all if count(Verdict::OneSeed) > 0 || 2 * count(Verdict::TooWide) >= all.len() => State::Undecided,
             _ => State::Reproduced,
         }
     }
@@ -144,44 +154,26 @@ pub struct ItemResult {
     #[serde(flatten)]
     pub item: Item,
     pub state: State,
+    /// Where some of its verdicts are from few seeds.
+    mark: &'static str,
     /// Why there is no verdict, where there is none.
     reason: String,
-    comparisons: Vec<Row>,
+    /// As words: what is compared, reported, reproduced, difference, detectable, where the reported run falls among ours, verdict.
+    comparisons: Vec<[String; 7]>,
+    /// Where the reported runs fall among further runs of ours, as shares.
     #[serde(skip)]
     quantiles: Vec<f64>,
-    charts: Vec<Chart>,
-    picture: Option<Picture>,
-    data: String,
-    device: String,
-    seeds: String,
+    sides: Option<String>,
+    made: Made,
 }
 
-/// One number of the report beside ours, as words.
-#[derive(Debug, Serialize)]
-struct Row {
-    what: String,
-    reported: String,
-    reproduced: String,
-    difference: String,
-    allowed: String,
-    /// Where the reported run falls among ours, in per cent.
-    falls_at: String,
-    verdict: String,
-}
-
-/// Where the reported runs fall among ours, over all numbers that have a spread.
-#[derive(Debug, Serialize)]
-struct Luck {
-    numbers: usize,
-    in_middle_half: usize,
-    in_middle_95: usize,
-}
-
-impl Luck {
-    fn of(quantiles: &[f64]) -> Luck {
-        let within = |width: f64| quantiles.iter().filter(|quantile| (*quantile - 0.5).abs() <= width / 2.0).count();
-        Luck { numbers: quantiles.len(), in_middle_half: within(0.5), in_middle_95: within(0.95) }
-    }
+/// On which side of our means the reported numbers are, and how probable so uneven a split is where each side is as likely (two-sided sign
+/// test). None for fewer than 6 numbers, which even on one side all together have more than 5 %.
+fn sides(quantiles: &[f64]) -> Option<String> {
+    let (numbers, below) = (quantiles.len(), quantiles.iter().filter(|quantile| **quantile < 0.5).count());
+    let fewer = Binomial::new(0.5, numbers as u64).ok()?.cdf(below.min(numbers - below) as u64);
+    let probability = (2.0 * fewer).min(1.0);
+    (numbers >= 6).then(|| format!("{below} of {numbers} reported numbers lie below our mean (two-sided sign test: p = {probability:.2}"))
 }
 
 /// Everything side by side.
@@ -191,22 +183,23 @@ pub struct ReportCard {
     pub mark: String,
     pub date: String,
     pub commit: String,
-    rule: &'static str,
+    rules: [(&'static str, &'static str); 5],
+    problems: Vec<NoteResult>,
     /// State, how many figures and tables have it, how many claims.
     counts: Vec<(&'static str, u32, u32)>,
-    figures: u32,
-    tables: u32,
-    luck: Luck,
+    /// How many numbers have a spread of ours beside them, and how many of these fall into its middle half and middle 95 %.
+    luck: [usize; 3],
     pub items: Vec<ItemResult>,
     claims: Vec<ClaimResult>,
     pub beyond: Vec<BeyondResult>,
-    beyond_shown: Vec<beyond::Shown>,
+    beyond_shown: Vec<Made>,
     notes: Vec<NoteResult>,
 }
 
-/// The points of every example's CSV, read when they are asked for.
+/// The folder of results, with the points of every CSV that holds points.
 struct Results<'a> {
     plots: &'a Path,
+    names: BTreeMap<String, Names>,
     points: BTreeMap<String, Vec<Point>>,
 }
 
@@ -218,9 +211,7 @@ impl Contents {
     pub fn read(experiments: &Path) -> Result<Contents> {
         let path = experiments.join("report_card.toml");
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let contents: Contents = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
-        contents.beyond.iter().try_for_each(beyond::Beyond::check).with_context(|| format!("in {}", path.display()))?;
-        Ok(contents)
+        toml::from_str(&text).with_context(|| format!("in {}", path.display()))
     }
 
     /// The examples to run, each once, the cheapest first.
@@ -228,7 +219,7 @@ impl Contents {
         let of_item =
             |Item { example, report, minutes, .. }: &Item| Program { example: example.clone(), of: report.clone(), minutes: *minutes };
         let mut programs: Vec<Program> = Vec::new();
-        for program in self.item.iter().map(of_item).chain(self.beyond.iter().filter_map(beyond::Beyond::program)) {
+        for program in self.item.iter().map(of_item).chain(self.beyond.iter().filter_map(Beyond::program)) {
             if !programs.iter().any(|earlier| earlier.example == program.example) {
                 programs.push(program);
             }
@@ -244,15 +235,15 @@ impl ReportCard {
     /// # Errors
     /// If a file that is there cannot be read.
     pub fn read(experiments: &Path, plots: &Path, date: String, commit: String, mark: &str) -> Result<ReportCard> {
-        let Contents { item, beyond, claim, note } = Contents::read(experiments)?;
+        let Contents { problem, item, names, beyond, claim, note } = Contents::read(experiments)?;
         let reported = Reported::read(experiments)?;
-        let mut results = Results { plots, points: BTreeMap::new() };
-        let items = item.into_iter().map(|item| ItemResult::read(item, &reported, &mut results)).collect::<Result<Vec<_>>>()?;
-        let claims = claim.into_iter().map(|claim| claim.judge(&mut results)).collect::<Result<Vec<_>>>()?;
-        let is_item = |name: &str| items.iter().any(|result| result.item.example == name);
-        let beyond_shown = beyond::shown(&beyond, is_item, &mut results)?;
-        let beyond = beyond.iter().map(|entry| entry.judge(&mut results)).collect::<Result<Vec<_>>>()?;
-        let notes = note.into_iter().map(|note| note.show(&mut results)).collect::<Result<Vec<_>>>()?;
+        let results = Results::read(plots, names)?;
+        let items = item.into_iter().map(|item| ItemResult::read(item, &reported, &results)).collect::<Result<Vec<_>>>()?;
+        let claims: Vec<ClaimResult> = claim.into_iter().map(|claim| claim.judge(&results)).collect();
+        let beyond_shown = beyond::shown(&beyond, |name| items.iter().any(|result| result.item.example == name), &results)?;
+        let show = |notes: Vec<claims::Note>| notes.into_iter().map(|note| note.show(&results)).collect();
+        let quantiles: Vec<f64> = items.iter().flat_map(|result| &result.quantiles).copied().collect();
+        let within = |width: f64| quantiles.iter().filter(|quantile| (*quantile - 0.5).abs() <= width / 2.0).count();
         let states = [State::Reproduced, State::Differs, State::Undecided, State::Shown, State::NotRun];
         let count = |state: State| {
             let of_items = items.iter().filter(|result| result.state == state).map(|result| result.item.figures + result.item.tables).sum();
@@ -262,16 +253,15 @@ impl ReportCard {
             mark: mark.to_owned(),
             date: date.chars().take(10).collect(),
             commit,
-            rule: compare::RULE,
+            rules: compare::RULES,
+            problems: show(problem),
             counts: states.into_iter().map(count).filter(|(_, items, claims)| items + claims > 0).collect(),
-            figures: items.iter().map(|result| result.item.figures).sum(),
-            tables: items.iter().map(|result| result.item.tables).sum(),
-            luck: Luck::of(&items.iter().flat_map(|result| &result.quantiles).copied().collect::<Vec<_>>()),
+            luck: [quantiles.len(), within(0.5), within(0.95)],
+            beyond: beyond.into_iter().map(|entry| entry.judge(&results)).collect(),
+            notes: show(note),
             items,
             claims,
-            beyond,
             beyond_shown,
-            notes,
         })
     }
 
@@ -281,7 +271,7 @@ impl ReportCard {
         self.counts.iter().map(count).collect::<Vec<_>>().join("\n")
     }
 
-    /// Writes `<folder>/report_card.md` and `<folder>/report_card.html`, which needs no other file; their paths.
+    /// Writes `<folder>/report_card.md` and `<folder>/report_card.html`, which shows the pictures that lie beside it; their paths.
     pub fn write(&self, folder: &Path) -> Result<[PathBuf; 2]> {
         let paths = ["md", "html"].map(|extension| folder.join("report_card").with_extension(extension));
         write_whole(&paths[0], page::markdown(self)?.as_bytes())?;
@@ -291,23 +281,30 @@ impl ReportCard {
 }
 
 impl Results<'_> {
-    /// The points of an example's CSV; none if it is not there.
-    fn points(&mut self, example: &str) -> Result<&[Point]> {
-        if !self.points.contains_key(example) {
-            let path = self.path(example, "csv");
-            let points = if path.exists() { points::read_csv(&path)? } else { Vec::new() };
-            self.points.insert(example.to_owned(), points);
+    fn read(plots: &Path, names: BTreeMap<String, Names>) -> Result<Results<'_>> {
+        let mut points = BTreeMap::new();
+        // Where there is no folder yet, there is no result.
+        for path in std::fs::read_dir(plots).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if path.extension().is_none_or(|extension| extension != "csv") {
+                continue;
+            }
+            let header = csv::Reader::from_path(&path).and_then(|mut reader| reader.headers().cloned());
+            if header.with_context(|| format!("cannot read {}", path.display()))?.get(0) == Some("panel") {
+                let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                points.insert(name, points::read_csv(&path)?);
+            }
         }
-        Ok(&self.points[example])
+        Ok(Results { plots, names, points })
     }
 
-    /// What is written in a file of an example; nothing if it is not there.
-    fn text(&self, example: &str, extension: &str) -> Result<String> {
-        let path = self.path(example, extension);
-        if !path.exists() {
-            return Ok(String::new());
-        }
-        std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    /// The points of an example's CSV; none if it is not there.
+    fn points(&self, example: &str) -> &[Point] {
+        self.points.get(example).map_or(&[], Vec::as_slice)
+    }
+
+    fn names(&self, example: &str) -> &Names {
+        static NONE: Names = Names::new();
+        self.names.get(example).unwrap_or(&NONE)
     }
 
     fn path(&self, example: &str, extension: &str) -> PathBuf {
@@ -316,58 +313,71 @@ impl Results<'_> {
 }
 
 impl ItemResult {
-    fn read(item: Item, reported: &Reported, results: &mut Results) -> Result<ItemResult> {
-        let [picture, csv] = ["png", "csv"].map(|extension| results.path(&item.example, extension));
-        let picture = Picture::read(&picture)?;
-        let has_points = matches!(item.compare, Compare::Curves | Compare::Plateau);
-        let points = if has_points { results.points(&item.example)? } else { &[] };
-        let comparisons = item.comparisons(points, reported, &csv)?;
+    fn read(item: Item, reported: &Reported, results: &Results) -> Result<ItemResult> {
+        let (names, points) = (results.names(&item.example), results.points(&item.example));
+        let made = Made::read(&item.example, false, results)?;
+        let comparisons = item.comparisons(points, reported, &results.path(&item.example, "csv"))?;
         let verdicts: Vec<Verdict> = comparisons.iter().map(Comparison::verdict).collect();
-        let state = match (&picture, item.compare) {
-            (None, _) => State::NotRun,
-            (Some(_), Compare::Picture) => State::Shown,
-            _ => State::of(&verdicts),
+        let (state, reason) = match &made.picture {
+            None => (State::NotRun, "no result yet".to_owned()),
+            Some(_) if item.compare == Compare::Picture => (State::Shown, String::new()),
+            Some(picture) => {
+                (State::of(&verdicts), what_is_open(points, &verdicts, picture.text.get("Experiment").map_or("", String::as_str), names))
+            }
         };
-        let reason = match state {
-            State::NotRun => "no result yet".to_owned(),
-            State::Undecided => why_undecided(points, &verdicts),
-            _ => String::new(),
+        let row = |comparison: &Comparison| {
+            let [reported, reproduced, difference, detectable, verdict] = compare::words(comparison);
+            let what = match comparison.variant.as_str() {
+                "" => comparison.what.clone(),
+                variant => format!("{}: {}", charts::name(variant, names), comparison.what),
+            };
+            let falls_at = comparison.quantile().map_or(String::new(), |quantile| format!("{:.0} %", 100.0 * quantile));
+            [what, reported, reproduced, difference, detectable, falls_at, verdict]
         };
-        let charts = charts::of(points, &item.logarithmic);
-        let (data, device, seeds) = (
-            distinct(points, |point| point.data.clone()),
-            distinct(points, |point| point.device.clone()),
-            distinct(points, |point| point.seeds.map_or(String::new(), |seeds| seeds.to_string())),
-        );
-        let rows = comparisons.iter().map(Row::new).collect();
-        let quantiles = comparisons.iter().filter_map(Comparison::quantile).collect();
-        Ok(ItemResult { item, state, reason, comparisons: rows, quantiles, charts, picture, data, device, seeds })
+        let rows: Vec<_> = comparisons.iter().map(row).collect();
+        let is_marked = state != State::Undecided && rows.iter().any(|row| row[6].ends_with('*'));
+        let quantiles: Vec<f64> = comparisons.iter().filter_map(Comparison::quantile).collect();
+        let (mark, sides) = (if is_marked { "*" } else { "" }, sides(&quantiles));
+        Ok(ItemResult { item, state, mark, reason, comparisons: rows, quantiles, sides, made })
     }
 }
 
-/// What `field` says of our points, each answer once.
-fn distinct(points: &[Point], field: fn(&Point) -> String) -> String {
-    let mut all: Vec<String> = points.iter().filter(|point| point.origin == Origin::Reproduced).map(field).collect();
-    all.sort();
-    all.dedup();
-    all.join(" / ")
-}
-
-/// Why `verdicts` on `points` are none.
-fn why_undecided(points: &[Point], verdicts: &[Verdict]) -> String {
-    let of = |origin: Origin| points.iter().filter(move |point| point.origin == origin);
-    let last = |origin| of(origin).map(|point| point.x).fold(0.0, f64::max);
-    let (ours, theirs) = (last(Origin::Reproduced), last(Origin::Reported));
-    let mut reasons = Vec::new();
-    if of(Origin::Reproduced).any(|point| !is_report_data(&point.data)) {
+/// What `points` and `verdicts` lack of the report's.
+fn what_is_open(points: &[Point], verdicts: &[Verdict], experiment: &str, names: &Names) -> String {
+    let last = |variant: &str, origin| {
+        let of = points.iter().filter(|point| point.origin == origin && point.panel.variant == variant);
+        of.map(|point| point.x).fold(0.0, f64::max)
+    };
+    let epochs = |variant: &String| match (last(variant, Origin::Reproduced), last(variant, Origin::Reported)) {
+        (0.0, _) => Some(format!("{} is not trained", charts::name(variant, names))),
+        (ours, theirs) if ours < theirs => Some(match stopped_early(points, variant, ours, experiment) {
+            Some(most) => format!("early stopping after epoch {ours} of at most {most}"),
+            None => format!("{ours} epochs, the report's run {theirs}"),
+        }),
+        _ => None,
+    };
+    let mut reasons: Vec<String> = points::variants(points, Metric::Accuracy).iter().filter_map(epochs).collect();
+    if points.iter().any(|point| point.origin == Origin::Reproduced && !is_report_data(&point.data)) {
         reasons.push("not the report's data, whole".to_owned());
-    } else if ours < theirs {
-        reasons.push(format!("{ours} of {theirs} epochs"));
+    }
+    let wide = verdicts.iter().filter(|verdict| **verdict == Verdict::TooWide).count();
+    if wide > 0 {
+        reasons.push(format!("too wide to tell: {wide} of {}", verdicts.len()));
     }
     if verdicts.contains(&Verdict::OneSeed) {
         reasons.push("one seed has no spread to judge by".to_owned());
     }
     reasons.join("; ")
+}
+
+/// The most epochs that `experiment` allows, if early stopping ended training at `last`: its patience after the least validation loss.
+fn stopped_early(points: &[Point], variant: &str, last: f64, experiment: &str) -> Option<i64> {
+    let training = toml::from_str::<toml::Table>(experiment).ok()?.remove("training")?;
+    let patience = training.get("early_stopping")?.get("patience")?.as_integer()?;
+    let loss = Panel::new(variant, Metric::Loss);
+    let ours = points.iter().filter(|point| point.origin == Origin::Reproduced && point.panel == loss && point.series == "validation");
+    let best = ours.min_by(|one, other| one.y.total_cmp(&other.y))?;
+    (best.x + patience as f64 == last).then(|| training.get("epochs")?.as_integer())?
 }
 
 impl Item {
@@ -389,10 +399,56 @@ impl Item {
     }
 }
 
-impl Row {
-    fn new(comparison: &Comparison) -> Row {
-        let [what, reported, reproduced, difference, allowed, verdict] = compare::words(comparison);
-        let falls_at = comparison.quantile().map_or(String::new(), |quantile| format!("{:.0} %", 100.0 * quantile));
-        Row { what, reported, reproduced, difference, allowed, falls_at, verdict }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_uneven_split_is_as_probable_as_the_sign_test_says() {
+        // Table 2: 11 of 15 below. 2 P(X <= 4) = 2 (1 + 15 + 105 + 455 + 1365) / 2^15.
+        let sides = |below: usize, numbers: usize| {
+            let quantiles: Vec<f64> = (0..numbers).map(|at| if at < below { 0.1 } else { 0.9 }).collect();
+            super::sides(&quantiles)
+        };
+        let said = |split, p| Some(format!("{split} reported numbers lie below our mean (two-sided sign test: p = {p}"));
+        assert_eq!(sides(11, 15), said("11 of 15", "0.12"));
+        assert_eq!(sides(4, 15), said("4 of 15", "0.12"));
+        assert_eq!(sides(4, 8), said("4 of 8", "1.00"));
+        assert_eq!(sides(5, 5), None, "2 / 2^5 is above 5 %, however they fall");
+    }
+
+    #[test]
+    fn a_run_that_early_stopping_ended_is_not_called_unfinished() {
+        let point = |panel: &str, origin, x: f64, y: f64| Point {
+            panel: Panel::try_from(panel.to_owned()).expect(panel),
+            series: "validation".to_owned(),
+            origin,
+            x,
+            y,
+            data: "MNIST".to_owned(),
+            ..Point::default()
+        };
+        let ours = |best: f64| {
+            let loss = |x| point("vgg_loss", Origin::Reproduced, x, if x == best { 0.1 } else { 0.2 });
+            let mut points: Vec<Point> = [42.0, 50.0, 82.0].map(loss).to_vec();
+            points.push(point("vgg_accuracy", Origin::Reported, 100.0, 0.9));
+            points.push(point("other_accuracy", Origin::Reported, 100.0, 0.9));
+            points
+        };
+        let experiment = "[training]\nepochs = 100\nearly_stopping = { patience = 40 }";
+        let said = |best, experiment| what_is_open(&ours(best), &[], experiment, &[("other".to_owned(), "B".to_owned())].into());
+        assert_eq!(said(42.0, experiment), "early stopping after epoch 82 of at most 100; B is not trained");
+        assert_eq!(said(50.0, experiment), "82 epochs, the report's run 100; B is not trained");
+        assert_eq!(said(42.0, "[training]\nepochs = 100"), "82 epochs, the report's run 100; B is not trained");
+    }
+
+    #[test]
+    fn an_item_has_the_verdict_of_most_of_its_numbers() {
+        use Verdict::{Differs, Equal, OneSeed, Reproduced, TooWide};
+        assert_eq!(State::of(&[Equal, Reproduced, TooWide]), State::Reproduced);
+        assert_eq!(State::of(&[Reproduced, TooWide]), State::Undecided);
+        assert_eq!(State::of(&[Reproduced, Reproduced, Reproduced, OneSeed]), State::Undecided);
+        assert_eq!(State::of(&[TooWide, OneSeed, Differs]), State::Differs);
+        assert_eq!(State::of(&[]), State::Undecided);
     }
 }

@@ -21,8 +21,8 @@ pub fn markdown(card: &ReportCard) -> Result<String> {
 
 pub fn html(card: &ReportCard) -> Result<String> {
     let environment = environment(AutoEscape::Html)?;
-    let beyond = card.beyond_shown.iter().map(|shown| (&shown.name, &shown.charts));
-    let charts: Vec<_> = card.items.iter().map(|result| (&result.item.example, &result.charts)).chain(beyond).collect();
+    let made = card.items.iter().map(|result| &result.made).chain(&card.beyond_shown);
+    let charts: Vec<_> = made.map(|made| (&made.example, &made.charts)).collect();
     // Inside a script element only its own end tag means anything.
     let charts = serde_json::to_string(&charts)?.replace("</", "<\\/");
     let all =

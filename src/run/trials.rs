@@ -114,7 +114,7 @@ impl Trained {
             let gap = of(Split::Train)? - of(Split::Validation)?;
             Some(if metric == Metric::Accuracy { gap } else { -gap })
         };
-        let panel = Panel::new(variant, Quantity::gap(metric));
+        let panel = Panel::new(variant, Quantity::from(metric).gap());
         mean_over_seeds(&panel, "train ahead of validation", &self.histories(variant), ahead, &self.data, &self.device)
     }
 
