@@ -50,7 +50,7 @@ fn filters(network: &dyn Model) -> Result<Vec<Tile>> {
     let filters = network.parameters().into_iter().find(|parameter| parameter.tensor.dim() == 4);
     let filters = filters.context("the network has no convolution, so there are no filters to show")?.tensor;
     let (_, channels, height, width) = filters.size4()?;
-    ensure!(channels == 1, "the first filters look at {channels} channels, expected 1: only filters of grey images are drawn");
+    ensure!(channels == 1, "the first filters look at {channels} channels, expected 1: only filters of gray images are drawn");
     let values = Vec::<f32>::try_from(filters.to_kind(Kind::Float).flatten(0, -1))?;
     let largest = values.iter().fold(f32::MIN_POSITIVE, |largest, value| largest.max(value.abs()));
     let filters = values.chunks((height * width) as usize).zip(1..);

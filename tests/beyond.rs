@@ -30,7 +30,7 @@ const DIGITS: &str = r#"
     augmentation = { rotation = 10, shift = 0.05, elastic = { grid = 4, strength = 0.02 } }
     [model]
     initialization = "kaiming_uniform"
-    views = "shifted"
+    test_time_augmentation = "shifted"
     layers = [{ dropout = 0.1 }, { fully_connected = 16 }, "batch_norm", { fully_connected = 10 }]
     [training]
     epochs = 3
@@ -38,10 +38,10 @@ const DIGITS: &str = r#"
     learning_rate = 0.2
     momentum = 0.9
     label_smoothing = 0.05
-    weight_averaging = 0.9
+    ema_decay = 0.9
     order = "shuffled"
     schedule = { warm_up = 0.1, decay = "cosine" }
-    measure_every = 2
+    evaluate_every = 2
     [variants.augmented]
 "#;
 
@@ -87,14 +87,14 @@ const PHOTOGRAPHS: &str = r#"
     augmentation = { rotation = 10, flip = 0.5 }
     [model]
     initialization = "kaiming_uniform"
-    views = "mirrored"
+    test_time_augmentation = "mirrored"
     layers = [{ convolution = 4 }, "batch_norm", "max_pool", { residual_block = 8 }, "global_average_pool", { fully_connected = 2 }]
     [training]
     epochs = 2
     minibatch = 16
     learning_rate = 0.1
     momentum = 0.9
-    weight_averaging = 0.9
+    ema_decay = 0.9
     order = "shuffled"
     schedule = { warm_up = 0.1, decay = "cosine" }
     [variants.ahead]

@@ -253,7 +253,7 @@ fn checkpoints() {
 /// Small images in each format that is read.
 fn images() -> Vec<Vec<u8>> {
     let picture = RgbImage::from_fn(20, 12, |x, y| Rgb([x as u8 * 12, y as u8 * 20, 99]));
-    let grey = image::imageops::grayscale(&picture);
+    let gray = image::imageops::grayscale(&picture);
     let mut files: Vec<Vec<u8>> = [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::WebP]
         .into_iter()
         .map(|format| {
@@ -263,7 +263,7 @@ fn images() -> Vec<Vec<u8>> {
         })
         .collect();
     let mut file = Vec::new();
-    image::codecs::jpeg::JpegEncoder::new(&mut file).encode(&grey, 20, 12, ExtendedColorType::L8).expect("encoded");
+    image::codecs::jpeg::JpegEncoder::new(&mut file).encode(&gray, 20, 12, ExtendedColorType::L8).expect("encoded");
     files.push(file);
     files
 }

@@ -53,7 +53,7 @@ class Network(nn.Module):
     def __init__(self, model, image, classes):
         super().__init__()
         layers = model.get("layers") or [{"fully_connected": width} for width in [*model["hidden"], classes]]
-        self.views, self.steps, counts, relu = model.get("views", "single"), [], Counter(), False
+        self.views, self.steps, counts, relu = model.get("test_time_augmentation", "single"), [], Counter(), False
         x = torch.zeros(1, *image)
         for layer in layers:
             kind, value = next(iter(layer.items())) if isinstance(layer, dict) else (layer, None)

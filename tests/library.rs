@@ -29,13 +29,13 @@ fn the_program_of_the_documentation_learns() {
 /// Networks for images `[2, 12, 10]` and 5 classes.
 fn networks() -> [(&'static str, experiment::Model); 3] {
     use Layer::{BatchNorm, Convolution, Dropout, FullyConnected, GlobalAveragePool, GroupNorm, MaxPool, ResidualBlock};
-    let model = |hidden, layers, views| experiment::Model {
+    let model = |hidden, layers, test_time_augmentation| experiment::Model {
         hidden,
         layers,
         initialization: Initialization::KaimingUniform,
         bias_initialization: None,
         precision: Precision::F32,
-        views,
+        test_time_augmentation,
         parameters: None,
     };
     let cnn = vec![Convolution(3), MaxPool, Convolution(4), GroupNorm(2), FullyConnected(6), BatchNorm, Dropout(0.3), FullyConnected(5)];

@@ -53,7 +53,7 @@ const VGG: (&str, &str) = (
     checkpoint_seconds = 0
     split = { validation = "random", validation_share = 0.2, limit = 320 }
     normalization = { mean = [0.5, 0.5, 0.5], deviation = [0.3, 0.3, 0.3] }
-    augmentation = { rotation = 10, flip = 0.5, crop_scale = [0.8, 1], crop_ratio = [0.75, 1.3], brightness = 0.2, contrast = 0.2, saturation = 0.2, hue = 0.05, grey = 0.2 }
+    augmentation = { rotation = 10, flip = 0.5, crop_scale = [0.8, 1], crop_ratio = [0.75, 1.3], brightness = 0.2, contrast = 0.2, saturation = 0.2, hue = 0.05, grayscale = 0.2 }
     [model]
     initialization = "glorot"
     bias_initialization = "kaiming_uniform"

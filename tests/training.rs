@@ -159,7 +159,7 @@ fn a_network_of_layers_learns_in_the_same_loop() {
         initialization: Initialization::KaimingUniform,
         bias_initialization: None,
         precision: Precision::F32,
-        views: Views::Single,
+        test_time_augmentation: Views::Single,
         parameters: None,
     };
     let history = |seed| {
@@ -180,7 +180,7 @@ fn whole() -> (Experiment, Splits) {
         r#"
         split = { validation = "random", validation_share = 0.25 }
         normalization = { mean = [0.5, 0.5, 0.5], deviation = [0.3, 0.3, 0.3] }
-        augmentation = { rotation = 10, flip = 0.5, crop_scale = [0.8, 1], crop_ratio = [1, 1], brightness = 0.2, contrast = 0, saturation = 0, hue = 0, grey = 0.2 }
+        augmentation = { rotation = 10, flip = 0.5, crop_scale = [0.8, 1], crop_ratio = [1, 1], brightness = 0.2, contrast = 0, saturation = 0, hue = 0, grayscale = 0.2 }
         [model]
         initialization = "glorot"
         bias_initialization = "kaiming_uniform"
@@ -207,7 +207,7 @@ fn averaged() -> (Experiment, Splits) {
         split = { validation = "random", validation_share = 0.25 }
         [model]
         initialization = "glorot"
-        views = "mirrored"
+        test_time_augmentation = "mirrored"
         layers = [{ convolution = 4 }, "batch_norm", "max_pool", { residual_block = 6 }, "global_average_pool", { fully_connected = 2 }]
         [training]
         epochs = 5
@@ -216,10 +216,10 @@ fn averaged() -> (Experiment, Splits) {
         momentum = 0.9
         weight_decay = 1e-3
         label_smoothing = 0.1
-        weight_averaging = 0.95
+        ema_decay = 0.95
         order = "shuffled"
         schedule = { warm_up = 0.2, decay = "cosine" }
-        measure_every = 2
+        evaluate_every = 2
     "#,
     )
 }
@@ -335,7 +335,7 @@ fn the_average_is_a_part_of_the_state() -> anyhow::Result<()> {
 
 #[test]
 fn only_the_epochs_that_are_asked_for_and_the_last_are_measured() {
-    let training = Training { measure_every: 2, ..training(5, 0.1, Order::Shuffled) };
+    let training = Training { evaluate_every: 2, ..training(5, 0.1, Order::Shuffled) };
     let (_, history) = train(&training, 1);
     let mut epochs: Vec<i64> = history.records.iter().map(|record| record.epoch).collect();
     epochs.dedup();
@@ -346,7 +346,7 @@ fn only_the_epochs_that_are_asked_for_and_the_last_are_measured() {
 fn each_step_has_the_rate_of_its_schedule_and_the_mean_over_all_steps_is_what_is_measured_and_kept() {
     let plain = training(2, 0.2, Order::AsPublished);
     let schedule = Some(experiment::Schedule { warm_up: 0.25, decay: experiment::Decay::Linear });
-    let training = Training { schedule, weight_averaging: 0.5, label_smoothing: 0.2, ..plain };
+    let training = Training { schedule, ema_decay: 0.5, label_smoothing: 0.2, ..plain };
     let (trained, history) = train(&training, 0);
     let (by_hand, splits) = (network(), splits());
     let parameters: Vec<Tensor> = by_hand.parameters().iter().map(|parameter| parameter.tensor.set_requires_grad(true)).collect();

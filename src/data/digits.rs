@@ -49,7 +49,7 @@ fn ink(picture: &DynamicImage) -> Result<GrayImage> {
     let is_large = picture.width().max(picture.height()) > LARGEST;
     let colors = if is_large { picture.thumbnail(LARGEST, LARGEST).into_rgba8() } else { picture.to_rgba8() };
     let (width, height) = colors.dimensions();
-    // What is transparent is grey: black and white show on it.
+    // What is transparent is gray: black and white show on it.
     let channel = |x, y, channel: usize| {
         let [.., opacity] = colors.get_pixel(x, y).0.map(u32::from);
         ((u32::from(colors.get_pixel(x, y).0[channel]) * opacity + 128 * (255 - opacity)) / 255) as u8

@@ -160,7 +160,7 @@ pub(crate) fn is_image(name: &str) -> bool {
     ["jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "webp"].contains(&extension.as_str())
 }
 
-/// An image, uint8 `[3, height, width]`, or grey `[1, height, width]`, as a picture to draw.
+/// An image, uint8 `[3, height, width]`, or gray `[1, height, width]`, as a picture to draw.
 pub fn to_picture(image: &Tensor) -> Result<RgbImage> {
     let (_, height, width) = image.size3()?;
     let pixels = Vec::<u8>::try_from(image.expand([3, height, width], false).permute([1, 2, 0]).flatten(0, -1))?;

@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn grey_training_images_change_from_epoch_to_epoch_too() -> Result<()> {
+    fn gray_training_images_change_from_epoch_to_epoch_too() -> Result<()> {
         let elastic = Some(Elastic { grid: 5, strength: 0.03 });
         let mut experiment = experiment("validation = \"last\", validation_examples = 3");
         experiment.augmentation = Some(Augmentation { stretch: 0.1, shear: 15.0, shift: 0.1, elastic, ..Augmentation::off() });
@@ -343,13 +343,13 @@ mod tests {
     }
 
     #[test]
-    fn colors_of_grey_images_are_not_changed() {
+    fn colors_of_gray_images_are_not_changed() {
         let off = Augmentation::off();
         let cases = [
             (Augmentation { brightness: 0.2, hue: 0.1, ..off.clone() }, "[augmentation] changes brightness, hue, for images of 3 channels"),
             (Augmentation { contrast: 0.2, ..off.clone() }, "changes contrast,"),
             (Augmentation { saturation: 0.2, ..off.clone() }, "changes saturation,"),
-            (Augmentation { grey: 0.2, ..off.clone() }, "changes grey, for images of 3 channels, but these have 1"),
+            (Augmentation { grayscale: 0.2, ..off.clone() }, "changes grayscale, for images of 3 channels, but these have 1"),
         ];
         for (augmentation, expected) in cases {
             let error = Inputs::new(&numbered(4), None, Some(&augmentation), Device::Cpu).expect_err(expected).to_string();
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn grey_images_are_not_normalized_by_three_channels() {
+    fn gray_images_are_not_normalized_by_three_channels() {
         let mut experiment = experiment("validation = \"last\", validation_examples = 3");
         experiment.normalization = Some(Normalization { mean: [0.5; 3], deviation: [0.2; 3] });
         let error = Splits::new(&numbered(10), None, &experiment, 0, Device::Cpu).expect_err("one channel").to_string();

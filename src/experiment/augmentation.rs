@@ -48,9 +48,9 @@ pub struct Augmentation {
     /// Share of the whole circle to either side.
     #[serde(skip_serializing_if = "is_default")]
     pub hue: f64,
-    /// Probability of grey.
+    /// Probability of a grayscale image.
     #[serde(skip_serializing_if = "is_default")]
-    pub grey: f64,
+    pub grayscale: f64,
     /// Cutout (DeVries and Taylor 2017): side of a square set to 0, as a fraction of the image's; its center is anywhere in the image.
     #[serde(skip_serializing_if = "is_default")]
     pub cutout: f64,
@@ -86,7 +86,7 @@ impl Augmentation {
             contrast: 0.0,
             saturation: 0.0,
             hue: 0.0,
-            grey: 0.0,
+            grayscale: 0.0,
             cutout: 0.0,
             validation: false,
             elastic: None,
@@ -95,8 +95,8 @@ impl Augmentation {
 
     /// The keys that change colors, with their values.
     pub fn colors(&self) -> [(&'static str, f64); 5] {
-        let Augmentation { brightness, contrast, saturation, hue, grey, .. } = *self;
-        [("brightness", brightness), ("contrast", contrast), ("saturation", saturation), ("hue", hue), ("grey", grey)]
+        let Augmentation { brightness, contrast, saturation, hue, grayscale, .. } = *self;
+        [("brightness", brightness), ("contrast", contrast), ("saturation", saturation), ("hue", hue), ("grayscale", grayscale)]
     }
 
     pub(super) fn check(&self) -> Result<()> {

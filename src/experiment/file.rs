@@ -273,12 +273,12 @@ mod tests {
                 "learning_rate = 0.1\nlabel_smoothing = 1",
                 "training.label_smoothing is 1, expected a number from 0, below 1",
             ),
-            ("learning_rate = 0.1", "learning_rate = 0.1\nweight_averaging = -0.1", "training.weight_averaging is -0.1, expected"),
-            ("learning_rate = 0.1", "learning_rate = 0.1\nmeasure_every = 0", "training.measure_every is 0, expected a number from 1"),
+            ("learning_rate = 0.1", "learning_rate = 0.1\nweight_averaging = -0.1", "training.ema_decay is -0.1, expected"),
+            ("learning_rate = 0.1", "learning_rate = 0.1\nmeasure_every = 0", "training.evaluate_every is 0, expected a number from 1"),
             (
                 "learning_rate = 0.1",
                 "learning_rate = 0.1\nmeasure_every = 2\nkeep = \"best\"",
-                "training.measure_every is 2, expected 1 where",
+                "training.evaluate_every is 2, expected 1 where",
             ),
             (
                 "order = \"shuffled\"",
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn each_range_of_the_augmentation_is_checked() -> Result<()> {
-        let good = "[augmentation]\nstretch = 0.1\nshear = 15\nshift = 0.1\nelastic = { grid = 5, strength = 0.03 }\nrotation = 10\nflip = 0.5\ncrop_scale = [0.8, 1.0]\ncrop_ratio = [0.75, 1.25]\nbrightness = 0.2\ncontrast = 0.2\nsaturation = 0.2\nhue = 0.05\ngrey = 0.2\ncutout = 0.5\n[split]";
+        let good = "[augmentation]\nstretch = 0.1\nshear = 15\nshift = 0.1\nelastic = { grid = 5, strength = 0.03 }\nrotation = 10\nflip = 0.5\ncrop_scale = [0.8, 1.0]\ncrop_ratio = [0.75, 1.25]\nbrightness = 0.2\ncontrast = 0.2\nsaturation = 0.2\nhue = 0.05\ngrayscale = 0.2\ncutout = 0.5\n[split]";
         let with = |section: &str| parse(&GOOD.replace("[split]", section));
         let experiment = with(good)?.variant("plain")?;
         assert!(experiment.augmentation.as_ref().is_some_and(|augmentation| !augmentation.validation));
@@ -335,7 +335,7 @@ mod tests {
             ("saturation = 0.2", "saturation = inf"),
             ("hue = 0.05", "hue = 0.6"),
             ("cutout = 0.5", "cutout = 1.5"),
-            ("grey = 0.2", "grey = 2"),
+            ("grayscale = 0.2", "grayscale = 2"),
         ];
         for (old, new) in bad {
             let error = format!("{:#}", with(&good.replace(old, new.trim_start_matches("elastic."))).expect_err(new));
@@ -354,7 +354,7 @@ mod tests {
         let experiment = with("shear = 15")?;
         assert_eq!(experiment.augmentation, Some(Augmentation { shear: 15.0, ..Augmentation::off() }));
         assert!(experiment.to_toml().contains("[augmentation]\nshear = 15.0\n\n"), "{}", experiment.to_toml());
-        let off = "stretch = 0\nshear = 0\nrotation = 0\nflip = 0\ncrop_scale = [1, 1]\ncrop_ratio = [1, 1]\nshift = 0\nbrightness = 0\ncontrast = 0\nsaturation = 0\nhue = 0\ngrey = 0\nvalidation = false";
+        let off = "stretch = 0\nshear = 0\nrotation = 0\nflip = 0\ncrop_scale = [1, 1]\ncrop_ratio = [1, 1]\nshift = 0\nbrightness = 0\ncontrast = 0\nsaturation = 0\nhue = 0\ngrayscale = 0\nvalidation = false";
         let (stated, left_out) = (with(off)?, with("")?);
         assert_eq!(stated.augmentation, Some(Augmentation::off()));
         assert_eq!((&stated, stated.to_toml()), (&left_out, left_out.to_toml()));

@@ -23,7 +23,7 @@ pub struct Model {
     pub precision: Precision,
     /// Test-time augmentation: logits are averaged over these views of the image.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub views: Views,
+    pub test_time_augmentation: Views,
     /// How many parameters the report counts; checked where the network is built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<i64>,

@@ -24,7 +24,7 @@ pub struct Training {
     pub label_smoothing: f64,
     /// Decay of the exponential moving average (EMA) of the weights; with it, the EMA weights are evaluated and saved.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub weight_averaging: f64,
+    pub ema_decay: f64,
     /// Whether the velocity holds gradients or steps.
     #[serde(default, skip_serializing_if = "is_default")]
     pub momentum_form: MomentumForm,
@@ -37,7 +37,7 @@ pub struct Training {
     pub schedule: Option<Schedule>,
     /// The network is evaluated every so many epochs, and after the last.
     #[serde(default = "every_epoch", skip_serializing_if = "is_every_epoch")]
-    pub measure_every: i64,
+    pub evaluate_every: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reduce_on_plateau: Option<ReduceOnPlateau>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -121,16 +121,8 @@ pub enum MomentumForm {
 impl Training {
     pub(super) fn check(&self) -> Result<()> {
         let Training { learning_rate: rate, momentum, weight_decay: decay, reduce_on_plateau, early_stopping, .. } = self;
-        let Training {
-            label_smoothing: smoothing,
-            weight_averaging: averaging,
-            schedule,
-            measure_every,
-            keep,
-            optimizer,
-            momentum_form,
-            ..
-        } = self;
+        let Training { label_smoothing: smoothing, ema_decay: averaging, schedule, evaluate_every, keep, optimizer, momentum_form, .. } =
+            self;
         count("training.epochs", self.epochs)?;
         count("training.minibatch", self.minibatch)?;
         ensure!(rate.is_finite() && *rate > 0.0, "training.learning_rate is {rate}, expected a finite number above 0");
@@ -148,7 +140,7 @@ impl Training {
             ensure!(is_good, "training.reduce_on_plateau.threshold is {threshold}, expected a number from 0, below 1");
         }
         ensure!((0.0..1.0).contains(smoothing), "training.label_smoothing is {smoothing}, expected a number from 0, below 1");
-        ensure!((0.0..1.0).contains(averaging), "training.weight_averaging is {averaging}, expected a number from 0, below 1");
+        ensure!((0.0..1.0).contains(averaging), "training.ema_decay is {averaging}, expected a number from 0, below 1");
         if let Some(Schedule { warm_up, .. }) = schedule {
             ensure!((0.0..1.0).contains(warm_up), "training.schedule.warm_up is {warm_up}, expected a share of all steps from 0, below 1");
             ensure!(
@@ -156,11 +148,11 @@ impl Training {
                 "training.schedule and training.reduce_on_plateau both set the learning rate, expected one of the two"
             );
         }
-        count("training.measure_every", *measure_every)?;
+        count("training.evaluate_every", *evaluate_every)?;
         let is_watched = reduce_on_plateau.is_some() || early_stopping.is_some() || *keep == Keep::Best;
         ensure!(
-            *measure_every == 1 || !is_watched,
-            "training.measure_every is {measure_every}, expected 1 where the validation loss of every epoch decides something: training.reduce_on_plateau, training.early_stopping, training.keep = \"best\""
+            *evaluate_every == 1 || !is_watched,
+            "training.evaluate_every is {evaluate_every}, expected 1 where the validation loss of every epoch decides something: training.reduce_on_plateau, training.early_stopping, training.keep = \"best\""
         );
         if let Some(StopEarly { patience }) = early_stopping {
             ensure!(*patience > 0, "training.early_stopping.patience is 0, expected a number from 1");

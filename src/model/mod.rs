@@ -72,7 +72,7 @@ pub trait Model {
 /// # Errors
 /// If its layers do not fit the images or the classes, or it has not the number of parameters that the experiment states.
 pub fn build(model: &experiment::Model, image: [i64; 3], classes: i64, seed: u64, device: Device) -> Result<Box<dyn Model>> {
-    let experiment::Model { hidden, layers, precision, parameters, views, .. } = model;
+    let experiment::Model { hidden, layers, precision, parameters, test_time_augmentation, .. } = model;
     let kind = precision.kind();
     let network: Box<dyn Model> = if layers.is_empty() {
         let pixels = image.iter().product();
@@ -91,7 +91,11 @@ pub fn build(model: &experiment::Model, image: [i64; 3], classes: i64, seed: u64
         found == stated,
         "the network has {found} parameters, but model.parameters is {stated}; correct model.parameters, or the layers"
     );
-    Ok(if *views == Views::Single { network } else { Box::new(TestTimeAugmentation::new(network, *views)) })
+    Ok(if *test_time_augmentation == Views::Single {
+        network
+    } else {
+        Box::new(TestTimeAugmentation::new(network, *test_time_augmentation))
+    })
 }
 
 /// The layers of the network that `model` describes, for images `[channels, height, width]`.

@@ -166,15 +166,15 @@ fn to_csv(rows: &[Row]) -> Result<Vec<u8>> {
     Ok(writer.into_inner()?)
 }
 
-/// `image`, uint8 `[channels, height, width]`, in grey, and in red where `evidence`, `[rows, columns]`, is large.
+/// `image`, uint8 `[channels, height, width]`, in gray, and in red where `evidence`, `[rows, columns]`, is large.
 fn reddened(image: &Tensor, evidence: &Tensor) -> Result<Tensor> {
     let (_, height, width) = image.size3()?;
     let above = evidence.to_device(image.device()).to_kind(Kind::Float) - evidence.min().double_value(&[]);
     let share = &above / above.max().clamp_min(1e-12);
     let share = share.unsqueeze(0).unsqueeze(0).upsample_bilinear2d([height, width], false, None, None).squeeze_dim(0) * 0.7;
-    let grey = image.to_kind(Kind::Float).mean_dim(0, true, None::<Kind>);
+    let gray = image.to_kind(Kind::Float).mean_dim(0, true, None::<Kind>);
     let red = Tensor::from_slice(&[255.0_f32, 0.0, 0.0]).view([3, 1, 1]);
-    Ok(grey.lerp_tensor(&red, &share).to_kind(Kind::Uint8))
+    Ok(gray.lerp_tensor(&red, &share).to_kind(Kind::Uint8))
 }
 
 fn heading(drawn: usize, good: usize) -> String {

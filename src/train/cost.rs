@@ -52,6 +52,6 @@ pub fn expected_time(model: &dyn Model, splits: &Splits, training: &Training) ->
         buffer.tensor.copy_(&before.tensor);
     }
     let steps = (splits.train.len() as f64 / training.minibatch as f64).ceil();
-    let measurements = (training.epochs as f64 / training.measure_every as f64).ceil();
+    let measurements = (training.epochs as f64 / training.evaluate_every as f64).ceil();
     Duration::from_secs_f64(training.epochs as f64 * steps * one_step + measurements * measured as f64 * one_example)
 }

@@ -62,7 +62,7 @@ pub fn fit(
             handle_request(callbacks, &mut monitor, &state, &values)?;
         }
         monitor.check(&values)?;
-        if epoch % training.measure_every == 0 || epoch == training.epochs {
+        if epoch % training.evaluate_every == 0 || epoch == training.epochs {
             state.swap_ema(&mut values);
             let evaluated =
                 evaluate_epoch(model, splits, seed, epoch, callbacks).map(|records| state.record(&records, training.keep, &values));
@@ -162,7 +162,7 @@ mod tests {
         let count = |minibatch| -> Result<i64> {
             let initialization = experiment.model.initialization;
             let network = draw(1, Purpose::Initialization, 0, || Cnn::new(&architecture, initialization, Kind::Float, Device::Cpu));
-            let training = Training { epochs: 2, minibatch, weight_averaging: 0.9, ..experiment.training()?.clone() };
+            let training = Training { epochs: 2, minibatch, ema_decay: 0.9, ..experiment.training()?.clone() };
             let (history, count) = transfers(|| fit(&network, &splits, &training, 1, State::new(&training), &mut ()));
             history.map(|_| count)
         };

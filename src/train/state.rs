@@ -28,7 +28,7 @@ pub struct State {
     pub history: History,
     /// Where the best values are to be kept: those so far.
     pub best: Option<Best>,
-    /// The EMA of the network's values, where `training.weight_averaging` asks for it.
+    /// The EMA of the network's values, where `training.ema_decay` asks for it.
     pub ema: Option<Ema>,
 }
 
@@ -87,7 +87,7 @@ impl State {
             early_stopping: training.early_stopping.as_ref().map(|rule| EarlyStopping::new(rule.patience)),
             history: History::default(),
             best: None,
-            ema: (training.weight_averaging > 0.0).then(|| Ema::new(training.weight_averaging)),
+            ema: (training.ema_decay > 0.0).then(|| Ema::new(training.ema_decay)),
         }
     }
 

@@ -17,7 +17,7 @@ impl Augmentation {
     /// An image `[1, channels, height, width]`, floats in \[0, 1\], under each change alone and as far as it goes, with what people call it.
     pub fn each_alone(&self, image: &Tensor) -> Vec<(String, Tensor)> {
         let off = Augmentation::off();
-        let Augmentation { rotation, flip, crop_scale, crop_ratio, brightness, contrast, saturation, hue, grey, .. } = *self;
+        let Augmentation { rotation, flip, crop_scale, crop_ratio, brightness, contrast, saturation, hue, grayscale, .. } = *self;
         let Augmentation { stretch, shear, shift, cutout, elastic, .. } = *self;
         let percent = |share: f64| format!("+{:.0} %", 100.0 * share);
         // The largest of the numbers in [0, 1) takes every range to its end, and the smallest makes everything happen that may. Normal
@@ -31,7 +31,7 @@ impl Augmentation {
             (Augmentation { contrast, ..off.clone() }, most, format!("contrast {}", percent(contrast))),
             (Augmentation { saturation, ..off.clone() }, most, format!("saturation {}", percent(saturation))),
             (Augmentation { hue, ..off.clone() }, most, format!("hue, {:.0}°", 360.0 * hue)),
-            (Augmentation { grey, ..off.clone() }, least, "grey".to_owned()),
+            (Augmentation { grayscale, ..off.clone() }, least, "grayscale".to_owned()),
             (Augmentation { stretch, ..off.clone() }, most, format!("stretch {}", percent(stretch))),
             (Augmentation { shear, ..off.clone() }, most, format!("shear, {shear:.0}°")),
             (Augmentation { shift, ..off.clone() }, most, format!("shift {}", percent(shift))),

@@ -1,6 +1,6 @@
 //! Brightness, contrast, saturation and hue, as torchvision defines them; images `[n, 3, h, w]` in \[0, 1\].
 
-use super::grey::luma;
+use super::grayscale::luma;
 use tch::{Kind, Tensor};
 
 /// x * factor; factor `[n, 1, 1, 1]`.
@@ -37,7 +37,7 @@ pub fn adjust_hue(images: &Tensor, shift: &Tensor, hues: &Tensor) -> Tensor {
     let least = red.minimum(&green).minimum(&blue);
     let chroma = &value - &least;
     let ahead = (&green + &blue).g_sub_(&red).g_add_(&chroma).g_sub_(&least);
-    // Grey pixels have no hue; any will do.
+    // Gray pixels have no hue; any will do.
     let mut hue = (ahead / chroma.clamp_min(1e-8)).copysign(&(green - blue));
     // In whole circles from each channel's own hue.
     let mut turn = hue.g_mul_scalar_(1.0 / 6.0).g_add_(shift) - hues.view([1, 3, 1, 1]);
@@ -49,7 +49,7 @@ pub fn adjust_hue(images: &Tensor, shift: &Tensor, hues: &Tensor) -> Tensor {
 
 #[cfg(test)]
 mod tests {
-    use super::super::grey::LUMA;
+    use super::super::grayscale::LUMA;
     use super::super::tests::random;
     use super::*;
 

@@ -13,7 +13,7 @@ mod color_jitter;
 mod cutout;
 mod elastic;
 mod flip;
-mod grey;
+mod grayscale;
 mod normalize;
 mod resized_crop;
 mod rotation;
@@ -22,7 +22,7 @@ mod shift;
 mod stretch;
 
 pub use color_jitter::{adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation};
-pub use grey::grey;
+pub use grayscale::grayscale;
 pub use normalize::{channels, normalize};
 
 use crate::experiment::{Augmentation, Elastic};
@@ -40,7 +40,7 @@ const COLORS: i64 = 5;
 /// Constants, made once on the device: copying them from the host in each step would synchronize with it.
 #[derive(Debug)]
 pub struct Constants {
-    /// [`grey::LUMA`] and [`color_jitter::HUES`], `[3]`.
+    /// [`grayscale::LUMA`] and [`color_jitter::HUES`], `[3]`.
     luma: Tensor,
     hues: Tensor,
     /// See [`pixels`].
@@ -52,7 +52,7 @@ impl Constants {
     pub fn new(augmentation: &Augmentation, whole: [i64; 2], options: (Kind, Device)) -> Constants {
         let constant = |values: &[f64]| Tensor::from_slice(values).to_kind(options.0).to_device(options.1);
         let points = augmentation.elastic().map_or(0, |elastic| elastic.grid * elastic.grid);
-        Constants { luma: constant(&grey::LUMA), hues: constant(&color_jitter::HUES), pixels: pixels(points, whole, options) }
+        Constants { luma: constant(&grayscale::LUMA), hues: constant(&color_jitter::HUES), pixels: pixels(points, whole, options) }
     }
 
     /// Another handle on the same, for another thread.
@@ -84,7 +84,7 @@ impl Augmentation {
 
     /// What `numbers` (see [`Augmentation::numbers`]) make of these settings, a row for each image: the two rows of its matrix that
     /// [`resample`] takes, the factors of brightness, contrast and saturation, the shift of hue, and 1 where it keeps its colors, 0 where
-    /// it becomes grey. The middle of the square follows for cutout.
+    /// it becomes gray. The middle of the square follows for cutout.
     pub fn changes(&self, numbers: &Tensor) -> Tensor {
         let column = |place: i64| numbers.select(1, place);
         // Coordinates of 10 bits would be off by a part of a pixel.
@@ -93,7 +93,7 @@ impl Augmentation {
         let shift = |place: i64, strength: f64| (column(first + place) * 2.0 - 1.0) * strength;
         let [brightness, contrast, saturation] = [(0, self.brightness), (1, self.contrast), (2, self.saturation)];
         let factor = |(place, strength)| shift(place, strength) + 1.0;
-        let keeps_colors = column(first + 4).ge(self.grey).to_kind(numbers.kind());
+        let keeps_colors = column(first + 4).ge(self.grayscale).to_kind(numbers.kind());
         let colors = [factor(brightness), factor(contrast), factor(saturation), shift(3, self.hue), keeps_colors];
         let middle = numbers.narrow(1, numbers.size()[1] - self.middle(), self.middle());
         Tensor::cat(&[moved, Tensor::stack(&colors, 1), middle], 1)
@@ -132,7 +132,7 @@ impl Augmentation {
         if self.cutout > 0.0 { cutout::NUMBERS } else { 0 }
     }
 
-    /// The images `[n, 3 or 1, side, side]`, floats in \[0, 1\], as their `changes` have it; in \[0, 1\] again. Of grey ones, which have 1
+    /// The images `[n, 3 or 1, side, side]`, floats in \[0, 1\], as their `changes` have it; in \[0, 1\] again. Of gray ones, which have 1
     /// channel, pixels move and nothing else changes. Cutout comes later: see [`Augmentation::cutout`].
     pub fn apply(&self, images: &Tensor, changes: &Tensor, constants: &Constants) -> Tensor {
         let n = images.size()[0];
@@ -148,7 +148,7 @@ impl Augmentation {
             let colored = adjust_contrast(colored, &column(1), luma);
             let colored = adjust_saturation(colored, &column(2), luma);
             let colored = if self.hue > 0.0 { adjust_hue(&colored, &column(3), hues) } else { colored };
-            grey(&colored, &column(4), luma)
+            grayscale(&colored, &column(4), luma)
         })
     }
 
@@ -232,7 +232,7 @@ mod tests {
             contrast: 0.2,
             saturation: 0.2,
             hue: 0.1,
-            grey: 0.2,
+            grayscale: 0.2,
             ..Augmentation::off()
         }
     }
@@ -307,18 +307,18 @@ mod tests {
     }
 
     #[test]
-    fn pixels_of_grey_images_move_as_those_of_photographs_and_keep_their_light() {
+    fn pixels_of_gray_images_move_as_those_of_photographs_and_keep_their_light() {
         let elastic = Some(Elastic { grid: 5, strength: 0.03 });
         let moves = Augmentation { stretch: 0.1, shear: 15.0, rotation: 15.0, shift: 0.1, elastic, ..Augmentation::off() };
-        let grey = random(&[8, 1, 28, 28], Kind::Float);
+        let gray = random(&[8, 1, 28, 28], Kind::Float);
         let changes = moves.changes(&moves.numbers(8, 1, 1, Device::Cpu));
-        let changed = apply(&moves, &grey, &changes);
-        assert_eq!(changed.size(), grey.size());
-        assert!(!changed.allclose(&grey, 0.1, 0.1, false));
-        let photographs = apply(&moves, &grey.repeat([1, 3, 1, 1]), &changes);
+        let changed = apply(&moves, &gray, &changes);
+        assert_eq!(changed.size(), gray.size());
+        assert!(!changed.allclose(&gray, 0.1, 0.1, false));
+        let photographs = apply(&moves, &gray.repeat([1, 3, 1, 1]), &changes);
         assert!(photographs.narrow(1, 1, 1).allclose(&changed, 1e-3, 1e-3, false));
         assert!(changed.min().double_value(&[]) >= 0.0 && changed.max().double_value(&[]) <= 1.0 + 1e-6);
-        let alone = apply(&moves, &grey.narrow(0, 5, 1), &changes.narrow(0, 5, 1));
+        let alone = apply(&moves, &gray.narrow(0, 5, 1), &changes.narrow(0, 5, 1));
         assert!(alone.get(0).allclose(&changed.get(5), 1e-5, 1e-5, false), "whatever its neighbors");
     }
 }

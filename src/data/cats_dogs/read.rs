@@ -259,15 +259,15 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn grey_and_other_formats_become_rgb() -> Result<()> {
-        let mut grey = Vec::new();
-        let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut grey, 100);
+    fn gray_and_other_formats_become_rgb() -> Result<()> {
+        let mut gray = Vec::new();
+        let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut gray, 100);
         encoder.write_image(&[120; 64 * 64], 64, 64, ExtendedColorType::L8)?;
         let mut png = Vec::new();
         let encoder = image::codecs::png::PngEncoder::new(&mut png);
         encoder.write_image(&[200_u8; 30 * 20 * 4], 30, 20, ExtendedColorType::Rgba8)?;
         let files =
-            folder(&[("trainset/Cat/1.Cat.jpg", grey), ("trainset/Dog/1.Dog.jpg", png), ("testset/test/1.jpg", jpeg(9, 9, [0; 3]))]);
+            folder(&[("trainset/Cat/1.Cat.jpg", gray), ("trainset/Dog/1.Dog.jpg", png), ("testset/test/1.jpg", jpeg(9, 9, [0; 3]))]);
         assert_eq!(colors(&read(files.path(), Corrupt::Refuse)?.train.images), [[120; 3], [200; 3]]);
         Ok(())
     }

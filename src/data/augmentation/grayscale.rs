@@ -7,7 +7,7 @@ pub const LUMA: [f64; 3] = [0.2989, 0.587, 0.114];
 
 /// Red, green and blue of the images `[n, 3, h, w]` replaced by their luma, where `keeps_colors` `[n, 1, 1, 1]` is 0 and not 1; `weights`
 /// as for `luma`.
-pub fn grey(images: &Tensor, keeps_colors: &Tensor, weights: &Tensor) -> Tensor {
+pub fn grayscale(images: &Tensor, keeps_colors: &Tensor, weights: &Tensor) -> Tensor {
     luma(images, weights).lerp_tensor(images, keeps_colors)
 }
 
@@ -26,7 +26,7 @@ mod tests {
     fn all_three_channels_become_the_luma() {
         let images = Tensor::from_slice(&[1.0, 0.5, 0.25]).view([1, 3, 1, 1]).repeat([2, 1, 1, 1]);
         let expected = 0.2989 + 0.5 * 0.587 + 0.25 * 0.114;
-        let changed = grey(&images, &Tensor::from_slice(&[0.0, 1.0]).view([2, 1, 1, 1]), &Tensor::from_slice(&LUMA));
+        let changed = grayscale(&images, &Tensor::from_slice(&[0.0, 1.0]).view([2, 1, 1, 1]), &Tensor::from_slice(&LUMA));
         assert_eq!(changed.size(), [2, 3, 1, 1]);
         assert!((changed.get(0) - expected).abs().max().double_value(&[]) < 1e-12);
         assert_eq!(changed.get(1), images.get(1), "the other keeps its colors");
