@@ -1,13 +1,14 @@
 //! The report's CNN beside PyTorch: a training step and an epoch with the evaluation of all three splits.
 //!
 //! `cargo bench --profile dev --bench cnn` runs ours and theirs (benches/peer.py, in PyTorch's default layout and channels-last)
-//! alternately on the same machine, threads and data, and prints medians and ratios as Markdown; `-- step`, `epoch` or `bf16` runs a part.
+//! alternately on the same machine, threads and data, and prints medians and ratios as Markdown; `-- step`, `epoch` or `bf16` runs a part, `-- jax` an epoch beside JAX.
 
 mod peer;
 
 use anyhow::{Context, Result};
-use peer::{Bench, Table, alternate};
+use peer::{Bench, Peer, Table, alternate};
 use reproduction::architecture::{Architecture, Shape};
+use reproduction::data::Examples;
 use reproduction::data::mnist::CLASSES;
 use reproduction::data::splits::Splits;
 use reproduction::experiment::{Experiment, Initialization, Layer, Precision};
@@ -25,7 +26,7 @@ fn main() -> Result<()> {
     let mut low = cnn.clone();
     low.model.precision = Precision::Bf16;
 
-    let mut table = Table::new("against PyTorch's default layout", "against PyTorch channels-last");
+    let mut table = Table::new(&["PyTorch tight", "PyTorch channels-last", "torch.compile", "JAX"]);
     let training = cnn.training()?;
     let steps = |experiment: &Experiment| {
         let model = model::build(&experiment.model, splits.train.image(), CLASSES.len() as i64, 1, Device::Cpu)?;
@@ -46,10 +47,20 @@ fn main() -> Result<()> {
         }
     }
     if bench.is_wanted("epoch") {
-        let mut peers = [&mut bench.peer("tight", "epoch", &cnn)?, &mut bench.peer("channels_last", "epoch", &cnn)?];
+        let styles = ["tight", "channels_last", "compiled"];
+        let mut peers = styles.iter().map(|style| bench.peer(style, "epoch", &cnn)).collect::<Result<Vec<_>>>()?;
+        let mut peers: Vec<&mut Peer> = peers.iter_mut().collect();
         table.add("CNN, epoch with evaluation", 1.0, "s", &alternate(3, || peer::train(&cnn, &splits), &mut peers)?);
         let pairs = alternate(3, || peer::train_side_by_side(&cnn, &splits, threads as usize), &mut peers)?;
         table.add("the same, one trial a core as the examples train, per trial", 1.0, "s", &pairs);
+    }
+    if bench.is_named("jax") {
+        // Of fewer images, since JAX's convolutions of few channels are slow on a CPU; it leaves out an incomplete minibatch.
+        let first = |examples: &Examples, count| examples.select(&Tensor::arange(count, (Kind::Int64, Device::Cpu)));
+        let few = Splits::new(&first(&digits.train, 12_000), Some(&first(&digits.test, 2_000)), &cnn, 1, Device::Cpu)?;
+        let mut seconds = alternate(3, || peer::train(&cnn, &few), &mut [&mut bench.jax("cnn")?])?;
+        seconds.splice(1..1, [vec![], vec![], vec![]]);
+        table.add("CNN, epoch of 10,800 images, evaluation of 14,000", 1.0, "s", &seconds);
     }
     if bench.is_wanted("bf16") {
         let mut peers = [&mut bench.peer("tight", "step", &cnn)?];

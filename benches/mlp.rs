@@ -1,12 +1,13 @@
 //! The MLP beside PyTorch: a training step, an epoch with the evaluation of all three splits, and the sweep of Table 2.
 //!
 //! `cargo bench --bench mlp` runs ours and theirs (benches/peer.py) alternately on the same machine, threads and data, and prints
-//! medians and ratios as Markdown; `-- step`, `epoch`, `bf16`, `small` or `sweep` runs a part, `-- whole` all 60 epochs of Table 2. At its first run pip puts PyTorch into benches/python/, the same version as this libtorch.
+//! medians and ratios as Markdown; `-- step`, `epoch`, `example`, `bf16`, `small` or `sweep` runs a part, `-- whole` all 60 epochs of Table 2.
+//! At its first run pip puts PyTorch into benches/python/, the same version as this libtorch, and JAX into benches/python-jax/.
 
 mod peer;
 
 use anyhow::{Context, Result};
-use peer::{Bench, Table, alternate};
+use peer::{Bench, Peer, Table, alternate};
 use reproduction::data::mnist::CLASSES;
 use reproduction::data::splits::Splits;
 use reproduction::experiment::{Experiment, Precision};
@@ -25,7 +26,7 @@ fn main() -> Result<()> {
     let networks = file.default_variants().iter().map(|name| one_epoch(file.variant(name)?)).collect::<Result<Vec<Experiment>>>()?;
     let best = &networks[0];
     let splits = Splits::new(&digits.train, Some(&digits.test), best, 1, Device::Cpu)?;
-    let mut table = Table::new("against PyTorch tight", "against PyTorch idiomatic");
+    let mut table = Table::new(&["PyTorch tight", "PyTorch idiomatic", "torch.compile", "JAX"]);
     if bench.is_wanted("step") {
         let training = best.training()?;
         let model = model::build(&best.model, splits.train.image(), CLASSES.len() as i64, 1, Device::Cpu)?;
@@ -34,11 +35,24 @@ fn main() -> Result<()> {
         table.floor("its matrix products alone", floor(&best.model.hidden, training.minibatch) * 1e6, "µs");
     }
     if bench.is_wanted("epoch") {
-        let mut peers = [&mut bench.peer("tight", "epoch", best)?, &mut bench.peer("idiomatic", "epoch", best)?];
+        let styles = ["tight", "idiomatic", "compiled"].map(|style| bench.peer(style, "epoch", best));
+        let mut peers = styles.into_iter().chain([bench.jax("mlp")]).collect::<Result<Vec<_>>>()?;
+        let mut peers: Vec<&mut Peer> = peers.iter_mut().collect();
         let epochs = alternate(9, || peer::train(best, &splits), &mut peers)?;
         table.add("512-512, epoch with evaluation", 1.0, "s", &epochs);
         let pairs = alternate(9, || peer::train_side_by_side(best, &splits, threads as usize), &mut peers[..1])?;
         table.add("the same, one trial a core as the examples train, per trial", 1.0, "s", &pairs);
+    }
+    if bench.is_wanted("example") {
+        // Figure 2's example is this network; its own training takes all threads, as a lone trial does.
+        let whole = || bench.example("fig2_4_best_mlp", &["--seeds", "1"], [2, 8]);
+        let (mut loop_alone, mut whole_run) = (Vec::new(), Vec::new());
+        for _ in 0..5 {
+            loop_alone.push(peer::train(best, &splits)?);
+            whole_run.push(whole()?);
+        }
+        table.floor("512-512, epoch with evaluation, `fit` alone", peer::median(loop_alone), "s");
+        table.floor("the same in a run of `fig2_4_best_mlp`, 8 epochs less 2", peer::median(whole_run), "s");
     }
     if bench.is_wanted("bf16") {
         let mut low = best.clone();

@@ -5,6 +5,7 @@ network are made before the first round.
 
 tight          tensors in memory, slices of one shuffled copy, nn.Sequential, cross_entropy, optim.SGD
 channels_last  the same with images and network in that memory format
+compiled       tight, with torch.compile
 idiomatic      a torchvision-style data set of images, ToTensor, a shuffling DataLoader, nn.Sequential, optim.SGD
 """
 
@@ -73,6 +74,7 @@ class Tight:
     def prepare(self, arguments):
         self.bf16 = arguments.precision == "bf16"
         self.minibatch, self.momentum = arguments.minibatch, arguments.momentum
+        self.is_compiled = arguments.style == "compiled"
         is_channels_last = arguments.style == "channels_last"
         self.format = torch.channels_last if is_channels_last else torch.contiguous_format
 
@@ -82,6 +84,8 @@ class Tight:
     def reset(self, hidden):
         self.model = self.in_format(mlp(hidden) if hidden else cnn())
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01, momentum=self.momentum)
+        if self.is_compiled:
+            self.model = torch.compile(self.model)
 
     def train_minibatch(self, images, labels):
         self.optimizer.zero_grad()
@@ -175,7 +179,7 @@ def serve(work):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("style", choices=["tight", "channels_last", "idiomatic"])
+    parser.add_argument("style", choices=["tight", "channels_last", "compiled", "idiomatic"])
     parser.add_argument("work", choices=["step", "epoch", "sweep", "whole"])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--hidden", type=lambda text: [int(width) for width in text.split(",")], help="an MLP, else the CNN")

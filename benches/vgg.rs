@@ -31,7 +31,7 @@ fn main() -> Result<()> {
     let (train, _) = embedded::cats_dogs(AUGMENTED + AUGMENTED / 3, 0, 1);
     let splits = Splits::new(&train, None, &vgg, 1, Device::Cpu)?;
 
-    let mut table = Table::new("against PyTorch's default layout", "against PyTorch channels-last");
+    let mut table = Table::new(&["PyTorch tight", "PyTorch channels-last"]);
     let peer = |work: &str, images: i64| -> Result<Peer> {
         let numbers = [("--images", images), ("--minibatch", minibatch), ("--threads", i64::from(bench.threads))];
         bench.script("peer_vgg.py", |command| {

@@ -1,4 +1,4 @@
-//! What a list of layers amounts to, before there is any tensor: shapes, parameters and multiply-adds.
+//! Shapes, parameters and multiply-adds of a list of layers, without any tensor.
 //!
 //! The network, its parameter table and its diagram are all made from this.
 
@@ -60,7 +60,7 @@ impl Architecture {
         Ok(Architecture { input, stages })
     }
 
-    /// What the network makes of an example.
+    /// The shape of the network's output for one example.
     pub fn output(&self) -> Shape {
         self.stages.last().map_or(self.input, |stage| stage.description.output)
     }

@@ -19,7 +19,7 @@ use std::sync::OnceLock;
 use std::{env, fmt, fs};
 use tch::Device;
 
-/// The device that a person asks for: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+/// The device that the user asks for: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
     /// The first CUDA device that can be used, else a Mac's own GPU, else the CPU.
@@ -125,7 +125,7 @@ pub(crate) struct NoCuda {
     pub remedy: String,
 }
 
-/// What CUDA lacks, in the order in which one would mend it.
+/// The missing part, in the order in which one would mend it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
     /// There is no NVIDIA driver.
@@ -398,7 +398,7 @@ pub fn set_arithmetic(tf32: bool) {
     Arithmetic { tf32_convolutions: true, tf32_products: tf32, benchmark: !is_deterministic }.set();
 }
 
-/// What computes: the libtorch that is loaded, and tch.
+/// Versions of the libtorch that is loaded, and of tch.
 pub(crate) fn libraries() -> String {
     format!("libtorch {}, tch 0.24.0", libtorch::version())
 }

@@ -1,4 +1,4 @@
-//! What this machine has of what the examples need, item by item, with a remedy for each that is missing, and how to get what is not needed.
+//! Checks that this machine has what the examples need, item by item, with a remedy for each item that is missing.
 //!
 //! Each section is a list of [`Line`]s, so that other modules can report on what they need, a data set say, in the same form.
 

@@ -137,7 +137,7 @@ impl Differences {
         self.largest.iter().min_by(|a, b| a.1.total_cmp(&b.1)).copied()
     }
 
-    /// What to draw beside the differences, as series, N and value: the largest gradient, and the two errors of a central difference, whose
+    /// Guides to draw beside the differences, as series, N and value: the largest gradient, and the two errors of a central difference, whose
     /// factor c is taken from where the truncation error rules and no ReLU is crossed, around N = 50. Errors far below the differences, which
     /// would only squeeze them, are left out.
     pub fn guides(&self) -> Vec<(&'static str, f64, f64)> {

@@ -1,4 +1,4 @@
-//! What a training run measured: epoch x split x metric, to and from CSV.
+//! The history of a training run: epoch x split x metric, to and from CSV.
 
 use crate::experiment::LARGEST_COUNT;
 use anyhow::{Context, Result, ensure};

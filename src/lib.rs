@@ -1,4 +1,9 @@
-#![doc = include_str!("../README.md")]
+//! A deep-learning report (IFT6135 winter 2019, assignment 1) rebuilt figure by figure on libtorch: an MLP on MNIST with hand-written
+//! backpropagation, a CNN on MNIST, and a VGG-like network on cats and dogs.
+//!
+//! A network is a [`model::Model`]: a thin wrapper over libtorch tensors that gives logits, and loss and gradients of a minibatch.
+//! [`train::fit`] trains one with an [`optim::Optimizer`] on [`data::splits::Splits`] and returns a [`history::History`]. After that there are
+//! no tensors: figures, tables and comparisons are made from [`points`]. README.md has the results and how to make them.
 //!
 //! # From figure to module
 //!

@@ -44,7 +44,7 @@ fn threads(needed: usize) -> Result<()> {
     Ok(())
 }
 
-/// What to do for want of threads.
+/// The remedy when threads cannot be started.
 pub(crate) const THREADS_REMEDY: &str = "raise the limit (ulimit -u, or the container's), end other programs, or set OMP_NUM_THREADS=1";
 
 /// The limits that are set: `limits: 4096 processes and threads of the user (ulimit -u), 2.00 GB of virtual memory (ulimit -v)`.

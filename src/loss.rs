@@ -2,7 +2,7 @@
 
 use tch::{Kind, Reduction, Tensor};
 
-/// What training minimizes: the mean cross-entropy over the minibatch, with label smoothing over K classes,
+/// The training loss: the mean cross-entropy over the minibatch, with label smoothing over K classes,
 /// -(1/n) sum_i sum_k q\[i, k\] ln softmax(a)\[i, k\] with q = (1 - label_smoothing) onehot(y) + label_smoothing / K (Szegedy et al. 2015,
 /// section 7).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

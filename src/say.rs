@@ -1,4 +1,4 @@
-//! What the program says, line by line: [`say!`](crate::say!) a result, on the standard output, and [`tell!`](crate::tell!) how it goes, on
+//! Output to the terminal, line by line: [`say!`](crate::say!) a result, on the standard output, and [`tell!`](crate::tell!) how it goes, on
 //! the standard error. With `println!` a reader that goes away, a killed `tee` or a lost connection, ends the program by a panic, and with
 //! it the training.
 

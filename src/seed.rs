@@ -7,7 +7,7 @@
 
 use std::sync::Mutex;
 
-/// What a random stream is for.
+/// The purpose of a random stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Which examples are for training and which for validation.

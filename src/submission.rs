@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use tch::{Kind, Tensor};
 
-/// What a network predicts for one image whose label is known: a line of `<example>_validation.csv`, for example.
+/// The prediction for one image whose label is known: a line of `<example>_validation.csv`, for example.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Prediction {
     pub file: String,

@@ -50,7 +50,7 @@ impl EventFile {
         self.append(step, (SUMMARY, &scalars(values)))
     }
 
-    /// Appends a picture in colour, encoded as PNG; `size` is width and height in pixels.
+    /// Appends a picture in color, encoded as PNG; `size` is width and height in pixels.
     ///
     /// # Errors
     /// If the file cannot be written.

@@ -1,7 +1,5 @@
 //! The order of the house: layers, examples, experiments.
 
-mod common;
-
 use reproduction::experiment::{ExperimentFile, Group};
 use reproduction::report_card::Contents;
 use std::path::{Path, PathBuf};
@@ -91,59 +89,4 @@ fn examples_fit_on_a_screen_and_say_what_they_do() {
         assert!((20..=80).contains(&lines), "{} has {lines} lines, expected 20 to 80", file.display());
         assert!(text.lines().take(2).all(|line| line.starts_with("//! ")), "{}: two doc lines come first", file.display());
     }
-}
-
-/// Every example that the README runs is there, every example is in the README, and no link is dead.
-#[test]
-fn the_readme_names_what_is_there() {
-    let readme = read(&root().join("README.md"));
-    let commands = readme.split("cargo run ").skip(1);
-    let named: Vec<String> = commands
-        .filter_map(|rest| rest.split_once("--example "))
-        .map(|(_, rest)| rest.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect())
-        .collect();
-    assert!(named.iter().any(|name| name == "fig1_init"));
-    for name in &named {
-        assert!(root().join(format!("examples/{name}.rs")).exists(), "the README runs {name}, which is no example");
-    }
-    for file in files(&root().join("examples"), "rs") {
-        let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
-        assert!(named.contains(&name), "the README does not say how to run {name}");
-    }
-    let anchor = |heading: &str| heading.to_lowercase().replace(' ', "-").replace(',', "");
-    let headings = readme.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim_start());
-    let anchors: Vec<String> = headings.map(anchor).collect();
-    for link in readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|link| !link.contains("://")) {
-        let is_there = match link.strip_prefix('#') {
-            Some(link) => anchors.iter().any(|anchor| anchor == link),
-            None => root().join(link).exists(),
-        };
-        assert!(is_there, "the README links to {link}, which is not there");
-    }
-}
-
-/// The commands that the README and docs/ tell, with their flags: each is understood.
-#[test]
-fn every_documented_command_is_understood() {
-    let readme = read(&root().join("README.md")) + &files(&root().join("docs"), "md").iter().map(|file| read(file)).collect::<String>();
-    let cargo = read(&root().join("Cargo.toml"));
-    let mut told = 0;
-    // A command ends where its line, its quotation or a remark does.
-    for command in readme.split("cargo ").skip(1).map(|rest| rest.split(['`', '\n', '#', '&']).next().unwrap_or_default().trim()) {
-        let words: Vec<&str> = command.split_whitespace().collect();
-        let after = |flag: &str| words.iter().position(|word| *word == flag).and_then(|place| words.get(place + 1));
-        match (words.first(), after("--example"), after("--bench"), after("--test")) {
-            (Some(&"run"), Some(name), ..) => {
-                let flags = words.iter().skip_while(|word| **word != "--").skip(1);
-                let output = common::example(name).args(flags).arg("--help").output().expect("runs");
-                let said = String::from_utf8_lossy(&output.stderr);
-                assert!(output.status.success(), "cargo {command}: {said}");
-                told += 1;
-            }
-            (Some(&"bench"), _, Some(name), _) => assert!(cargo.contains(&format!("name = \"{name}\"")), "cargo {command}"),
-            (Some(&"test"), .., Some(name)) => assert!(root().join(format!("tests/{name}.rs")).exists(), "cargo {command}"),
-            _ => {}
-        }
-    }
-    assert!(told > 20, "{told} commands were found");
 }

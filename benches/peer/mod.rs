@@ -66,6 +66,27 @@ impl Bench {
         ExperimentFile::read(&self.root.join("experiments").join(name))
     }
 
+    /// Seconds of an epoch of `example`, run with `flags` as a user runs it: with so many epochs more a run takes so much longer.
+    pub fn example(&self, example: &str, flags: &[&str], epochs: [i64; 2]) -> Result<f64> {
+        let program = std::env::current_exe()?.with_file_name("../examples").join(example);
+        ensure!(program.exists(), "{} is not there: cargo build --examples, with this profile", program.display());
+        let seconds = |epochs: i64| {
+            let folder = tempfile::tempdir()?;
+            let mut command = Command::new(&program);
+            command
+                .current_dir(&self.root)
+                .args(flags)
+                .args(["--epochs", &epochs.to_string(), "--device", "cpu", "--out"])
+                .arg(folder.path());
+            command.arg("--runs").arg(folder.path()).arg("--data").arg(self.files.path()).stdout(Stdio::null()).stderr(Stdio::null());
+            let started = Instant::now();
+            ensure!(command.status()?.success(), "{example} failed");
+            Ok(started.elapsed().as_secs_f64())
+        };
+        let [few, many] = epochs;
+        Ok((seconds(many)? - seconds(few)?) / (many - few) as f64)
+    }
+
     /// Prints what ran where, and what came out.
     pub fn finish(&self, table: &Table) -> Result<()> {
         reproduction::say!("\n{}, {}, {}\n\n{table}", device::describe(Device::Cpu), self.digits.source.name, self.version()?);
@@ -90,8 +111,12 @@ impl Bench {
 
     /// Starts a script of benches/ with the arguments that `add` gives it, and waits until it is ready.
     pub fn script(&self, name: &str, add: impl FnOnce(&mut Command)) -> Result<Peer> {
+        self.spawn(name, &pytorch(&self.root)?, add)
+    }
+
+    fn spawn(&self, name: &str, packages: &Path, add: impl FnOnce(&mut Command)) -> Result<Peer> {
         let mut command = Command::new("python3");
-        command.env("PYTHONPATH", python_packages(&self.root)?).arg(self.root.join("benches").join(name));
+        command.env("PYTHONPATH", packages).arg(self.root.join("benches").join(name));
         add(&mut command);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot start python3")?;
         let output = BufReader::new(process.stdout.take().context("the peer's output")?);
@@ -101,10 +126,18 @@ impl Bench {
         Ok(peer)
     }
 
+    /// Starts JAX on a network: a compiled epoch, all of it one call (benches/gpu/jax_peer.py).
+    pub fn jax(&self, network: &str) -> Result<Peer> {
+        let packages = pip_packages(&self.root, "jax", &["jax==0.10.2"])?;
+        self.spawn("gpu/jax_peer.py", &packages, |command| {
+            command.arg(network).env("MNIST_DIR", self.files.path()).env("JAX_PLATFORMS", "cpu");
+        })
+    }
+
     /// Which PyTorch the peers run.
     fn version(&self) -> Result<String> {
         let program = "import torch; print('PyTorch', torch.__version__)";
-        let output = Command::new("python3").env("PYTHONPATH", python_packages(&self.root)?).args(["-c", program]).output()?;
+        let output = Command::new("python3").env("PYTHONPATH", pytorch(&self.root)?).args(["-c", program]).output()?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 }
@@ -114,13 +147,14 @@ impl Peer {
     pub fn round(&mut self) -> Result<f64> {
         writeln!(self.process.stdin.as_ref().context("the peer's input")?)?;
         let line = self.line()?;
-        line.parse().with_context(|| format!("benches/peer.py said {line:?}"))
+        let seconds = line.split(' ').next().unwrap_or_default();
+        seconds.parse().with_context(|| format!("the peer said {line:?}, expected seconds"))
     }
 
     fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
-        ensure!(!line.is_empty(), "benches/peer.py ended; its message stands above");
+        ensure!(!line.is_empty(), "the peer ended; its message stands above");
         Ok(line.trim().to_owned())
     }
 }
@@ -133,19 +167,23 @@ impl Drop for Peer {
     }
 }
 
-/// The folder with PyTorch and torchvision, filled by pip if it is not there.
-fn python_packages(root: &Path) -> Result<PathBuf> {
-    let folder = root.join("benches/python");
-    if folder.join("torchvision").is_dir() {
+/// The folder with PyTorch and torchvision.
+fn pytorch(root: &Path) -> Result<PathBuf> {
+    pip_packages(root, "python", &["torch==2.11.0", "torchvision==0.26.0", "numpy", "pillow", "safetensors"])
+}
+
+/// `benches/<name>`, filled by pip if it is not there.
+fn pip_packages(root: &Path, name: &str, packages: &[&str]) -> Result<PathBuf> {
+    let folder = root.join("benches").join(if name == "python" { name.to_owned() } else { format!("python-{name}") });
+    if folder.is_dir() {
         return Ok(folder);
     }
-    reproduction::say!("Installing PyTorch 2.11.0 and torchvision into {} (4.7 GB on x86-64 Linux)", folder.display());
-    let partial = root.join("benches/python.partial");
+    reproduction::say!("Installing {} into {}", packages.join(", "), folder.display());
+    let partial = folder.with_extension("partial");
     let mut pip = Command::new("python3");
-    pip.args(["-m", "pip", "install", "--quiet", "--upgrade", "--target"]).arg(&partial);
-    let status =
-        pip.args(["torch==2.11.0", "torchvision==0.26.0", "numpy", "pillow", "safetensors"]).status().context("cannot start python3")?;
-    ensure!(status.success(), "pip could not install PyTorch into {}; its message stands above", partial.display());
+    let status = pip.args(["-m", "pip", "install", "--quiet", "--upgrade", "--target"]).arg(&partial).args(packages).status();
+    let message = || format!("pip could not install {} into {}; its message stands above", packages.join(", "), partial.display());
+    ensure!(status.context("cannot start python3")?.success(), message());
     std::fs::rename(&partial, &folder)?;
     Ok(folder)
 }
@@ -213,26 +251,30 @@ pub struct Table {
 
 impl Table {
     /// `peers`: the headings of the ratios.
-    pub fn new(first: &str, second: &str) -> Table {
-        let heading = ["", "ours", first, second].map(str::to_owned).to_vec();
-        let rule = ["---", "---:", "---:", "---:"].map(str::to_owned).to_vec();
+    pub fn new(peers: &[&str]) -> Table {
+        let heading: Vec<String> = ["", "ours"].iter().chain(peers).map(|&heading| heading.to_owned()).collect();
+        let rule = (0..heading.len()).map(|column| if column == 0 { "---" } else { "---:" }.to_owned()).collect();
         Table { rows: vec![heading, rule] }
     }
 
-    /// A row from what [`alternate`] measured; `factor` turns seconds into `unit`.
+    /// A row from what [`alternate`] measured, with an empty cell for a peer without rounds; `factor` turns seconds into `unit`.
     pub fn add(&mut self, what: &str, factor: f64, unit: &str, seconds: &[Vec<f64>]) {
-        let medians: Vec<f64> = seconds.iter().map(|seconds| median(seconds.clone()) * factor).collect();
-        let mut row = vec![what.to_owned(), format!("{} {unit}", three_digits(medians[0]))];
-        let ratio = |theirs: &f64| format!("{} {unit}, {:.2}x", three_digits(*theirs), theirs / medians[0]);
-        row.extend(medians[1..].iter().map(ratio));
-        row.resize(4, String::new());
+        let ours = median(seconds[0].clone()) * factor;
+        let mut row = vec![what.to_owned(), format!("{} {unit}", three_digits(ours))];
+        row.extend(seconds[1..].iter().map(|seconds| {
+            let theirs = if seconds.is_empty() { return String::new() } else { median(seconds.clone()) * factor };
+            format!("{} {unit}, {:.2}x", three_digits(theirs), theirs / ours)
+        }));
+        row.resize(self.rows[0].len(), String::new());
         reproduction::tell!("{}", row.join(" | "));
         self.rows.push(row);
     }
 
     /// A row of ours alone.
     pub fn floor(&mut self, what: &str, value: f64, unit: &str) {
-        self.rows.push(vec![what.to_owned(), format!("{} {unit}", three_digits(value)), String::new(), String::new()]);
+        let mut row = vec![what.to_owned(), format!("{} {unit}", three_digits(value))];
+        row.resize(self.rows[0].len(), String::new());
+        self.rows.push(row);
     }
 }
 

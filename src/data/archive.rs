@@ -28,7 +28,7 @@ pub struct Archive {
     unread: Vec<(String, String)>,
 }
 
-/// What holds files.
+/// A folder, a zip or a single file.
 #[derive(Debug)]
 struct Container {
     /// Its path inside the archive without `.zip`, with a `/` at its end; empty for the archive itself.
@@ -290,7 +290,7 @@ fn is_hidden(part: &str) -> bool {
     part.starts_with('.') || part == "__MACOSX"
 }
 
-/// What the files of the zip `name` are named with.
+/// The prefix of the names of all files in the zip `name`.
 fn zip_prefix(name: &str) -> Option<String> {
     let stem = name.len().checked_sub(4)?;
     (name.is_char_boundary(stem) && name[stem..].eq_ignore_ascii_case(".zip")).then(|| format!("{}/", &name[..stem]))

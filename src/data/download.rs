@@ -37,7 +37,7 @@ impl Default for Patience {
     }
 }
 
-/// What became of a download.
+/// The result of a download.
 #[derive(Debug, PartialEq)]
 pub(super) enum Fetched {
     /// Every file is there, verified.
@@ -319,7 +319,7 @@ pub(crate) mod tests {
         Short(&'static str),
         /// Promises more than it sends, then keeps the line open.
         Stalled(&'static str),
-        /// So many milliseconds between any two bytes.
+        /// Milliseconds between any two bytes.
         Slow(&'static str, u64),
         /// Accepts, and never says anything, not even to HEAD.
         Silent,

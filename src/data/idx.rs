@@ -184,7 +184,7 @@ mod tests {
         format!("{:#}", decode(bytes, LIMIT).expect_err("this input is faulty"))
     }
 
-    /// What may be set aside for `arrived` bytes of elements.
+    /// The memory that may be reserved after `arrived` bytes of elements.
     fn bound(arrived: usize) -> usize {
         2 * arrived + STEP
     }

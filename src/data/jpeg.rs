@@ -1,4 +1,4 @@
-//! What the JPEG decoder accepts but decodes wrongly: files that are broken off, and rare layouts of their components.
+//! JPEGs that the decoder accepts but decodes wrongly: truncated files, and rare layouts of the components.
 
 use anyhow::{Result, bail, ensure};
 

@@ -1,5 +1,5 @@
-//! Where to take a data set from, the same for each: what somebody names, what its environment variable names, its folder in the project,
-//! its mirrors, and only where none of them can be reached drawn pictures, with a notice.
+//! The search for a data set: `--data`, its environment variable, its folder in the project, its mirrors; drawn stand-ins, with a notice,
+//! only where no mirror can be reached.
 
 use super::download::{self, Fetched, Patience};
 use anyhow::{Context, Result, bail};
@@ -7,10 +7,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Where to take the data set from.
+/// Where to read the data set from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Location {
-    /// What the data set's environment variable names (`MNIST_DIR`, `CATS_DOGS`); without it the data set's folder below `data` in the
+    /// The path in the data set's environment variable (`MNIST_DIR`, `CATS_DOGS`); without it the data set's folder below `data` in the
     /// project, downloaded where it is missing; without a network the drawn stand-ins.
     #[default]
     Search,
@@ -66,7 +66,7 @@ pub(super) trait Finder {
     /// From the project's own folder, if all of it is there.
     fn read_own(&self) -> Result<Option<Self::Found>>;
 
-    /// What of it is not in that folder: the files' names, and their lengths in bytes where they are known.
+    /// The files that are missing from that folder: names, and lengths in bytes where they are known.
     fn missing(&self) -> Vec<(String, Option<u64>)>;
 
     /// Whether a file that was downloaded is the one it should be.
@@ -118,7 +118,7 @@ pub(super) trait Finder {
         format!("to do it by hand, put {} into {}, or name a path in {variable} or with --data", names.join(", "), folder.display())
     }
 
-    /// What cannot be missed in a log: that drawn stand-ins take the data set's place. A frame that stands out, and below it the reasons.
+    /// The notice that drawn stand-ins are used instead of the data set: framed, so that nobody overlooks it in a log, with the reasons below.
     fn notice(&self, reasons: &[String]) -> String {
         let Places { variable, folder, mirrors, .. } = self.places();
         let mut lines: Vec<String> = Self::NOTICE.map(str::to_owned).into();
@@ -134,7 +134,7 @@ pub(super) trait Finder {
         format!("\n{}{reasons}\n", framed(&lines))
     }
 
-    /// What is there, a line for each place in the order they are tried: whether the data set can be had from it, and what to do where not.
+    /// One line for each place, in the order in which they are tried: whether it has the data set, and what to do if not.
     /// `named` describes what is at a path that somebody named, `own` what the project's own folder has, if it has all.
     fn survey(&self, named: impl Fn(&Path) -> Result<String>, own: Result<Option<String>>, unfinished: &str) -> Vec<(bool, String)> {
         let Places { variable, named: path, folder, .. } = self.places();

@@ -1,6 +1,6 @@
 //! MNIST: 60,000 training and 10,000 test images of handwritten digits, 28 x 28 (LeCun, Cortes and Burges).
 //!
-//! What it is called in figures and tables is decided by its checksums alone. A folder that somebody names is taken as it is or
+//! Only files with MNIST's checksums are called MNIST in figures and tables. A folder that the user names is taken as it is or
 //! refused, never replaced by something else; only where nobody named one are the files downloaded, and only where that is not possible
 //! are drawn digits used, with a notice.
 
@@ -60,7 +60,7 @@ pub fn load(location: &Location, root: &Path) -> Result<Mnist> {
     Search::new(root).find(location)
 }
 
-/// What is there, a line for each place in the order they are tried: whether MNIST can be had from it, and what to do where not.
+/// One line for each place, in the order in which they are tried: whether it has MNIST, and what to do if not.
 pub(crate) fn survey(root: &Path) -> Vec<(bool, String)> {
     Search::new(root).survey()
 }
@@ -159,7 +159,7 @@ impl Finder for Search<'_> {
         Ok(mnist)
     }
 
-    /// What is damaged is found before the network is asked for the rest.
+    /// Damaged files are found before the missing ones are downloaded.
     fn read_own(&self) -> Result<Option<Mnist>> {
         let mut read = Vec::new();
         for (name, checksum) in &self.files {

@@ -108,7 +108,7 @@ impl DataSet for cats_dogs::CatsDogs {
 /// Where a data set came from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
-    /// What figures and tables call it, for example "MNIST" or "embedded digits, not MNIST".
+    /// Its name in figures and tables, for example "MNIST" or "embedded digits, not MNIST".
     pub name: String,
     /// SHA-256 in hexadecimal digits, of the checksums of the uncompressed files in their order.
     pub checksum: String,

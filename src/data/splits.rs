@@ -17,7 +17,7 @@ pub struct Inputs {
     /// Mean and deviation of each channel, `[channels, 1, 1]`.
     normalization: Option<(Tensor, Tensor)>,
     augmentation: Option<(Augmentation, Constants)>,
-    /// What the augmentation makes of each image, where it is to make anything of it.
+    /// The augmentation, for training images.
     changes: Option<Tensor>,
 }
 
@@ -30,7 +30,7 @@ pub struct Minibatch {
     pub labels: Tensor,
 }
 
-/// What is learned from, what chooses, and what only reports.
+/// Training, validation and test set: the first trains, the second selects, the third only reports.
 #[derive(Debug)]
 pub struct Splits {
     pub train: Inputs,

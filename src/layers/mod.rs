@@ -33,17 +33,17 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layer {
-    /// So many 3x3 filters, stride 1, padding 1.
+    /// Number of 3x3 filters; stride 1, padding 1.
     Convolution(i64),
     /// The largest value of each 2x2 square, stride 2; an odd last row or column is left out.
     MaxPool,
-    /// So many outputs.
+    /// Number of outputs.
     FullyConnected(i64),
     /// Drops values in training, each with this probability.
     Dropout(f64),
     /// Each channel, or each value of a vector, with mean 0 and variance 1 over the minibatch (Ioffe and Szegedy 2015).
     BatchNorm,
-    /// So many groups of channels, each with mean 0 and variance 1 within an image (Wu and He 2018); with 1 it is layer normalization.
+    /// Number of groups of channels, each normalized to mean 0 and variance 1 within an image (Wu and He 2018); 1 is layer normalization.
     GroupNorm(i64),
     /// Two convolutions of so many filters, each with batch normalization, and a shortcut past both (He et al. 2015, Figure 2). Where the
     /// number of channels changes, the first convolution and the shortcut take every second pixel.
@@ -74,7 +74,7 @@ impl Layer {
 /// Whether a network is being trained or used. Layers that drop or disturb something do so in training only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// What is dropped depends on the seed and the minibatch, counted from the start of training.
+    /// The dropout mask depends on the seed and the minibatch, counted from the start of training.
     Train {
         seed: u64,
         minibatch: u64,

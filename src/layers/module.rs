@@ -1,4 +1,4 @@
-//! What every layer is: the TOML's description of it, and the module with its parameters.
+//! The two traits of a layer: its configuration, as the TOML has it, and the module with its parameters.
 
 use super::{InitScheme, Mode};
 use anyhow::{Result, bail};
@@ -10,12 +10,12 @@ pub trait Module: Debug {
     /// In the precision of `input`: parameters of a higher one are rounded to it.
     fn forward(&self, input: &Tensor, mode: Mode) -> Tensor;
 
-    /// What is learned, by PyTorch's names.
+    /// Parameters, under PyTorch's names.
     fn parameters(&self) -> Vec<(String, &Tensor)> {
         Vec::new()
     }
 
-    /// What training changes without gradients, by PyTorch's names.
+    /// Buffers (running means and variances), under PyTorch's names.
     fn buffers(&self) -> Vec<(String, &Tensor)> {
         Vec::new()
     }
@@ -48,7 +48,7 @@ pub(crate) trait LayerConfig {
     fn build(&self, place: &Place) -> Box<dyn Module>;
 }
 
-/// What a layer comes to on a certain input; `Description::new` is one without parameters.
+/// A layer's shapes, parameter counts and multiply-adds for a given input; `Description::new` is that of a layer without parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Description {
     /// As the report's Table 3 names it, without its number: Conv, FC.

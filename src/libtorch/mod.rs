@@ -1,4 +1,4 @@
-//! What tch does not reach of libtorch: fused updates, the arithmetic of CUDA, the version that is loaded. `shim.cpp` calls it.
+//! Functions of libtorch that tch lacks, through `shim.cpp`: fused updates, the arithmetic of CUDA, the version that is loaded.
 
 use anyhow::{Result, ensure};
 use std::ffi::{CStr, c_char, c_void};

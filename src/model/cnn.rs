@@ -41,13 +41,13 @@ impl Cnn {
         self.modules.iter().fold(images.to_kind(self.compute), |values, (_, module)| module.forward(&values, mode))
     }
 
-    /// What `tensors` takes from each module, by name.
+    /// The tensors that `tensors` takes from each module, by name.
     fn named<'a, T: 'a>(&'a self, tensors: impl Fn(&'a dyn Module) -> Vec<(String, T)> + 'a) -> impl Iterator<Item = (String, T)> + 'a {
         self.modules.iter().flat_map(move |(name, module)| prefixed(name, tensors(&**module)))
     }
 }
 
-/// What a network computes, one after the other.
+/// The modules in the order of the forward pass.
 enum Step<'a> {
     /// The layer with this index.
     Layer(usize, &'a Stage),

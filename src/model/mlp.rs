@@ -69,7 +69,7 @@ impl Mlp {
         gradients
     }
 
-    /// What `tensors` takes from each layer, by PyTorch's names.
+    /// The tensors that `tensors` takes from each layer, under PyTorch's names.
     fn named(&self, tensors: impl Fn(&Linear) -> Vec<(String, Tensor)>) -> Vec<Parameter> {
         let of_layer = |(index, layer)| prefixed(&format!("fc{}", index + 1), tensors(layer)).collect::<Vec<_>>();
         self.layers.iter().enumerate().flat_map(of_layer).map(|(name, tensor)| Parameter { name, tensor }).collect()

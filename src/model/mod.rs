@@ -34,7 +34,7 @@ pub trait Model {
     /// Logits of a training minibatch, and the gradients of `objective` with respect to every parameter. Labels are int64, `[n]`.
     fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Tensor>);
 
-    /// What predictions depend on beside the parameters, and training changes without gradients: running means and variances.
+    /// Buffers as in `torch.nn`: running means and variances, which training updates without gradients and inference uses.
     fn buffers(&self) -> Vec<Parameter> {
         Vec::new()
     }

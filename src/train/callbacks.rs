@@ -4,7 +4,7 @@ use super::state::State;
 use crate::model::Parameter;
 use anyhow::Result;
 
-/// What [`super::fit`] calls while it trains; every method does nothing by default.
+/// Called by [`super::fit`] during training; every method does nothing by default.
 pub trait Callbacks {
     /// Asked after each minibatch and after each epoch; during an evaluation, too, where [`Request::Checkpoint`] has to wait.
     fn request(&mut self) -> Request {

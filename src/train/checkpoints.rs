@@ -29,7 +29,7 @@ pub struct Checkpoints {
 pub struct Resumed {
     pub state: State,
     pub path: PathBuf,
-    /// What is to be said about it: newer ones that are damaged, another machine.
+    /// Notices for the user: newer checkpoints that are damaged, another machine.
     pub notices: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What a training run will cost, from a few steps of it.
+//! Expected training time, from a few timed steps.
 
 use super::evaluate::examples_at_a_time;
 use crate::data::splits::Splits;

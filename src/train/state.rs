@@ -32,7 +32,7 @@ pub struct State {
     pub ema: Option<Ema>,
 }
 
-/// What the network was after the epoch with the best validation accuracy: its values, in their order.
+/// The network after the epoch with the best validation accuracy: its state dict, in order.
 #[derive(Debug)]
 pub struct Best {
     pub epoch: i64,
@@ -43,9 +43,9 @@ pub struct Best {
 /// Identifies the run that a checkpoint belongs to, as keys and values.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunIdentity {
-    /// What the training is: experiment, seed, data, program. A state of another training is refused.
+    /// Experiment, seed, data and version of the code. A checkpoint of another training run is refused.
     pub trial: BTreeMap<String, String>,
-    /// What does the training: device, threads. With another it goes on, equal to rounding instead of to the last bit.
+    /// Device and threads. On another machine training continues, equal up to rounding instead of bit for bit.
     pub machine: BTreeMap<String, String>,
 }
 

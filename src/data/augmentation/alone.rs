@@ -1,4 +1,4 @@
-//! What an augmentation does, seen change by change.
+//! Each transformation of an augmentation alone.
 
 use super::Constants;
 use crate::experiment::Augmentation;

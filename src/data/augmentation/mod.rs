@@ -34,10 +34,10 @@ use tch::{Device, Kind, Tensor};
 const NUMBERS: i64 = 1 + 1 + resized_crop::NUMBERS + 4 + 1;
 /// Those about stretch, shear and shift.
 const DISTORTION: i64 = stretch::NUMBERS + 1 + shift::NUMBERS;
-/// What changes the colors of one image: factors of brightness, contrast and saturation, the shift of hue, whether it keeps its colors.
+/// Color changes of one image: factors of brightness, contrast and saturation, the shift of hue, whether it keeps its colors.
 const COLORS: i64 = 5;
 
-/// What is the same for every minibatch, made once and on the device: values that came from the host in a step would make it wait.
+/// Constants, made once on the device: copying them from the host in each step would synchronize with it.
 #[derive(Debug)]
 pub struct Constants {
     /// [`grey::LUMA`] and [`color_jitter::HUES`], `[3]`.

@@ -1,4 +1,4 @@
-//! What each file of an archive is, by its name and the folders around it.
+//! The role of each file of an archive (class, part), by its name and its folders.
 
 use super::{CLASSES, Competition};
 use crate::data::archive::Archive;
@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// What an image with a label is for.
+/// The part of the data set that a labelled image belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     Train,
@@ -15,7 +15,7 @@ pub(super) enum Part {
     Test,
 }
 
-/// What a file is.
+/// The role of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Role {
     Labelled(Part, i64),
@@ -32,7 +32,7 @@ pub(super) struct Labelled {
     pub label: i64,
 }
 
-/// What an archive holds.
+/// The images of an archive by role.
 #[derive(Debug, Default)]
 pub(super) struct Layout {
     /// In the order in which they are used.
@@ -42,9 +42,9 @@ pub(super) struct Layout {
     /// The numbers of those that are there, but cannot be listed.
     pub unlisted: Vec<i64>,
     pub competition: Option<Competition>,
-    /// What could be an image of either, but cannot be read, with the reason.
+    /// Files that could be images of the data set but cannot be read, with the reason.
     pub unread: Vec<(String, String)>,
-    /// What is not used, a line for each reason.
+    /// Unused files, a line for each reason.
     pub notes: Vec<String>,
 }
 

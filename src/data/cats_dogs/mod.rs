@@ -45,11 +45,11 @@ pub struct CatsDogs {
     pub test_names: Vec<String>,
     /// int64, `[n]`; none for a competition's.
     pub test_labels: Option<Tensor>,
-    /// What a competition wants to know, if the test images are one's.
+    /// The competition whose test images these are, if any.
     pub asked: Option<Asked>,
-    /// What could not be read and was left out, with the reason.
+    /// Files that could not be read and were left out, with the reason.
     pub left_out: Vec<(String, String)>,
-    /// What was passed over, a line for each reason.
+    /// Unused files, a line for each reason.
     pub notes: Vec<String>,
     pub source: Source,
 }
@@ -85,7 +85,7 @@ impl fmt::Display for Competition {
     }
 }
 
-/// What to do about an image that cannot be read.
+/// How to treat an image that cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Corrupt {
     Refuse,

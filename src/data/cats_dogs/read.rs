@@ -157,17 +157,17 @@ pub(crate) mod tests {
     use std::io::{Cursor, Write};
     use zip::{ZipWriter, write::SimpleFileOptions};
 
-    /// A JPEG of one colour.
-    pub fn jpeg(width: u32, height: u32, colour: [u8; 3]) -> Vec<u8> {
+    /// A JPEG of one color.
+    pub fn jpeg(width: u32, height: u32, color: [u8; 3]) -> Vec<u8> {
         let mut file = Vec::new();
         let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut file, 100);
-        let picture = RgbImage::from_pixel(width, height, Rgb(colour));
+        let picture = RgbImage::from_pixel(width, height, Rgb(color));
         encoder.write_image(&picture, width, height, ExtendedColorType::Rgb8).expect("encoded");
         file
     }
 
-    /// The colour of each image, to the nearest ten.
-    fn colours(images: &Tensor) -> Vec<[i64; 3]> {
+    /// The color of each image, to the nearest ten.
+    fn colors(images: &Tensor) -> Vec<[i64; 3]> {
         let means = images.to_kind(Kind::Double).mean_dim([2_i64, 3].as_slice(), false, Kind::Double);
         let rows = Vec::<Vec<f64>>::try_from(means).expect("rows");
         rows.iter().map(|row| [0, 1, 2].map(|channel| (row[channel] / 10.0).round() as i64 * 10)).collect()
@@ -198,14 +198,13 @@ pub(crate) mod tests {
 
     /// Three images of each class as Kaggle names them.
     fn train_images() -> Vec<(String, Vec<u8>)> {
-        let both = |n: u8| {
-            [("cat", [n, 0, 0]), ("dog", [0, 0, n])].map(|(class, colour)| (format!("train/{class}.{n}.jpg"), jpeg(64, 64, colour)))
-        };
+        let both =
+            |n: u8| [("cat", [n, 0, 0]), ("dog", [0, 0, n])].map(|(class, color)| (format!("train/{class}.{n}.jpg"), jpeg(64, 64, color)));
         (1..=3).flat_map(both).collect()
     }
 
-    fn names_by_colour(images: &Tensor, names: &[String]) -> Vec<([i64; 3], String)> {
-        colours(images).into_iter().zip(names.iter().cloned()).collect()
+    fn names_by_color(images: &Tensor, names: &[String]) -> Vec<([i64; 3], String)> {
+        colors(images).into_iter().zip(names.iter().cloned()).collect()
     }
 
     #[test]
@@ -220,11 +219,11 @@ pub(crate) mod tests {
         ]);
         let read = read(files.path(), Corrupt::Refuse)?;
         assert_eq!(read.train.images.size(), [3, 3, 64, 64]);
-        assert_eq!(colours(&read.train.images), [[50, 0, 0], [100, 0, 0], [0, 0, 200]], "2 before 10, cats before dogs");
+        assert_eq!(colors(&read.train.images), [[50, 0, 0], [100, 0, 0], [0, 0, 200]], "2 before 10, cats before dogs");
         assert_eq!(Vec::<i64>::try_from(&read.train.labels)?, [0, 0, 1]);
         let asked = read.asked.context("a competition's")?;
         assert_eq!((asked.competition, asked.unreadable), (Competition::Course, Vec::new()));
-        assert_eq!((asked.ids, colours(&read.test)), (vec![9, 10], vec![[0, 50, 0], [0, 100, 0]]));
+        assert_eq!((asked.ids, colors(&read.test)), (vec![9, 10], vec![[0, 50, 0], [0, 100, 0]]));
         assert!(read.test_labels.is_none() && read.names[0].ends_with("2.Cat.jpg"));
         assert_eq!(read.source.name, "cats and dogs, 3 + 2 images");
         Ok(())
@@ -237,24 +236,24 @@ pub(crate) mod tests {
             |index: u8| [(format!("PetImages/Cat/{index}.jpg"), [index, 0, 0]), (format!("PetImages/Dog/{index}.jpg"), [0, 0, index])];
         for layout in [&kaggle as &dyn Fn(u8) -> [(String, [u8; 3]); 2], &microsoft] {
             let files: Vec<(String, Vec<u8>)> =
-                (1..=10).flat_map(|index| layout(index * 20)).map(|(name, colour)| (name, jpeg(80, 50, colour))).collect();
+                (1..=10).flat_map(|index| layout(index * 20)).map(|(name, color)| (name, jpeg(80, 50, color))).collect();
             let named: Vec<(&str, Vec<u8>)> = files.iter().map(|(name, contents)| (name.as_str(), contents.clone())).collect();
             let scratch = folder(&named);
             let (first, again) = (read(scratch.path(), Corrupt::Refuse)?, read(scratch.path(), Corrupt::Refuse)?);
             assert_eq!((first.train.len(), first.test.size()[0]), (17, 3), "19,998 to 4,999");
             assert_eq!(first.source.name, "cats and dogs, 17 + 3 images, own test split");
-            let mut all = [colours(&first.train.images), colours(&first.test)].concat();
+            let mut all = [colors(&first.train.images), colors(&first.test)].concat();
             all.sort_unstable();
             all.dedup();
             assert_eq!(all.len(), 20, "none twice, none lost");
             let labels = Vec::<i64>::try_from(first.test_labels.as_ref().context("own labels")?)?;
-            for (colour, label) in colours(&first.test).iter().zip(labels) {
-                assert_eq!(label, i64::from(colour[2] > 0));
+            for (color, label) in colors(&first.test).iter().zip(labels) {
+                assert_eq!(label, i64::from(color[2] > 0));
             }
             assert_eq!(first.test, again.test, "the same for everybody");
             assert!(first.asked.is_none() && first.validation.is_none(), "they are no competition's");
-            let files = names_by_colour(&first.test, &first.test_names);
-            assert!(files.iter().all(|(colour, name)| name.contains(&format!("{}.jpg", colour[0].max(colour[2])))), "{files:?}");
+            let files = names_by_color(&first.test, &first.test_names);
+            assert!(files.iter().all(|(color, name)| name.contains(&format!("{}.jpg", color[0].max(color[2])))), "{files:?}");
         }
         Ok(())
     }
@@ -269,7 +268,7 @@ pub(crate) mod tests {
         encoder.write_image(&[200_u8; 30 * 20 * 4], 30, 20, ExtendedColorType::Rgba8)?;
         let files =
             folder(&[("trainset/Cat/1.Cat.jpg", grey), ("trainset/Dog/1.Dog.jpg", png), ("testset/test/1.jpg", jpeg(9, 9, [0; 3]))]);
-        assert_eq!(colours(&read(files.path(), Corrupt::Refuse)?.train.images), [[120; 3], [200; 3]]);
+        assert_eq!(colors(&read(files.path(), Corrupt::Refuse)?.train.images), [[120; 3], [200; 3]]);
         Ok(())
     }
 
@@ -327,7 +326,7 @@ pub(crate) mod tests {
             files.extend([10, 9, 2].map(|number| (format!("{folder_name}/{number}.jpg"), jpeg(64, 64, [0, number * 10, 0]))));
             let read = read(unpacked(&files).path(), Corrupt::Refuse)?;
             let asked = Asked { competition, ids: vec![2, 9, 10], unreadable: Vec::new() };
-            assert_eq!((read.asked, colours(&read.test)), (Some(asked), vec![[0, 20, 0], [0, 90, 0], [0, 100, 0]]));
+            assert_eq!((read.asked, colors(&read.test)), (Some(asked), vec![[0, 20, 0], [0, 90, 0], [0, 100, 0]]));
             assert_eq!((read.train.len(), read.test_labels), (6, None), "none is held out");
         }
         let mut both = train_images();
@@ -416,7 +415,7 @@ pub(crate) mod tests {
             }
             files.push((format!("outer/{train}/Bird/1.jpg"), jpeg(64, 64, [9; 3])));
             let found = read(unpacked(&files).path(), Corrupt::Refuse)?;
-            let part = |images: &Tensor| colours(images).iter().map(|colour| colour[0].max(colour[1]) / 50).collect::<Vec<i64>>();
+            let part = |images: &Tensor| colors(images).iter().map(|color| color[0].max(color[1]) / 50).collect::<Vec<i64>>();
             assert_eq!((part(&found.train.images), part(&found.test)), (vec![1, 1, 1, 1, 1, 1, 2, 2, 2, 2], vec![3, 3]));
             assert_eq!((found.validation, found.asked), (Some(4), None));
             assert_eq!(Vec::<i64>::try_from(found.test_labels.context("labels")?)?, [0, 1]);

@@ -52,8 +52,8 @@ pub fn load(location: &Location, corrupt: Corrupt, root: &Path) -> Result<CatsDo
     Ok(found)
 }
 
-/// What is there, a line for each place in the order they are tried: whether the data set can be had from it, and what to do where not.
-/// The images are counted, not decoded.
+/// One line for each place, in the order in which they are tried: whether it has the data set, and what to do if not. The images are
+/// counted, not decoded.
 pub(crate) fn survey(root: &Path) -> Vec<(bool, String)> {
     Search::new(root, Corrupt::Refuse).survey()
 }
@@ -75,7 +75,7 @@ impl Search<'_> {
         self.places.folder.join(self.published.name)
     }
 
-    /// What the project's own folder holds, if anything.
+    /// The data set in the project's own folder, if there is one.
     fn own_path(&self) -> Result<Option<PathBuf>> {
         let (folder, archive) = (&self.places.folder, self.archive());
         // First of all, since it is whole: what is unpacked beside it may not be.
@@ -178,7 +178,7 @@ fn inside(folder: &Path) -> Result<Option<PathBuf>> {
     })
 }
 
-/// What `path` lists, without a look at the images.
+/// The number of images in `path` by class and part, without decoding any.
 fn listing(path: &Path) -> Result<String> {
     let layout = Layout::of(&Archive::open_nested(path)?)
         .and_then(Layout::with_both_classes)
@@ -193,7 +193,7 @@ fn listing(path: &Path) -> Result<String> {
     Ok(format!("{}{validation}{test}{asked} in {}", classes(layout.count(Part::Train)), path.display()))
 }
 
-/// What is there, counted, and what was left out.
+/// The numbers of images, and those that were left out.
 fn report(found: &CatsDogs) -> String {
     let of = |labels: &Tensor| classes(read::class_counts(labels));
     let (all, validation) = (found.train.len(), found.validation.unwrap_or(0));
@@ -229,7 +229,7 @@ mod tests {
     use crate::data::download::tests::{Answer, HASTY, refusing, server};
     use tempfile::TempDir;
 
-    /// So many good images of each class in Microsoft's layout, and one that is empty.
+    /// `count` good images of each class in Microsoft's layout, and an empty file.
     fn pictures(each: u8) -> Vec<(String, Vec<u8>)> {
         let mut files = vec![("PetImages/Cat/666.jpg".to_owned(), Vec::new())];
         for number in 1..=each {
