@@ -1,7 +1,6 @@
 //! Values in places of an experiment: of the TOML's key `set`, of a random search, and of the flag `--set`.
 
-use super::file::one_line;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::str::FromStr;
 use toml::{Table, Value};
 
@@ -116,7 +115,7 @@ fn parse(text: &str) -> Result<Value> {
     let is_word = text.starts_with(char::is_alphabetic) && text.chars().all(|letter| letter.is_alphanumeric() || "_-".contains(letter));
     match text.parse::<Value>() {
         Err(_) if is_word => Ok(Value::String(text.to_owned())),
-        parsed => parsed.map_err(one_line).with_context(|| format!("`{text}` is no value of TOML")),
+        parsed => parsed.map_err(|error| anyhow!("`{text}` is no value of TOML: {}", error.message())),
     }
 }
 
