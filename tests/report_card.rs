@@ -79,6 +79,11 @@ fn the_page_opens_on_the_results_and_needs_nothing_but_the_pictures_beside_it() 
 fn without_results_nothing_is_run_and_nothing_is_claimed() {
     let (_scratch, markdown, _) = card(None);
     assert!(markdown.contains("| not run | 19 | 25 |") && !markdown.contains("| reproduced |"), "{markdown}");
+    let problems = markdown.lines().filter(|line| line.starts_with("- **Problem ")).collect::<Vec<_>>();
+    assert!(
+        problems.len() == 3 && problems.iter().all(|line| line.ends_with(".** No result yet that is whole and on the report's data.")),
+        "{problems:?}"
+    );
     assert!(markdown.contains("**not run**: `cargo run --example fig1_init` makes it."), "{markdown}");
 }
 
