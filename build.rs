@@ -1,4 +1,5 @@
-//! Binaries find libtorch where the build found it: torch-sys hands its library folder on, and it becomes their rpath.
+//! Binaries find libtorch where the build found it: torch-sys hands its library folder on, and it becomes their rpath. An rpath reaches
+//! this package's own binaries only, so the folder is handed on to the build scripts of those that depend on it.
 
 #[path = "src/source_digest.rs"]
 mod source_digest;
@@ -16,7 +17,7 @@ fn main() {
     // torch-sys passes LIBTORCH on as the user wrote it; an rpath has to be absolute to hold in every folder.
     let folder = std::fs::canonicalize(&folder).unwrap_or_else(|_| folder.into());
     compile_shim(&folder);
-    println!("cargo:rustc-env=LIBTORCH_LIB={}", folder.display());
+    println!("cargo:rustc-env=LIBTORCH_LIB={0}\ncargo:libtorch_lib={0}", folder.display());
     if folder.to_str().is_none_or(|text| text.contains([':', '\n'])) {
         println!(
             "cargo::error=no rpath can hold libtorch's folder {folder:?}, for its ':', line break or bytes that are no UTF-8: move it"

@@ -2,8 +2,8 @@
 //! Trains. Reads experiments/ablation_vgg.toml; writes plots/ablation_vgg.png, .csv and .md.
 
 use reproduction::history::Metric::Accuracy;
-use reproduction::plot::{Figure, Panel};
-use reproduction::points::{epochs, variants};
+use reproduction::plot::{Axes, Figure};
+use reproduction::points::variants;
 use reproduction::run::{self, ExitCode, Result, Run};
 use reproduction::table;
 
@@ -17,9 +17,8 @@ fn make(run: &Run) -> Result<()> {
     // A row for the report's way of training, and one for the later way.
     let names = variants(&points, Accuracy);
     let (modern, plain): (Vec<&String>, Vec<&String>) = names.iter().partition(|name| name.ends_with("_modern"));
-    let row = |names: &Vec<&String>| names.iter().map(|name| vec![Panel::new(name, Accuracy, "accuracy")]).collect();
+    let row = |names: &Vec<&String>| names.iter().map(|name| Axes::new(name, Accuracy, &name.replace('_', " "))).collect();
     let rows = [plain, modern].iter().filter(|names| !names.is_empty()).map(row).collect();
-    let title = format!("Beyond the report: normalization, depth and shortcuts on cats and dogs, {} epochs", epochs(&points));
-    run.write(&Figure { title, rows }, &points)?;
+    run.write(&Figure::new("Beyond the report: normalization, depth and shortcuts", rows), &points)?;
     run.write_tables(&[("After the last epoch", table::networks(&points, run.variants(), [3, 64, 64])?)])
 }

@@ -53,7 +53,7 @@ fn make(run: &Run) -> Result<()> {
         Section { heading: "The first of them under each change alone, as far as it goes".to_owned(), tiles: alone },
     ];
     let title = "Figure 12: cats and dogs";
-    let subtitle = format!("{}; seed {seed}; not normalised", photographs.source.name);
+    let subtitle = format!("{}; seed {seed}; not normalized", photographs.source.name);
     run.write_picture(title, &draw_grid(title, &subtitle, &sections, COLUMNS)?, &samples)?;
     say!("{} training images are shown as they are and changed.", samples.len());
     Ok(())

@@ -2,8 +2,8 @@
 //! Trains. Reads experiments/fig15_vgg_sweep.toml; writes plots/fig15_vgg_sweep.png and plots/fig15_vgg_sweep.csv.
 
 use reproduction::history::Metric::{Accuracy, Loss};
-use reproduction::plot::{Figure, Panel};
-use reproduction::points::{epochs, variants};
+use reproduction::plot::{Axes, Figure};
+use reproduction::points::variants;
 use reproduction::run::{self, ExitCode, Result, Run};
 use reproduction::{compare, table};
 
@@ -26,11 +26,10 @@ fn make(run: &Run) -> Result<()> {
     // Three settings side by side, the accuracies below the losses, as in the report.
     let names = variants(&points, Accuracy);
     let settings = |name: &str| table::settings(run.variants(), name);
-    let panel = |name: &String, metric| vec![Panel::new(name, metric, &format!("{}, {}", metric.name(), settings(name)))];
-    let row = |names: &[String], metric| names.iter().map(|name| panel(name, metric)).collect();
+    let axes = |name: &String, metric| Axes::new(name, metric, &format!("{name}: {}", settings(name)));
+    let row = |names: &[String], metric| names.iter().map(|name| axes(name, metric)).collect();
     let rows = names.chunks(3).flat_map(|three| [row(three, Loss), row(three, Accuracy)]).collect();
-    let title = format!("Figure 15: six other settings of the VGG on cats and dogs, {} epochs", epochs(&points));
-    run.write(&Figure { title, rows }, &points)?;
+    run.write(&Figure::new("Figure 15: the VGG under other settings", rows), &points)?;
 
     compare::print(&compare::last_points(&points));
     Ok(())

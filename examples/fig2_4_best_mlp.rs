@@ -1,10 +1,10 @@
 //! Figures 2 and 3 (4 is their common caption): loss and accuracy of the best MLP over 60 epochs.
 //! Trains, or takes what table2_sweep has trained. Reads experiments/fig2_4_best_mlp.toml; writes plots/fig2_4_best_mlp.png and .csv.
 
-use reproduction::compare;
 use reproduction::history::Metric::{Accuracy, Loss};
-use reproduction::plot::{Figure, Panel};
+use reproduction::plot::{Axes, Figure};
 use reproduction::run::{self, ExitCode, Result, Run};
+use reproduction::{compare, table};
 
 fn main() -> ExitCode {
     run::main(Run::start("fig2_4_best_mlp"), make)
@@ -22,8 +22,9 @@ fn make(run: &Run) -> Result<()> {
         Ok(points)
     })?;
 
-    let figure = Figure::of_variants("Figures 2 and 3: the best MLP, 512-512, on MNIST", &points, |variant| {
-        vec![vec![Panel::new(variant, Loss, "loss (Figure 2)")], vec![Panel::new(variant, Accuracy, "accuracy (Figure 3)")]]
+    let figure = Figure::of_variants("Figures 2 and 3: the best MLP", &points, |variant| {
+        let title = |figure| format!("{} (Figure {figure})", table::network(run.variants(), variant));
+        vec![Axes::new(variant, Loss, &title(2)), Axes::new(variant, Accuracy, &title(3))]
     });
     run.write(&figure, &points)?;
 

@@ -6,10 +6,10 @@ use reproduction::data::mnist::Mnist;
 use reproduction::data::splits::Splits;
 use reproduction::experiment::Variant;
 use reproduction::gradient_check::{LARGEST_GRADIENT, differences};
-use reproduction::plot::Scale::{Linear, Logarithmic};
-use reproduction::plot::{Figure, Panel};
+use reproduction::plot::{Axes, Figure};
 use reproduction::points::Origin::{Guide, Reproduced};
-use reproduction::points::Point;
+use reproduction::points::Quantity::{DifferenceByEpsilon, DifferenceByN};
+use reproduction::points::{Panel, Point};
 use reproduction::run::{self, ExitCode, Result, Run};
 use reproduction::{compare, device, say};
 
@@ -21,23 +21,23 @@ fn make(run: &Run) -> Result<()> {
     let points = run.points(|| {
         let (digits, report) = (run.mnist()?, run.report()?);
         let mut points = run.variants().iter().map(|variant| curves(run, variant, &digits)).collect::<Result<Vec<_>>>()?.concat();
-        points.extend(report.figure(5)?.over(&points, "main", "as_published_n")?);
-        points.extend(report.figure(6)?.over(&points, "main", "as_published_epsilon")?);
+        points.extend(report.figure(5)?.over(&points, "main", &Panel::new("as_published", DifferenceByN))?);
+        points.extend(report.figure(6)?.over(&points, "main", &Panel::new("as_published", DifferenceByEpsilon))?);
         Ok(points)
     })?;
 
-    let row = |variant: &str, what, scale| {
-        let panel = |axis: &str, x| vec![Panel::against(x, &format!("{variant}_{axis}"), what, scale)];
-        vec![panel("n", "N = 1 / epsilon"), panel("epsilon", "epsilon")]
-    };
+    let against = [DifferenceByN, DifferenceByEpsilon];
+    let as_published = "as published: softmax taken twice in the differenced loss";
+    let correct = "as it should be: the loss that is differentiated";
     let rows = vec![
-        row("as_published", "as published: softmax taken twice in the differenced loss", Linear),
-        row("correct", "as it should be: the loss that is differentiated", Logarithmic),
+        against.map(|quantity| Axes::new("as_published", quantity, as_published)).to_vec(),
+        against.map(|quantity| Axes::new("correct", quantity, correct).both_logarithmic()).to_vec(),
     ];
-    let title = "Figures 5 and 6: largest gradient difference over ten weights of layer 2".to_owned();
-    run.write(&Figure { title, rows }, &points)?;
+    let title = "Figures 5 and 6: largest difference between gradient and finite difference, of ten weights of layer 2";
+    run.write(&Figure::new(title, rows), &points)?;
 
-    let find = |series| points.iter().find(|point| point.panel == "correct_epsilon" && point.series == series);
+    let correct = Panel::new("correct", DifferenceByEpsilon);
+    let find = |series| points.iter().find(|point| point.panel == correct && point.series == series);
     if let (Some(least), Some(gradient)) = (find(LEAST_ERROR), find(LARGEST_GRADIENT)) {
         let digits = -(least.y / gradient.y).log10();
         let verdict = if digits >= 6.0 { "is right" } else { "is NOT confirmed" };
@@ -69,8 +69,8 @@ fn curves(run: &Run, variant: &Variant, digits: &Mnist) -> Result<Vec<Point>> {
     }
     let (data, device) = (&digits.source.name, &device::describe(run.device()));
     let point = |(series, origin, n, y): (String, _, f64, _)| {
-        [(n, "n"), (1.0 / n, "epsilon")].map(|(x, axis)| {
-            let (panel, series, data, device) = (format!("{name}_{axis}"), series.clone(), data.clone(), device.clone());
+        [(n, DifferenceByN), (1.0 / n, DifferenceByEpsilon)].map(|(x, quantity)| {
+            let (panel, series, data, device) = (Panel::new(name, quantity), series.clone(), data.clone(), device.clone());
             Point { panel, series, origin, x, y, seeds: Some(1), data, device, ..Point::default() }
         })
     };

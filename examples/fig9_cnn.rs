@@ -1,11 +1,11 @@
 //! Figure 9: accuracy of the CNN over 10 epochs, and of the best MLP after as many.
 //! Trains. Reads experiments/fig9_cnn.toml; writes plots/fig9_cnn.png and plots/fig9_cnn.csv.
 
-use reproduction::compare;
 use reproduction::history::Metric::Accuracy;
-use reproduction::plot::{Figure, Panel};
+use reproduction::plot::{Axes, Figure};
 use reproduction::points::variants;
 use reproduction::run::{self, ExitCode, Result, Run};
+use reproduction::{compare, table};
 
 fn main() -> ExitCode {
     run::main(Run::start("fig9_cnn"), make)
@@ -26,15 +26,15 @@ fn make(run: &Run) -> Result<()> {
     })?;
 
     // Both networks side by side.
-    let panel = |variant: &String| vec![Panel::new(variant, Accuracy, "accuracy").near_one()];
-    let title = "Figure 9: a CNN with 570,436 parameters on MNIST, beside the best MLP".to_owned();
-    let rows = vec![variants(&points, Accuracy).iter().map(panel).collect()];
-    run.write(&Figure { title, rows }, &points)?;
-
+    let axes = |variant: &String| Axes::new(variant, Accuracy, &table::network(run.variants(), variant)).near_one();
+    let mut figure = Figure::new("Figure 9: accuracy after each epoch", vec![variants(&points, Accuracy).iter().map(axes).collect()]);
     let mut comparisons = compare::last_points(&points);
     for (variant, place) in [("cnn", "Section 2.c, CNN after 10 epochs"), ("mlp", "Section 2.c, MLP after 10 epochs")] {
-        comparisons.extend(compare::with_number(&points, variant, report.number(place)?));
+        let number = report.number(place)?;
+        figure = figure.with(compare::levels(&points, variant, number));
+        comparisons.extend(compare::with_number(&points, variant, number));
     }
+    run.write(&figure, &points)?;
     compare::print(&comparisons);
     Ok(())
 }

@@ -2,10 +2,11 @@
 //! Trains. Reads experiments/kaggle_ahead.toml; writes plots/kaggle_ahead.png, .csv, .md, _validation.csv, and _submission.csv or _test.csv.
 
 use reproduction::history::Metric::{Accuracy, Loss};
-use reproduction::plot::{Figure, Panel};
-use reproduction::points::epochs;
+use reproduction::plot::{Axes, Figure};
+use reproduction::points::variants;
 use reproduction::run::{self, ExitCode, Result, Run};
-use reproduction::table;
+use reproduction::submission::{confusion, read_predictions};
+use reproduction::{compare, table};
 
 fn main() -> ExitCode {
     run::main(Run::start("kaggle_ahead"), make)
@@ -19,10 +20,17 @@ fn make(run: &Run) -> Result<()> {
         Ok(trained.all_curves())
     })?;
 
-    let title = format!("Beyond the report: a residual network on cats and dogs, {} epochs", epochs(&points));
-    let figure = Figure::of_variants(&title, &points, |variant| {
-        vec![vec![Panel::new(variant, Loss, "loss")], vec![Panel::new(variant, Accuracy, "accuracy")]]
+    let report = run.report()?;
+    let mut figure = Figure::of_variants("Beyond the report: a residual network for cats and dogs", &points, |variant| {
+        let title = table::network(run.variants(), variant);
+        vec![Axes::new(variant, Loss, &title), Axes::new(variant, Accuracy, &title)]
     });
+    for variant in variants(&points, Accuracy) {
+        figure = figure.with(compare::levels(&points, &variant, report.number("Section 3, VGG")?));
+    }
     run.write(&figure, &points)?;
-    run.write_tables(&[("After the last epoch", table::networks(&points, run.variants(), [3, 64, 64])?)])
+    run.write_tables(&[
+        ("After the last epoch", table::networks(&points, run.variants(), [3, 64, 64])?),
+        ("Validation images", confusion(&read_predictions(&run.out(), "kaggle_ahead")?)),
+    ])
 }

@@ -1,7 +1,7 @@
 //! The report's random search on cats and dogs, from coarse to fine: every trial, what mattered, and the ten best.
 //! Trains. Reads experiments/kaggle_search.toml; writes plots/kaggle_search.png, plots/kaggle_search.csv and plots/kaggle_search.md.
 
-use reproduction::plot::{Axis, Tried, draw_search};
+use reproduction::plot::{Hyperparameter, Tried, draw_search};
 use reproduction::run::{self, ExitCode, Outcome, Result, Run};
 use reproduction::search::Settings;
 use reproduction::{say, table};
@@ -13,7 +13,7 @@ fn main() -> ExitCode {
 fn make(run: &Run) -> Result<()> {
     let searched = run.search(&run.cats_dogs()?)?;
     let trained = &searched.trained;
-    let axes: Vec<Axis> = searched.space.iter().map(|(key, distribution)| Axis::new(key, distribution)).collect();
+    let axes: Vec<Hyperparameter> = searched.space.iter().map(|(key, distribution)| Hyperparameter::new(key, distribution)).collect();
     let trials: Vec<(&Settings, &Outcome)> = searched.settings.iter().zip(&trained.outcomes).collect();
 
     let title = format!("Random search, from coarse to fine: {} settings of the VGG on cats and dogs", trials.len());
@@ -36,7 +36,7 @@ fn make(run: &Run) -> Result<()> {
 }
 
 /// The lines of the CSV, the headings first: of each trial its setting, its result, its time.
-fn rows(axes: &[Axis], trials: &[(&Settings, &Outcome)]) -> Vec<Vec<String>> {
+fn rows(axes: &[Hyperparameter], trials: &[(&Settings, &Outcome)]) -> Vec<Vec<String>> {
     let mut headings = vec!["trial".to_owned()];
     headings.extend(axes.iter().map(|axis| axis.key.clone()));
     headings.extend(["epochs", "best_epoch", "best_validation_accuracy", "seconds"].map(str::to_owned));
@@ -51,7 +51,7 @@ fn rows(axes: &[Axis], trials: &[(&Settings, &Outcome)]) -> Vec<Vec<String>> {
 }
 
 /// The ten trials with the best validation accuracy.
-fn best_ten(axes: &[Axis], mut trials: Vec<(&Settings, &Outcome)>) -> table::Table {
+fn best_ten(axes: &[Hyperparameter], mut trials: Vec<(&Settings, &Outcome)>) -> table::Table {
     let accuracy = |outcome: &Outcome| outcome.history.best_epoch().1;
     trials.sort_by(|(_, one), (_, other)| accuracy(other).total_cmp(&accuracy(one)));
     let names = axes.iter().map(|axis| axis.name.as_str());

@@ -1,11 +1,11 @@
 //! Figure 14: loss and accuracy of the VGG on cats and dogs, and its predictions for the test set as a submission to Kaggle.
-//! Trains. Reads experiments/kaggle_vgg.toml; writes plots/kaggle_vgg.png, .csv, _validation.csv, and _submission.csv or _test.csv.
+//! Trains. Reads experiments/kaggle_vgg.toml; writes plots/kaggle_vgg.png, .csv, .md, _validation.csv, and _submission.csv or _test.csv.
 
-use reproduction::compare;
 use reproduction::history::Metric::{Accuracy, Loss};
-use reproduction::plot::{Figure, Panel};
-use reproduction::points::epochs;
+use reproduction::plot::{Axes, Figure};
 use reproduction::run::{self, ExitCode, Result, Run};
+use reproduction::submission::{confusion, read_predictions};
+use reproduction::{compare, table};
 
 fn main() -> ExitCode {
     run::main(Run::start("kaggle_vgg"), make)
@@ -26,11 +26,12 @@ fn make(run: &Run) -> Result<()> {
         Ok(points)
     })?;
 
-    let title = format!("Figure 14: a VGG with 57,208,706 parameters on cats and dogs, {} epochs", epochs(&points));
-    let figure = Figure::of_variants(&title, &points, |variant| {
-        vec![vec![Panel::new(variant, Loss, "loss")], vec![Panel::new(variant, Accuracy, "accuracy")]]
+    let figure = Figure::of_variants("Figure 14: the VGG for cats and dogs", &points, |variant| {
+        let title = table::network(run.variants(), variant);
+        vec![Axes::new(variant, Loss, &title), Axes::new(variant, Accuracy, &title)]
     });
     run.write(&figure, &points)?;
+    run.write_tables(&[("Validation images", confusion(&read_predictions(&run.out(), "kaggle_vgg")?))])?;
 
     let mut comparisons = compare::last_points(&points);
     comparisons.extend(compare::with_number(&points, "vgg", report.number("Section 3, VGG")?));

@@ -2,8 +2,8 @@
 //! Trains. Reads experiments/table2_sweep.toml; writes plots/table2_sweep.png, plots/table2_sweep.csv and plots/table2_sweep.md.
 
 use reproduction::history::Metric::{Accuracy, Loss};
-use reproduction::plot::{Figure, Panel};
-use reproduction::points::{epochs, variants};
+use reproduction::plot::{Axes, Figure};
+use reproduction::points::variants;
 use reproduction::run::{self, ExitCode, Result, Run};
 use reproduction::{compare, table};
 
@@ -22,18 +22,20 @@ fn make(run: &Run) -> Result<()> {
         Ok(points)
     })?;
 
-    let title = format!("Table 2: five MLPs on MNIST, {} epochs", epochs(&points));
-    let figure = Figure::of_variants(&title, &points, |variant| {
-        vec![vec![Panel::new(variant, Loss, "loss")], vec![Panel::new(variant, Accuracy, "accuracy")]]
+    let mut figure = Figure::of_variants("Table 2: MLPs by the sizes of their hidden layers", &points, |variant| {
+        let title = table::network(run.variants(), variant);
+        vec![Axes::new(variant, Accuracy, &title).near_one(), Axes::new(variant, Loss, &title).logarithmic()]
     });
-    run.write(&figure, &points)?;
-
     let report = run.report()?;
     let mut comparisons = Vec::new();
     for variant in variants(&points, Accuracy) {
-        let place = format!("Table 2, {}", variant.replace('_', " "));
-        comparisons.extend(compare::with_number(&points, &variant, report.number(&place)?));
+        // The report has no numbers for the variants that --set makes.
+        if let Ok(number) = report.number(&format!("Table 2, {}", variant.replace('_', " "))) {
+            figure = figure.with(compare::levels(&points, &variant, number));
+            comparisons.extend(compare::with_number(&points, &variant, number));
+        }
     }
+    run.write(&figure, &points)?;
     run.write_tables(&[
         ("Table 1: hyperparameters", table::hyperparameters(run.variants())),
         ("Table 2: accuracies after the last epoch", compare::table(&comparisons)),

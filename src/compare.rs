@@ -5,8 +5,9 @@
 //! degrees of freedom). To this comes half a unit of the number's last digit. One run against one has only the sampling error of an
 //! accuracy (normal approximation for two proportions), to which training adds a spread of its own.
 
+use crate::history::Metric;
 use crate::plot::thousands;
-use crate::points::{Origin, Point, REPORT_DATA, is_report_data, mean_and_deviation};
+use crate::points::{Origin, Panel, Point, Quantity, REPORT_DATA, is_report_data, mean_and_deviation};
 use crate::reported::Number;
 use crate::table::{self, LayerRow};
 use comfy_table::Table;
@@ -64,7 +65,7 @@ pub const RULES: [(&str, &str); 5] = [
 impl Comparison {
     /// `reported` beside our point, each with what belongs to it.
     pub(crate) fn new(what: String, reported: f64, resolution: f64, ours: &Point) -> Comparison {
-        Comparison { variant: variant_and_measure(&ours.panel).0.to_owned(), what, reported, resolution, ours: ours.clone() }
+        Comparison { variant: ours.panel.variant.clone(), what, reported, resolution, ours: ours.clone() }
     }
 
     fn seeds(&self) -> u32 {
@@ -98,7 +99,7 @@ impl Comparison {
 
     pub fn verdict(&self) -> Verdict {
         let difference = self.difference().abs();
-        let is_accuracy = self.ours.panel.ends_with("_accuracy");
+        let is_accuracy = self.ours.panel.quantity == Quantity::Accuracy;
         let room = if is_accuracy { self.reported.min(1.0 - self.reported) } else { self.reported.abs() };
         // A number below its own resolution has no digit that could be met.
         let has_digits = self.resolution < self.reported.abs();
@@ -140,36 +141,33 @@ impl std::fmt::Display for Verdict {
     }
 }
 
-/// The variant in a panel's name, and what it measures, for people.
-pub(crate) fn variant_and_measure(panel: &str) -> (&str, &'static str) {
-    let measures = [
-        ("_twice_softmaxed_loss", "cross-entropy of softmax outputs"),
-        ("_loss", "cross-entropy"),
-        ("_accuracy", "accuracy"),
-        ("_loss_gap", "cross-entropy, training minus validation"),
-        ("_accuracy_gap", "accuracy, training minus validation"),
-        ("_seconds", "seconds of training"),
-        ("_accuracy_by_seed", "accuracy by seed"),
-        ("_seconds_by_seed", "seconds of training by seed"),
-        ("_n", "largest difference"),
-        ("_epsilon", "largest difference"),
-    ];
-    let split = measures.iter().find_map(|(ending, measure)| Some((panel.strip_suffix(ending)?, *measure)));
-    split.unwrap_or((panel, ""))
+/// What a panel shows, for people.
+pub(crate) fn measure(quantity: Quantity) -> &'static str {
+    match quantity {
+        Quantity::TwiceSoftmaxedLoss => "cross-entropy of softmax outputs",
+        Quantity::Loss => "cross-entropy",
+        Quantity::Accuracy | Quantity::AccuracyBySeconds => "accuracy",
+        Quantity::LossGap => "cross-entropy, training minus validation",
+        Quantity::AccuracyGap => "accuracy, training minus validation",
+        Quantity::Seconds => "seconds of training",
+        Quantity::AccuracyBySeed => "accuracy by seed",
+        Quantity::SecondsBySeed => "seconds of training by seed",
+        Quantity::DifferenceByN | Quantity::DifferenceByEpsilon => "largest difference",
+    }
 }
 
-/// What values of a panel are multiplied with for people, and their unit: accuracies are fractions in files and per cent for readers.
-pub(crate) fn scale_and_unit(panel: &str) -> (f64, &'static str) {
-    match panel {
-        _ if panel.ends_with("_accuracy") => (100.0, " %"),
-        _ if panel.contains("_accuracy") => (100.0, " points"),
+/// The factor and the unit in which people read values: accuracies are fractions in files and per cent for readers.
+pub(crate) fn scale_and_unit(quantity: Quantity) -> (f64, &'static str) {
+    match quantity {
+        Quantity::Accuracy | Quantity::AccuracyBySeed | Quantity::AccuracyBySeconds => (100.0, " %"),
+        Quantity::AccuracyGap => (100.0, " points"),
         _ => (1.0, ""),
     }
 }
 
 /// A value with its deviation and number of seeds, for people: "97.51 ± 0.04 % (n = 3)".
 pub(crate) fn in_words(point: &Point, decimals: usize) -> String {
-    let (scale, unit) = scale_and_unit(&point.panel);
+    let (scale, unit) = scale_and_unit(point.panel.quantity);
     let y = scale * point.y;
     let number = match point.deviation {
         Some(deviation) => format!("{y:.decimals$} ± {:.decimals$}", scale * deviation),
@@ -181,8 +179,8 @@ pub(crate) fn in_words(point: &Point, decimals: usize) -> String {
 }
 
 /// The size of a difference, where there is one, for people: "0.26 points" of an accuracy.
-pub(crate) fn difference_in_words(difference: Option<f64>, panel: &str, decimals: usize) -> String {
-    let (scale, unit) = scale_and_unit(panel);
+pub(crate) fn difference_in_words(difference: Option<f64>, quantity: Quantity, decimals: usize) -> String {
+    let (scale, unit) = scale_and_unit(quantity);
     let points = if unit.is_empty() { "" } else { " points" };
     difference.map_or(String::new(), |difference| format!("{:.decimals$}{points}", scale * difference))
 }
@@ -190,8 +188,8 @@ pub(crate) fn difference_in_words(difference: Option<f64>, panel: &str, decimals
 /// Images behind the validation accuracy of `ours` on cats and dogs and behind the report's: the text holds out 20 % of 19,998, which is ours;
 /// the report's curves are multiples of 1/2,999, the 15 % of its code, as in the variant `as_published`.
 pub(crate) fn images(ours: &Point) -> Option<[f64; 2]> {
-    let is_validation = ours.panel.ends_with("_accuracy") && ours.series == "validation" && ours.data == REPORT_DATA[1];
-    let held_out = if ours.panel.starts_with("as_published") { 2_999.0 } else { 3_999.0 };
+    let is_validation = ours.panel.quantity == Quantity::Accuracy && ours.series == "validation" && ours.data == REPORT_DATA[1];
+    let held_out = if ours.panel.variant.starts_with("as_published") { 2_999.0 } else { 3_999.0 };
     is_validation.then_some([held_out, 2_999.0])
 }
 
@@ -204,7 +202,7 @@ pub fn last_points(points: &[Point]) -> Vec<Comparison> {
         };
         let Some(theirs) = points.iter().find(same) else { continue };
         comparisons.retain(|earlier| (&earlier.ours.panel, &earlier.ours.series) != (&ours.panel, &ours.series));
-        let what = format!("{} {}, epoch {}", split_in_words(&ours.series), variant_and_measure(&ours.panel).1, ours.x);
+        let what = format!("{} {}, epoch {}", split_in_words(&ours.series), measure(ours.panel.quantity), ours.x);
         comparisons.push(Comparison::new(what, theirs.y, theirs.resolution.unwrap_or(0.0), ours));
     }
     comparisons
@@ -218,7 +216,7 @@ pub(crate) fn split_in_words(series: &str) -> &str {
 /// For every accuracy that the report prints in `number`: ours in the accuracy panel of `variant` after as many epochs. Nothing where
 /// our data or our last epoch are not the report's. Where the report means its best epoch, so do we.
 pub fn with_number(points: &[Point], variant: &str, number: &Number) -> Vec<Comparison> {
-    let (panel, resolution) = (format!("{variant}_accuracy"), number.resolution.unwrap_or(PRINTED_RESOLUTION));
+    let (panel, resolution) = (Panel::new(variant, Metric::Accuracy), number.resolution.unwrap_or(PRINTED_RESOLUTION));
     let parameters = number.parameters.map_or(String::new(), |count| format!("{} parameters, ", thousands(count)));
     let is_ours = |point: &&Point| point.origin == Origin::Reproduced && point.panel == panel && is_report_data(&point.data);
     let compared = |(best, series, reported): (&str, &str, Option<f64>)| {
@@ -233,9 +231,24 @@ pub fn with_number(points: &[Point], variant: &str, number: &Number) -> Vec<Comp
     printed.into_iter().filter_map(compared).collect()
 }
 
+/// The accuracies that the report prints in `number`, as levels beside ours of `variant`; none where our data are not the report's, whole.
+pub fn levels(points: &[Point], variant: &str, number: &Number) -> Vec<Point> {
+    let panel = Panel::new(variant, Metric::Accuracy);
+    let ours = || points.iter().filter(|point| point.panel == panel && is_report_data(&point.data));
+    let ends = [ours().map(|point| point.x).reduce(f64::min), ours().map(|point| point.x).reduce(f64::max)];
+    let printed = [("train", number.train), ("validation", number.validation.or(number.best_validation)), ("test", number.test)];
+    let level = |(series, y): (&str, Option<f64>)| {
+        let point =
+            |x| Some(Point { panel: panel.clone(), series: series.to_owned(), origin: Origin::Reported, x: x?, y: y?, ..Point::default() });
+        ends.map(point)
+    };
+    printed.into_iter().flat_map(level).flatten().collect()
+}
+
 /// Where the published curve levels off, beside ours over the seeds: at the largest N of both.
 pub fn plateau(points: &[Point]) -> Vec<Comparison> {
-    let panel = || points.iter().filter(|point| point.panel == "as_published_n");
+    let published = Panel::new("as_published", Quantity::DifferenceByN);
+    let panel = || points.iter().filter(|point| point.panel == published);
     let Some(theirs) = panel().filter(|point| point.origin == Origin::Reported).max_by(|a, b| a.x.total_cmp(&b.x)) else {
         return Vec::new();
     };
@@ -266,14 +279,14 @@ const PRINTED_RESOLUTION: f64 = 5e-5;
 
 /// Reported, reproduced, the difference, the smallest one that could have been seen, and the verdict, for people.
 pub fn words(comparison: &Comparison) -> [String; 5] {
-    let (scale, unit) = scale_and_unit(&comparison.ours.panel);
+    let (scale, unit) = scale_and_unit(comparison.ours.panel.quantity);
     let decimals = (-(2.0 * scale * comparison.resolution).log10()).ceil().clamp(0.0, 7.0) as usize;
     let finer = if unit.is_empty() { decimals } else { decimals.max(2) };
     [
         format!("{:.decimals$}{unit}", comparison.reported * scale),
         in_words(&comparison.ours, finer),
         format!("{:+.finer$}", comparison.difference() * scale),
-        difference_in_words(comparison.half_width(), &comparison.ours.panel, finer),
+        difference_in_words(comparison.half_width(), comparison.ours.panel.quantity, finer),
         comparison.verdict_in_words(),
     ]
 }
@@ -327,7 +340,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn comparison(reproduced: f64, deviation: Option<f64>, seeds: u32) -> Comparison {
-        let ours = Point { panel: "cnn_accuracy".to_owned(), y: reproduced, deviation, seeds: Some(seeds), ..Point::default() };
+        let ours = Point { panel: Panel::new("cnn", Metric::Accuracy), y: reproduced, deviation, seeds: Some(seeds), ..Point::default() };
         Comparison::new(String::new(), 0.97, 5e-5, &ours)
     }
 
@@ -348,7 +361,7 @@ mod tests {
             resolution: None,
         };
         let point = |x: f64, data: &str| Point {
-            panel: "best_accuracy".to_owned(),
+            panel: Panel::new("best", Metric::Accuracy),
             series: "test".to_owned(),
             origin: Origin::Reproduced,
             x,
@@ -438,8 +451,9 @@ mod tests {
 
     #[test]
     fn an_interval_that_holds_nearly_everything_gives_no_verdict() {
-        let of = |panel: &str, reported, resolution, reproduced, deviation, seeds| {
-            let ours = Point { panel: panel.to_owned(), y: reproduced, deviation: Some(deviation), seeds: Some(seeds), ..Point::default() };
+        let panel = |name: &str| Panel::try_from(name.to_owned()).unwrap_or_default();
+        let of = |name: &str, reported, resolution, reproduced, deviation, seeds| {
+            let ours = Point { panel: panel(name), y: reproduced, deviation: Some(deviation), seeds: Some(seeds), ..Point::default() };
             Comparison::new(String::new(), reported, resolution, &ours).verdict()
         };
         // Figures 5 and 6: half a width of 0.072 about 0.019.

@@ -3,8 +3,9 @@
 //! A figure's CSV is a long table with one row per point drawn; nothing else is needed to draw the figure again or to compare it.
 
 use crate::history::{History, Metric};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
+use std::fmt::{self, Display};
 use std::path::Path;
 
 /// Who a curve is from.
@@ -28,10 +29,121 @@ pub fn is_report_data(data: &str) -> bool {
     REPORT_DATA.contains(&data)
 }
 
+/// What a panel shows, and against what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Quantity {
+    #[default]
+    Loss,
+    Accuracy,
+    TwiceSoftmaxedLoss,
+    /// How far training is ahead of validation.
+    LossGap,
+    AccuracyGap,
+    /// Of training and measuring, at the last epoch.
+    Seconds,
+    /// Of each network by itself.
+    AccuracyBySeed,
+    SecondsBySeed,
+    /// Only drawn, of the two above; no CSV has it.
+    AccuracyBySeconds,
+    /// The largest difference between a gradient and its finite difference, against N = 1 / epsilon.
+    DifferenceByN,
+    DifferenceByEpsilon,
+}
+
+/// Of each quantity its name in CSV files, and the names of its axes, x and y. A name stands before those that it ends with.
+const QUANTITIES: [(Quantity, &str, &str, &str); 11] = [
+    (Quantity::TwiceSoftmaxedLoss, "twice_softmaxed_loss", "epoch", "cross-entropy of softmax outputs"),
+    (Quantity::AccuracyBySeconds, "accuracy_by_seconds", "seconds", "accuracy (%)"),
+    (Quantity::Loss, "loss", "epoch", "cross-entropy"),
+    (Quantity::Accuracy, "accuracy", "epoch", "accuracy (%)"),
+    (Quantity::LossGap, "loss_gap", "epoch", "validation - training loss"),
+    (Quantity::AccuracyGap, "accuracy_gap", "epoch", "train - validation (% points)"),
+    (Quantity::Seconds, "seconds", "epoch", "seconds"),
+    (Quantity::AccuracyBySeed, "accuracy_by_seed", "seed", "accuracy (%)"),
+    (Quantity::SecondsBySeed, "seconds_by_seed", "seed", "seconds"),
+    (Quantity::DifferenceByN, "n", "N = 1 / epsilon", "largest difference"),
+    (Quantity::DifferenceByEpsilon, "epsilon", "epsilon", "largest difference"),
+];
+
+impl Quantity {
+    /// Its name, and those of its axes, x and y.
+    fn names(self) -> [&'static str; 3] {
+        QUANTITIES.iter().find(|(quantity, ..)| *quantity == self).map_or([""; 3], |(_, name, x, y)| [name, x, y])
+    }
+
+    pub fn x_label(self) -> &'static str {
+        self.names()[1]
+    }
+
+    /// What y is, and in which unit.
+    pub fn y_label(self) -> &'static str {
+        self.names()[2]
+    }
+
+    /// How far training is ahead of validation in this accuracy or loss.
+    pub fn gap(self) -> Quantity {
+        if self == Quantity::Accuracy { Quantity::AccuracyGap } else { Quantity::LossGap }
+    }
+}
+
+impl From<Metric> for Quantity {
+    fn from(metric: Metric) -> Quantity {
+        match metric {
+            Metric::Loss => Quantity::Loss,
+            Metric::Accuracy => Quantity::Accuracy,
+            Metric::TwiceSoftmaxedLoss => Quantity::TwiceSoftmaxedLoss,
+        }
+    }
+}
+
+/// One pair of axes: `<variant>_<quantity>` in CSV files, with `_seed_<k>` behind it where it is of one run of several.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Panel {
+    pub variant: String,
+    pub quantity: Quantity,
+    pub seed: Option<u64>,
+}
+
+impl Panel {
+    pub fn new(variant: &str, quantity: impl Into<Quantity>) -> Panel {
+        Panel { variant: variant.to_owned(), quantity: quantity.into(), seed: None }
+    }
+}
+
+impl Display for Panel {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        let seed = self.seed.map_or(String::new(), |seed| format!("_seed_{seed}"));
+        write!(formatter, "{}_{}{seed}", self.variant, self.quantity.names()[0])
+    }
+}
+
+impl From<Panel> for String {
+    fn from(panel: Panel) -> String {
+        panel.to_string()
+    }
+}
+
+impl TryFrom<String> for Panel {
+    type Error = anyhow::Error;
+
+    fn try_from(name: String) -> Result<Panel> {
+        let of_seed = name.rsplit_once("_seed_").and_then(|(rest, seed)| Some((rest, seed.parse().ok()?)));
+        let (rest, seed) = of_seed.map_or((name.as_str(), None), |(rest, seed)| (rest, Some(seed)));
+        let panel = |(quantity, suffix, ..): &(Quantity, &str, _, _)| {
+            let variant = rest.strip_suffix(suffix)?.strip_suffix('_')?.to_owned();
+            Some(Panel { variant, quantity: *quantity, seed })
+        };
+        let names = || QUANTITIES.map(|(_, name, ..)| name).join(", ");
+        QUANTITIES.iter().find_map(panel).ok_or_else(|| anyhow!("panel `{name}`, expected <variant>_ and one of {}", names()))
+    }
+}
+
 /// One point of one curve. `y` is a mean over `seeds` runs, `deviation` their standard deviation (n - 1 in the denominator).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Point {
-    pub panel: String,
+    pub panel: Panel,
     pub series: String,
     pub origin: Origin,
     pub x: f64,
@@ -46,23 +158,18 @@ pub struct Point {
     pub device: String,
 }
 
-/// The variants that have points of `metric`, in the order of the points: panels are named `<variant>_<metric>`.
+/// The variants that have points of `metric`, in the order of the points.
 pub fn variants(points: &[Point], metric: Metric) -> Vec<String> {
-    let suffix = format!("_{}", metric.name());
-    let mut variants: Vec<String> = points.iter().filter_map(|point| point.panel.strip_suffix(&suffix)).map(str::to_owned).collect();
+    let of_metric = points.iter().filter(|point| point.panel.quantity == metric.into() && point.panel.seed.is_none());
+    let mut variants: Vec<String> = of_metric.map(|point| point.panel.variant.clone()).collect();
     variants.dedup();
     variants
-}
-
-/// After how many epochs our curves end.
-pub fn epochs(points: &[Point]) -> f64 {
-    points.iter().filter(|point| point.origin == Origin::Reproduced).map(|point| point.x).fold(0.0, f64::max)
 }
 
 /// Mean and standard deviation over runs of what `value` takes from each, epoch by epoch, as the points of one curve. Runs of unequal
 /// length are cut to the shortest. One run has no deviation.
 pub fn mean_over_seeds(
-    panel: &str,
+    panel: &Panel,
     series: &str,
     histories: &[&History],
     value: impl Fn(&History, i64) -> Option<f64>,
@@ -74,7 +181,7 @@ pub fn mean_over_seeds(
         let values: Option<Vec<f64>> = histories.iter().map(|history| value(history, epoch)).collect();
         let (mean, deviation) = mean_and_deviation(&values?);
         Some(Point {
-            panel: panel.to_owned(),
+            panel: panel.clone(),
             series: series.to_owned(),
             origin: Origin::Reproduced,
             x: epoch as f64,
@@ -131,14 +238,28 @@ mod tests {
     fn points_are_means_with_the_sample_deviation_and_survive_their_csv() -> Result<()> {
         let (a, b) = (history(&[1.0, 2.0, 9.0]), history(&[3.0, 2.0]));
         let loss = |history: &History, epoch| history.get(epoch, Split::Test, Metric::Loss);
-        let points = mean_over_seeds("p", "s", &[&a, &b], loss, "MNIST", "cpu");
+        let panel = Panel::new("glorot", Metric::Loss);
+        let points = mean_over_seeds(&panel, "s", &[&a, &b], loss, "MNIST", "cpu");
         let read: Vec<_> = points.iter().map(|point| (point.x, point.y, point.deviation)).collect();
         assert_eq!(read, [(1.0, 2.0, Some(2.0_f64.sqrt())), (2.0, 2.0, Some(0.0))], "two epochs: the shorter run has no third");
-        assert_eq!(mean_over_seeds("p", "s", &[&a], loss, "", "")[0].deviation, None);
+        assert_eq!(mean_over_seeds(&panel, "s", &[&a], loss, "", "")[0].deviation, None);
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("points.csv");
         std::fs::write(&path, to_csv(&points)?)?;
         assert_eq!(read_csv(&path)?, points);
+        Ok(())
+    }
+
+    #[test]
+    fn a_panel_is_known_by_its_name() -> Result<()> {
+        let all = QUANTITIES.iter().flat_map(|(quantity, ..)| [None, Some(12)].map(|seed| (*quantity, seed)));
+        for (quantity, seed) in all {
+            let panel = Panel { variant: "as_published".to_owned(), quantity, seed };
+            assert_eq!(Panel::try_from(panel.to_string())?, panel);
+        }
+        assert_eq!(Panel::try_from("zero_twice_softmaxed_loss".to_owned())?, Panel::new("zero", Metric::TwiceSoftmaxedLoss));
+        let error = Panel::try_from("zero_speed".to_owned()).expect_err("no quantity").to_string();
+        assert!(error.starts_with("panel `zero_speed`, expected <variant>_ and one of twice_softmaxed_loss,"), "{error}");
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! The report's numbers and published curves. Nothing that trains may import this.
 
-use crate::points::{Origin, Point, is_report_data};
+use crate::points::{Origin, Panel, Point, is_report_data};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -116,14 +116,14 @@ impl Figure {
     ///
     /// # Errors
     /// If the figure has no such panel.
-    pub fn over(&self, ours: &[Point], panel: &str, to: &str) -> Result<Vec<Point>> {
+    pub fn over(&self, ours: &[Point], panel: &str, to: &Panel) -> Result<Vec<Point>> {
         if !ours.iter().all(|point| is_report_data(&point.data)) {
             return Ok(Vec::new());
         }
         let data = ours.first().map_or(String::new(), |point| point.data.clone());
         let error = *self.reading_error.get(panel).with_context(|| format!("the published {} has no panel `{panel}`", self.name))?;
         let point = |row: &Row| Point {
-            panel: to.to_owned(),
+            panel: to.clone(),
             series: series(&row.series).to_owned(),
             origin: Origin::Reported,
             x: row.x,
@@ -157,18 +157,18 @@ mod tests {
 
     #[test]
     fn published_curves_come_in_this_crates_terms() -> Result<()> {
-        let ours = [];
+        let (ours, to) = ([], Panel::default());
         let first = |number, panel: &str, series: &str| {
-            let points = Reported::read(&experiments())?.figure(number)?.over(&ours, panel, "to")?;
+            let points = Reported::read(&experiments())?.figure(number)?.over(&ours, panel, &to)?;
             let point = points.iter().find(|point| point.series == series).context("the series")?;
-            assert_eq!(point.panel, "to");
+            assert_eq!(point.panel, to);
             anyhow::Ok((point.x, point.y))
         };
         assert_eq!(first(3, "main", "validation")?.0, 1.0, "counted from 1 in the report");
         assert_eq!(first(9, "main", "train")?, (1.0, 0.80120), "counted from 0 in the report");
         assert_eq!(first(10, "main_loss", "validation")?, (1.0, 2.28974));
         assert_eq!(first(10, "main_accuracy", "train")?, (1.0, 0.11985));
-        assert!(Reported::read(&experiments())?.figure(10)?.over(&ours, "main", "to").is_err(), "losses and accuracies are apart");
+        assert!(Reported::read(&experiments())?.figure(10)?.over(&ours, "main", &to).is_err(), "losses and accuracies are apart");
         Ok(())
     }
 

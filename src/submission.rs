@@ -1,8 +1,10 @@
 //! Predictions as CSV: for images whose labels are known, and as Kaggle takes them, with the columns `id` and `label`.
 
 use crate::data::cats_dogs::{Asked, CLASSES, Competition};
+use crate::table::{self, Table};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use tch::{Kind, Tensor};
 
@@ -27,6 +29,25 @@ pub fn read_predictions(folder: &Path, example: &str) -> Result<Vec<Prediction>>
     let all = reader.deserialize().collect::<Result<Vec<Prediction>, _>>().with_context(|| format!("in {}", path.display()))?;
     ensure!(!all.is_empty(), "{} holds no predictions; run {example} again", path.display());
     Ok(all)
+}
+
+/// The confusion matrix of `predictions`, a row for each label, and each class's accuracy.
+pub fn confusion(predictions: &[Prediction]) -> Table {
+    let mut counts = BTreeMap::<&str, BTreeMap<&str, u32>>::new();
+    for Prediction { label, prediction, .. } in predictions {
+        *counts.entry(label).or_default().entry(prediction).or_default() += 1;
+    }
+    let classes: BTreeSet<&str> = counts.iter().flat_map(|(label, row)| row.keys().chain([label])).copied().collect();
+    let headings = classes.iter().map(|class| format!("taken for {class}"));
+    let headings: Vec<String> = ["label".to_owned()].into_iter().chain(headings).chain(["accuracy".to_owned()]).collect();
+    let mut table = table::new(headings.iter().map(String::as_str));
+    for (label, row) in &counts {
+        let count = |class: &&str| row.get(class).copied().unwrap_or(0);
+        let accuracy = format!("{:.4}", f64::from(count(label)) / f64::from(row.values().sum::<u32>()));
+        table.add_row([(*label).to_owned()].into_iter().chain(classes.iter().map(|class| count(class).to_string())).chain([accuracy]));
+    }
+    table::align_right(&mut table, 1..classes.len() + 2);
+    table
 }
 
 /// An answer for one test image.
@@ -88,6 +109,20 @@ mod tests {
 
     fn answer(id: i64, class: &str, confidence: f64) -> Answer<'_> {
         Answer { id, class, confidence }
+    }
+
+    #[test]
+    fn a_confusion_matrix_counts_each_label_under_each_prediction() {
+        let pairs = [("Cat", "Cat"), ("Dog", "Cat"), ("Cat", "Cat"), ("Cat", "Dog"), ("Cat", "Cat"), ("Dog", "Cat")];
+        let row = |(label, prediction): (&str, &str)| Prediction {
+            file: String::new(),
+            label: label.to_owned(),
+            prediction: prediction.to_owned(),
+            confidence: 1.0,
+        };
+        let text = table::markdown(&confusion(&pairs.map(row))).replace(' ', "");
+        let rows: Vec<&str> = text.lines().collect();
+        assert_eq!((rows[0], rows[2], rows[3]), ("|label|takenforCat|takenforDog|accuracy|", "|Cat|3|1|0.7500|", "|Dog|2|0|0.0000|"));
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use crate::architecture::{Architecture, Stage};
 use crate::experiment::{Experiment, Layer, Training, Variant};
+use crate::history::Metric;
 use crate::layers::Description;
 use crate::plot::thousands;
-use crate::points::{Origin, Point};
+use crate::points::{Origin, Panel, Point, Quantity};
 use anyhow::{Context, Result};
 pub use comfy_table::Table;
 use comfy_table::{CellAlignment, presets};
@@ -47,6 +48,15 @@ pub fn hyperparameters(variants: &[Variant]) -> Table {
     of_training("epochs", |training| training.epochs.to_string());
     row("parameters", &|experiment| experiment.model.parameters.map_or(String::new(), |count| count.to_string()));
     table
+}
+
+/// The variant `name` as people call it, with the sizes of its hidden layers or its number of parameters if it is one of `variants`.
+pub fn network(variants: &[Variant], name: &str) -> String {
+    let model = variants.iter().find(|variant| variant.name == name).map(|variant| &variant.experiment.model);
+    let hidden = model.map(|model| model.hidden.iter().map(i64::to_string).collect::<Vec<_>>().join("-"));
+    let parameters = model.and_then(|model| Some(format!("{} parameters", thousands(model.parameters?))));
+    let size = hidden.filter(|hidden| !hidden.is_empty()).or(parameters).map_or(String::new(), |size| format!(": {size}"));
+    format!("{}{size}", name.replace('_', " "))
 }
 
 /// Dropout, L2 and learning rate of the variant `name`, as the report's Figure 15 names its runs; nothing if it is none of `variants`.
@@ -111,26 +121,27 @@ pub fn parameters(architecture: &Architecture) -> Table {
 pub fn gaps(points: &[Point], variants: &[String]) -> Table {
     let mut table = new(["", "accuracy, train - validation", "loss, validation - train", "published accuracy", "published loss", "seeds"]);
     for variant in variants {
-        let last = |panel: String, series: &str, origin: Origin| {
+        let last = |quantity: Quantity, series: &str, origin: Origin| {
+            let panel = Panel::new(variant, quantity);
             points.iter().rfind(|point| point.panel == panel && point.series == series && point.origin == origin)
         };
-        let ours = |metric: &str| {
-            last(format!("{variant}_{metric}_gap"), "train ahead of validation", Origin::Reproduced).map_or(String::new(), |point| {
+        let ours = |metric| {
+            last(Quantity::from(metric).gap(), "train ahead of validation", Origin::Reproduced).map_or(String::new(), |point| {
                 let deviation = point.deviation.map_or(String::new(), |deviation| format!(" ± {deviation:.4}"));
                 format!("{:.4}{deviation}", point.y)
             })
         };
-        let published = |metric: &str, sign: f64| {
-            let of = |split| last(format!("{variant}_{metric}"), split, Origin::Reported).map(|point| point.y);
+        let published = |metric: Metric, sign: f64| {
+            let of = |split| last(metric.into(), split, Origin::Reported).map(|point| point.y);
             of("train").zip(of("validation")).map_or(String::new(), |(train, validation)| format!("{:.4}", sign * (train - validation)))
         };
-        let seeds = last(format!("{variant}_accuracy_gap"), "train ahead of validation", Origin::Reproduced).and_then(|point| point.seeds);
+        let seeds = last(Quantity::AccuracyGap, "train ahead of validation", Origin::Reproduced).and_then(|point| point.seeds);
         table.add_row([
             variant.clone(),
-            ours("accuracy"),
-            ours("loss"),
-            published("accuracy", 1.0),
-            published("loss", -1.0),
+            ours(Metric::Accuracy),
+            ours(Metric::Loss),
+            published(Metric::Accuracy, 1.0),
+            published(Metric::Loss, -1.0),
             seeds.map_or(String::new(), |seeds| seeds.to_string()),
         ]);
     }
@@ -146,16 +157,16 @@ pub fn gaps(points: &[Point], variants: &[String]) -> Table {
 pub fn networks(points: &[Point], variants: &[Variant], image: [i64; 3]) -> Result<Table> {
     let mut table = new(["", "parameters", "seconds an epoch", "train", "validation", "train - validation", "test", "epochs", "seeds"]);
     for Variant { name: variant, experiment, .. } in variants {
-        let last = |panel: &str, series: &str| {
-            let panel = format!("{variant}_{panel}");
+        let last = |quantity, series: &str| {
+            let panel = Panel::new(variant, quantity);
             points.iter().rfind(|point| point.panel == panel && point.series == series && point.origin == Origin::Reproduced)
         };
-        let (Some(train), Some(validation)) = (last("accuracy", "train"), last("accuracy", "validation")) else { continue };
+        let (Some(train), Some(validation)) = (last(Quantity::Accuracy, "train"), last(Quantity::Accuracy, "validation")) else { continue };
         let with_deviation = |point: &Point| {
             let deviation = point.deviation.map_or(String::new(), |deviation| format!(" ± {deviation:.4}"));
             format!("{:.4}{deviation}", point.y)
         };
-        let seconds = last("seconds", "train").map_or(String::new(), |seconds| format!("{:.1}", seconds.y / seconds.x));
+        let seconds = last(Quantity::Seconds, "train").map_or(String::new(), |seconds| format!("{:.1}", seconds.y / seconds.x));
         table.add_row([
             variant.replace('_', " "),
             thousands(Architecture::new(image, &experiment.model.layers)?.parameters()),
@@ -163,7 +174,7 @@ pub fn networks(points: &[Point], variants: &[Variant], image: [i64; 3]) -> Resu
             with_deviation(train),
             with_deviation(validation),
             format!("{:+.4}", train.y - validation.y),
-            last("accuracy", "test").map_or(String::new(), with_deviation),
+            last(Quantity::Accuracy, "test").map_or(String::new(), with_deviation),
             train.x.to_string(),
             train.seeds.map_or(String::new(), |seeds| seeds.to_string()),
         ]);

@@ -85,6 +85,8 @@ fn both_networks_are_compared_by_how_far_training_is_ahead() {
             assert!((gap - expected).abs() < 1e-12, "{panel}: {gap} and {expected}");
         }
     }
+    let of_seeds = |seed| points.lines().filter(|line| line.starts_with(&format!("small_accuracy_seed_{seed},test,reproduced,"))).count();
+    assert_eq!([1, 2, 3].map(of_seeds), [2, 2, 0], "each seed by itself, too");
     let tables = read(&scratch, "fig10_11_cnn_capacity.md");
     assert!(tables.contains("### Overfitting") && tables.contains("| large") && tables.contains("| small"), "{tables}");
     let redraw = scratch.in_here(example("fig10_11_cnn_capacity").arg("--redraw")).output().expect("runs");

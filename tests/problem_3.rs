@@ -64,7 +64,9 @@ fn a_network_is_trained_and_says_what_it_sees() {
 fn nothing_is_predicted_before_something_is_trained() {
     let scratch = Scratch::new();
     let refused = scratch.in_here(example("kaggle_vgg").args(["--predict", "experiments"])).output().expect("runs");
-    assert!(error_of(&refused).contains("holds no trained network; run kaggle_vgg without --predict first"));
+    let error = error_of(&refused);
+    assert!(error.contains("holds no trained network, and weights/ none of kaggle_vgg: run kaggle_vgg without --predict first"), "{error}");
+    assert!(error.contains("cargo run --example kaggle_vgg, which takes about 16h 40m on two cores"), "{error}");
     let refused = scratch.in_here(example("fig1_init").args(["--predict", "experiments"])).output().expect("runs");
     assert!(error_of(&refused).contains("--predict is no flag of fig1_init") && refused.status.code() == Some(2));
     let refused = scratch.in_here(example("fig16_errors").args(["--data", "embedded"])).output().expect("runs");

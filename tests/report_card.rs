@@ -107,8 +107,10 @@ fn all_runs_what_has_no_result_and_nothing_else() {
     assert_eq!(all(&[]).1, [false, true]);
     assert_eq!(all(&[]).1, [false, false]);
     assert_eq!(all(&["--fresh"]).1, [true, true]);
-    let (succeeded, run, said) = all(&["--fresh", "--epochs", "2"]);
-    assert!(succeeded && run == [true, true], "what trains nothing takes no --epochs: {said}");
+    for flags in [["--fresh", "--epochs", "2"], ["--fresh", "--set", "training.epochs=2"]] {
+        let (succeeded, run, said) = all(&flags);
+        assert!(succeeded && run == [true, true], "what trains nothing takes no {flags:?}: {said}");
+    }
 
     // One that fails is named with where to look, and the others are run all the same.
     fs::remove_file(scratch.path("plots/fig8_cnn_architecture.csv")).expect("it was written");

@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod augmentation;
 pub mod cats_dogs;
+pub(crate) mod digits;
 mod download;
 pub mod embedded;
 pub mod idx;

@@ -19,7 +19,7 @@ const LARGEST_MEMORY: u64 = 1 << 30;
 /// What became of some image files.
 #[derive(Debug)]
 pub struct Decoded {
-    /// uint8, `[n, 3, 64, 64]`: the good ones, in the order asked for.
+    /// uint8, `[n, channels, height, width]`: the good ones, in the order asked for.
     pub images: Tensor,
     /// The places, in the order asked for, of the good ones.
     pub good: Vec<usize>,
@@ -35,19 +35,20 @@ const FORMATS: &str = "JPEG, PNG, BMP, GIF or WebP";
 /// # Errors
 /// If the archive itself cannot be read. An image that cannot be decoded is told of, not an error.
 pub fn decode_all(archive: &Archive, wanted: &[usize]) -> Result<Decoded> {
-    decode_each(archive, wanted, decode)
+    decode_each(archive, wanted, [3, SIDE, SIDE], decode)
 }
 
-/// As [`decode_all`], each as [`decode_upright`] does.
+/// As [`decode_all`], into images of the shape `[channels, height, width]`, each as `decode` does.
 ///
 /// # Errors
 /// As [`decode_all`].
-pub(crate) fn decode_all_upright(archive: &Archive, wanted: &[usize]) -> Result<Decoded> {
-    decode_each(archive, wanted, decode_upright)
-}
-
-fn decode_each(archive: &Archive, wanted: &[usize], decode: fn(&[u8], &mut [u8]) -> Result<()>) -> Result<Decoded> {
-    let size = (3 * SIDE * SIDE) as usize;
+pub(crate) fn decode_each(
+    archive: &Archive,
+    wanted: &[usize],
+    shape: [u32; 3],
+    decode: fn(&[u8], &mut [u8]) -> Result<()>,
+) -> Result<Decoded> {
+    let size = shape.iter().product::<u32>() as usize;
     let mut pixels = vec![0_u8; wanted.len() * size];
     // A reader for each share of the files: opening a zip reads its whole list.
     let share = wanted.len().div_ceil(4 * rayon::current_num_threads()).max(1);
@@ -67,8 +68,8 @@ fn decode_each(archive: &Archive, wanted: &[usize], decode: fn(&[u8], &mut [u8])
             Err(error) => bad.push((index, format!("{error:#}"))),
         }
     }
-    let side = i64::from(SIDE);
-    let images = Tensor::from_slice(&pixels).view([-1, 3, side, side]);
+    let [channels, height, width] = shape.map(i64::from);
+    let images = Tensor::from_slice(&pixels).view([-1, channels, height, width]);
     let images = if bad.is_empty() {
         images
     } else {
@@ -87,7 +88,8 @@ fn decode_each(archive: &Archive, wanted: &[usize], decode: fn(&[u8], &mut [u8])
 /// If the file is no JPEG, PNG, BMP, GIF or WebP image, is broken off or damaged, is of a kind that cannot be decoded rightly, or claims
 /// more than any photograph has.
 pub fn decode(file: &[u8], target: &mut [u8]) -> Result<()> {
-    decode_turned(file, target, |_| Orientation::NoTransforms)
+    write(read(file, |_| Orientation::NoTransforms)?, target);
+    Ok(())
 }
 
 /// As [`decode`], but turned as the orientation in its EXIF data says: phones and cameras store photos as the sensor lies.
@@ -95,11 +97,20 @@ pub fn decode(file: &[u8], target: &mut [u8]) -> Result<()> {
 /// # Errors
 /// As [`decode`].
 pub(crate) fn decode_upright(file: &[u8], target: &mut [u8]) -> Result<()> {
-    // Damaged metadata do not make an image unreadable.
-    decode_turned(file, target, |decoder| decoder.orientation().unwrap_or(Orientation::NoTransforms))
+    write(read_upright(file)?, target);
+    Ok(())
 }
 
-fn decode_turned(file: &[u8], target: &mut [u8], orientation: fn(&mut dyn ImageDecoder) -> Orientation) -> Result<()> {
+/// The image in a file, turned as the orientation in its EXIF data says.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn read_upright(file: &[u8]) -> Result<DynamicImage> {
+    // Damaged metadata do not make an image unreadable.
+    read(file, |decoder| decoder.orientation().unwrap_or(Orientation::NoTransforms))
+}
+
+fn read(file: &[u8], orientation: fn(&mut dyn ImageDecoder) -> Orientation) -> Result<DynamicImage> {
     ensure!(!file.is_empty(), "the file is empty");
     let mut reader = ImageReader::new(Cursor::new(file)).with_guessed_format()?;
     match reader.format() {
@@ -114,19 +125,23 @@ fn decode_turned(file: &[u8], target: &mut [u8], orientation: fn(&mut dyn ImageD
     limits.reserve(decoder.total_bytes())?;
     decoder.set_limits(limits)?;
     let orientation = orientation(&mut decoder);
-    let picture = match DynamicImage::from_decoder(decoder)? {
-        picture if (picture.width(), picture.height()) == (SIDE, SIDE) => picture,
-        picture => DynamicImage::ImageRgb8(imageops::resize(&picture.to_rgb8(), SIDE, SIDE, imageops::FilterType::Triangle)),
-    };
-    let mut picture = DynamicImage::ImageRgb8(picture.into_rgb8());
+    let mut picture = DynamicImage::from_decoder(decoder)?;
     picture.apply_orientation(orientation);
+    Ok(picture)
+}
+
+/// Writes `picture` as 64 x 64 pixels into `target`: red, then green, then blue.
+fn write(picture: DynamicImage, target: &mut [u8]) {
+    let mut picture = picture.into_rgb8();
+    if picture.dimensions() != (SIDE, SIDE) {
+        picture = imageops::resize(&picture, SIDE, SIDE, imageops::FilterType::Triangle);
+    }
     let plane = (SIDE * SIDE) as usize;
     let (red, rest) = target.split_at_mut(plane);
     let (green, blue) = rest.split_at_mut(plane);
-    for (index, pixel) in picture.into_rgb8().pixels().enumerate() {
+    for (index, pixel) in picture.pixels().enumerate() {
         [red[index], green[index], blue[index]] = pixel.0;
     }
-    Ok(())
 }
 
 /// Why a file of another format is not read, and what to do about it.
@@ -145,10 +160,10 @@ pub(crate) fn is_image(name: &str) -> bool {
     ["jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "webp"].contains(&extension.as_str())
 }
 
-/// An image, uint8 `[3, height, width]`, as a picture to draw.
+/// An image, uint8 `[3, height, width]`, or grey `[1, height, width]`, as a picture to draw.
 pub fn to_picture(image: &Tensor) -> Result<RgbImage> {
     let (_, height, width) = image.size3()?;
-    let pixels = Vec::<u8>::try_from(image.permute([1, 2, 0]).flatten(0, -1))?;
+    let pixels = Vec::<u8>::try_from(image.expand([3, height, width], false).permute([1, 2, 0]).flatten(0, -1))?;
     RgbImage::from_raw(width as u32, height as u32, pixels).context("three values a pixel")
 }
 

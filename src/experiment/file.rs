@@ -1,8 +1,9 @@
 //! A file of `experiments/`: one experiment and its variants, of which each lists only what differs. Either may extend parts of other files
-//! (see [`super::read_extended`]), and set a number in many places at once: `set."model.layers.*.dropout" = 0.5`.
+//! (see [`super::read_extended`]), and set a value in many places at once: `set."model.layers.*.dropout" = 0.5`.
 
 use super::extends::parse_extended;
-use super::{Experiment, Search, Variant, search};
+use super::line::place;
+use super::{Experiment, Search, Variant, set};
 use anyhow::{Context, Result, bail, ensure};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -12,10 +13,10 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct ExperimentFile {
     path: PathBuf,
+    text: String,
     base: toml::Table,
     variants: toml::Table,
     run: Vec<String>,
-    search: Option<Search>,
 }
 
 impl ExperimentFile {
@@ -27,7 +28,6 @@ impl ExperimentFile {
 
     /// As [`ExperimentFile::read`], from text; `path` is for messages.
     pub fn parse(text: &str, path: &Path) -> Result<ExperimentFile> {
-        let in_file = || in_file(path);
         let mut base = parse_extended(text, path)?;
         let variants = match base.remove("variants") {
             Some(toml::Value::Table(variants)) => variants,
@@ -38,24 +38,10 @@ impl ExperimentFile {
             Some(list) => list.try_into::<Vec<String>>().map_err(one_line).with_context(|| format!("in {}, key `run`", path.display()))?,
             None => bail!("in {}: `run` is missing, expected the list of variants to run", path.display()),
         };
-        let search = match base.remove("search") {
-            Some(search) => {
-                Some(search.try_into::<Search>().map_err(one_line).with_context(|| format!("in {}, [search]", path.display()))?)
-            }
-            None => None,
-        };
-        let file = ExperimentFile { path: path.to_owned(), base, variants, run, search };
+        let file = ExperimentFile { path: path.to_owned(), text: text.to_owned(), base, variants, run };
         ensure!(!file.run.is_empty(), "in {}: `run` is empty, expected at least one variant", file.path.display());
         for name in file.run.iter().chain(file.variants.keys()) {
             file.variant(name)?;
-        }
-        if let Some(search) = &file.search {
-            search.check().with_context(in_file)?;
-            // Every corner of the space is an experiment, so that no trial finds out late that it is none.
-            for quantile in [0.0, 1.0 - f64::EPSILON] {
-                let drawn = search.space.iter().map(|(key, distribution)| (key.clone(), distribution.at(quantile))).collect();
-                file.variant(&file.run[0])?.with(&drawn).with_context(in_file)?;
-            }
         }
         Ok(file)
     }
@@ -65,55 +51,64 @@ impl ExperimentFile {
         &self.run
     }
 
-    /// The random search that the file describes, if it does.
-    pub fn search(&self) -> Option<&Search> {
-        self.search.as_ref()
-    }
-
     /// The experiment of variant `name`.
     ///
     /// # Errors
     /// If there is no such variant; never for one whose file has been read.
     pub fn variant(&self, name: &str) -> Result<Experiment> {
-        Ok(self.resolve(name)?.experiment)
+        Ok(self.resolve(name, &toml::Table::new())?.experiment)
     }
 
     #[cfg(test)]
     pub(crate) fn seeds(&self, name: &str) -> Result<u64> {
-        Ok(self.resolve(name)?.seeds.end - 1)
+        Ok(self.resolve(name, &toml::Table::new())?.seeds.end - 1)
     }
 
-    /// Variant `name` with the seeds 1, 2, ..., as many as its key `seeds` says, or 3.
+    /// Variant `name` with the seeds 1, 2, ..., as many as its key `seeds` says, or 3, and with the values of `set` in the places that its
+    /// keys name.
     ///
     /// # Errors
-    /// As [`ExperimentFile::variant`].
-    pub fn resolve(&self, name: &str) -> Result<Variant> {
+    /// As [`ExperimentFile::variant`]; if there is no such place, or a value is wrong there.
+    pub fn resolve(&self, name: &str, set: &toml::Table) -> Result<Variant> {
         let Some(changes) = self.variants.get(name) else {
             let known = self.variants.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            bail!("unknown variant `{name}` of {}; known are: {known}", self.path.display());
+            let meant = nearest(name, self.variants.keys().map(String::as_str)).unwrap_or_default();
+            bail!("unknown variant `{name}` of {}; known are: {known}{meant}", self.path.display());
         };
-        let in_variant = || format!("in {}, variant `{name}`", self.path.display());
-        let toml::Value::Table(changes) = changes else {
-            bail!("{}: found a {}, expected a table", in_variant(), changes.type_str());
-        };
+        self.resolve_changes(name, changes, set)
+            .map_err(|error| match place(&self.path, &self.text, name, &format!("{error:#}")) {
+                // What is set beside the file stands in none of its lines.
+                Some(place) if set.is_empty() => error.context(place),
+                _ => error,
+            })
+            .with_context(|| format!("{}, variant `{name}`", in_file(&self.path)))
+    }
+
+    fn resolve_changes(&self, name: &str, changes: &toml::Value, set: &toml::Table) -> Result<Variant> {
+        let toml::Value::Table(changes) = changes else { bail!("found a {}, expected a table", changes.type_str()) };
         let mut table = toml::Table::new();
-        [&self.base, changes].into_iter().try_for_each(|layer| overlay_and_set(&mut table, layer)).with_context(in_variant)?;
+        let set = toml::Table::from_iter([("set".to_owned(), toml::Value::Table(set.clone()))]);
+        [&self.base, changes, &set].into_iter().try_for_each(|layer| overlay_and_set(&mut table, layer))?;
         // How often something is done is no part of what is done.
         let mut number = |key: &str, default: u64, range: RangeInclusive<u64>| -> Result<u64> {
             let Some(found) = table.remove(key) else { return Ok(default) };
-            let number = found.try_into::<u64>().map_err(one_line).with_context(|| format!("{}, key `{key}`", in_variant()))?;
+            let number = found.try_into::<u64>().map_err(one_line).with_context(|| format!("key `{key}`"))?;
             let (least, most) = (range.start(), range.end());
-            ensure!(range.contains(&number), "{}: {key} is {number}, expected a number from {least} to {most}", in_variant());
+            ensure!(range.contains(&number), "{key} is {number}, expected a number from {least} to {most}");
             Ok(number)
         };
         let seeds = number("seeds", 3, 1..=u64::from(MOST_SEEDS))?;
         let checkpoint_seconds = number("checkpoint_seconds", 60, 0..=86_400)?;
         let trials_at_a_time = number("trials_at_a_time", 0, 0..=1_000)?;
-        let experiment: Experiment = table.try_into().map_err(one_line).with_context(in_variant)?;
-        experiment.check().with_context(in_variant)?;
+        let search = table.remove("search").map(|search| search.try_into::<Search>().map_err(one_line));
+        let search = search.transpose().context("[search]")?;
+        let experiment: Experiment = table.try_into().map_err(one_line)?;
+        experiment.check()?;
+        search.as_ref().map_or(Ok(()), |search| search.check(&experiment))?;
         Ok(Variant {
             name: name.to_owned(),
             experiment,
+            search,
             seeds: 1..1 + seeds,
             checkpoint_after: Duration::from_secs(checkpoint_seconds),
             at_a_time: Some(trials_at_a_time).filter(|count| *count > 0),
@@ -130,8 +125,7 @@ pub(super) fn overlay_and_set(base: &mut toml::Table, changes: &toml::Table) -> 
     let Some(set) = base.remove("set") else { return Ok(()) };
     let set = set.try_into::<toml::Table>().map_err(one_line).context("key `set`")?;
     for (path, value) in &set {
-        ensure!(value.is_integer() || value.is_float(), "set.\"{path}\" is a {}, expected a number", value.type_str());
-        search::set(base, path, |_| value.clone())?;
+        set::set(base, path, |_| value.clone())?;
     }
     Ok(())
 }
@@ -153,9 +147,22 @@ pub(super) fn in_file(path: &Path) -> String {
     format!("in {}", path.display())
 }
 
-/// toml's messages quote the source over several lines; an error here is one chain.
+/// toml's messages quote the source over several lines; an error here is one chain. To an unknown key it adds which was probably meant.
 pub(super) fn one_line(error: toml::de::Error) -> anyhow::Error {
-    anyhow::anyhow!("{}", error.to_string().trim().replace('\n', " "))
+    let text = error.to_string().trim().replace('\n', " ");
+    let quoted = |text: &str| text.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let meant = text.strip_prefix("unknown ").and_then(|rest| {
+        let (unknown, expected) = rest.split_once(", expected ")?;
+        let known = quoted(expected.split(" in `").next()?);
+        nearest(quoted(unknown).first()?, known.iter().map(String::as_str))
+    });
+    anyhow::anyhow!("{text}{}", meant.unwrap_or_default())
+}
+
+/// Which of the words that are known was probably meant by one that is not.
+fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    let (word, likeness) = known.map(|word| (word, strsim::jaro(unknown, word))).max_by(|(_, one), (_, other)| one.total_cmp(other))?;
+    (likeness > 0.7).then(|| format!("; did you mean `{word}`?"))
 }
 
 #[cfg(test)]
@@ -232,7 +239,7 @@ mod tests {
             ("minibatch = 10", "minibatch = 9223372036854775807", "training.minibatch is 9223372036854775807"),
             ("learning_rate = 0.1", "learning_rate = -0.1", "training.learning_rate is -0.1, expected a finite number above 0"),
             ("learning_rate = 0.1", "learning_rate = nan", "training.learning_rate is NaN"),
-            ("learning_rate = 0.1", "learning_rat = 0.1", "unknown field `learning_rat`"),
+            ("learning_rate = 0.1", "learning_rat = 0.1", "in `training`; did you mean `learning_rate`?"),
             ("hidden = [5]", "hidden = []", "model.hidden is [] and model.layers has 0 layers, expected one of them"),
             ("hidden = [5]", "hidden = [5]\nlayers = [\"max_pool\"]", "and model.layers has 1 layers, expected one of them"),
             ("[split]", "seeds = 0\n[split]", "seeds is 0, expected a number from 1 to 1000"),
@@ -288,6 +295,7 @@ mod tests {
             ("initialization = \"glorot\"", "initialization = \"xavier\"", "`xavier`"),
             ("order = \"shuffled\"", "", "missing field `order`"),
             ("run = [\"wide\"]", "run = [\"narrow\"]", "unknown variant `narrow` of x.toml; known are: plain, wide"),
+            ("run = [\"wide\"]", "run = [\"wise\"]", "known are: plain, wide; did you mean `wide`?"),
             ("run = [\"wide\"]", "", "`run` is missing"),
             ("run = [\"wide\"]", "run = []", "`run` is empty"),
             ("[variants.plain]", "[variants]\nplain = 1", "expected a table"),
@@ -360,6 +368,9 @@ mod tests {
         fn no_text_makes_it_panic(text in ".{0,200}", key in "[a-z_.]{1,20}", value in "[-0-9a-z\\[\\]\".,]{0,20}") {
             let _ = parse(&text);
             let _ = parse(&format!("{GOOD}\n[variants.other]\n{key} = {value}"));
+            if let Ok(setting) = format!("{key}={value}").parse::<Setting>() {
+                let _ = combinations(&[setting]).into_iter().map(|(_, set)| parse(GOOD)?.resolve("plain", &set)).collect::<Vec<_>>();
+            }
         }
     }
 }

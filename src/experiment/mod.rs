@@ -7,8 +7,10 @@ mod augmentation;
 mod extends;
 mod file;
 mod groups;
+mod line;
 mod model;
 mod search;
+mod set;
 mod training;
 mod variant;
 
@@ -19,6 +21,7 @@ pub use file::{ExperimentFile, MOST_SEEDS};
 pub use groups::Group;
 pub use model::{Model, Precision, Views};
 pub use search::{Distribution, Search, SearchStage};
+pub use set::{Setting, combinations};
 pub use training::{Decay, Keep, MomentumForm, OptimizerKind, Order, ReduceOnPlateau, Schedule, StopEarly, Training};
 pub use variant::Variant;
 
@@ -134,7 +137,7 @@ impl Experiment {
     /// If there is no such place, or a value is out of its range.
     pub fn with(&self, drawn: &BTreeMap<String, f64>) -> Result<Experiment> {
         let mut table = toml::Table::try_from(self)?;
-        drawn.iter().try_for_each(|(path, value)| search::set(&mut table, path, |found| search::of_same_type(found, *value)))?;
+        drawn.iter().try_for_each(|(path, value)| set::set(&mut table, path, |found| search::of_same_type(found, *value)))?;
         let experiment: Experiment = table.try_into().map_err(file::one_line)?;
         experiment.check()?;
         Ok(experiment)

@@ -1,5 +1,6 @@
 //! The section `[search]`: which hyperparameters a random search draws, from where, and in which stages.
 
+use super::Experiment;
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -84,7 +85,8 @@ impl Distribution {
 }
 
 impl Search {
-    pub(super) fn check(&self) -> Result<()> {
+    /// Every corner of the space must be an experiment too, so that no trial finds out late that it is none.
+    pub(super) fn check(&self, experiment: &Experiment) -> Result<()> {
         let Search { coarse, fine, around, space } = self;
         for (name, stage) in [("coarse", coarse), ("fine", fine)] {
             let most = super::MOST_SEEDS as usize;
@@ -93,38 +95,17 @@ impl Search {
         }
         ensure!((1..=coarse.trials).contains(around), "search.around is {around}, expected a number from 1 to search.coarse.trials");
         ensure!(!space.is_empty(), "search.space is empty, expected at least one hyperparameter");
-        space.iter().try_for_each(|(key, distribution)| distribution.check(key))
-    }
-}
-
-/// Replaces every number that `path` names in `table` by what `value` makes of it.
-///
-/// # Errors
-/// If there is no such place.
-pub(super) fn set(table: &mut toml::Table, path: &str, value: impl Fn(&toml::Value) -> toml::Value) -> Result<()> {
-    let parts: Vec<&str> = path.split('.').collect();
-    let (first, rest) = (parts[0], &parts[1..]);
-    let places = table.get_mut(first).map_or(0, |found| set_in(found, rest, &value));
-    ensure!(places > 0, "the experiment has no number `{path}`, which is to be set or searched");
-    Ok(())
-}
-
-/// How many places were set.
-fn set_in(found: &mut toml::Value, path: &[&str], value: &impl Fn(&toml::Value) -> toml::Value) -> usize {
-    match (found, path) {
-        (found @ (toml::Value::Integer(_) | toml::Value::Float(_)), []) => {
-            *found = value(found);
-            1
+        space.iter().try_for_each(|(key, distribution)| distribution.check(key))?;
+        for quantile in [0.0, 1.0 - f64::EPSILON] {
+            experiment.with(&space.iter().map(|(key, distribution)| (key.clone(), distribution.at(quantile))).collect())?;
         }
-        (toml::Value::Table(table), [key, rest @ ..]) => table.get_mut(*key).map_or(0, |found| set_in(found, rest, value)),
-        (toml::Value::Array(elements), ["*", rest @ ..]) => elements.iter_mut().map(|element| set_in(element, rest, value)).sum(),
-        _ => 0,
+        Ok(())
     }
 }
 
 /// `value` in the place of `found`: rounded where that is a whole number.
-pub(super) fn of_same_type(found: &toml::Value, value: f64) -> toml::Value {
-    if found.is_integer() { toml::Value::Integer(value.round() as i64) } else { toml::Value::Float(value) }
+pub(super) fn of_same_type(found: Option<&toml::Value>, value: f64) -> toml::Value {
+    if found.is_some_and(toml::Value::is_integer) { toml::Value::Integer(value.round() as i64) } else { toml::Value::Float(value) }
 }
 
 fn three_digits(value: f64) -> f64 {
@@ -157,21 +138,5 @@ mod tests {
         let Distribution::Uniform(range) = Distribution::Uniform([0.2, 0.6]).around(&[0.21, 0.5]) else { panic!("another kind") };
         assert!((range[0] - 0.2).abs() < 1e-9 && (range[1] - 0.54).abs() < 1e-9, "not beyond the whole: {range:?}");
         assert_eq!(Distribution::Choice(vec![16.0, 32.0, 64.0]).around(&[64.0, 16.0]), Distribution::Choice(vec![16.0, 64.0]));
-    }
-
-    #[test]
-    fn a_path_sets_every_place_that_it_names() -> Result<()> {
-        let text = "training = { learning_rate = 0.1, minibatch = 32 }\nmodel.layers = [\"max_pool\", { dropout = 0.4 }, { fully_connected = 2 }, { dropout = 0.4 }]";
-        let mut table: toml::Table = toml::from_str(text)?;
-        let mut set = |path: &str, value| set(&mut table, path, |found| of_same_type(found, value));
-        set("training.learning_rate", 0.01)?;
-        set("training.minibatch", 64.0)?;
-        set("model.layers.*.dropout", 0.5)?;
-        for nowhere in ["training.rate", "training", "model.layers.dropout", "nothing", ""] {
-            assert!(set(nowhere, 1.0).is_err(), "{nowhere}");
-        }
-        let expected: toml::Table = toml::from_str(&text.replace("0.1", "0.01").replace("32", "64").replace("0.4", "0.5"))?;
-        assert_eq!(table, expected);
-        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! A variant of an experiment, with all that is to be trained of it.
 
-use super::Experiment;
+use super::{Experiment, Search};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct Variant {
     pub name: String,
     pub experiment: Experiment,
+    /// The random search over its settings, if it is trained by one.
+    pub search: Option<Search>,
     pub seeds: Range<u64>,
     /// How long training may go on until where it stands is kept.
     pub checkpoint_after: Duration,

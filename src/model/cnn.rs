@@ -1,5 +1,6 @@
 //! Networks of a list of layers, differentiated by autograd: the report's two CNNs and its VGG, and those that go further.
 
+use super::explain::saliency;
 use super::{Model, Parameter};
 use crate::architecture::{Architecture, Stage};
 use crate::layers::{InitScheme, Mode, Module, Place, Relu, ReluInPlace, prefixed};
@@ -38,7 +39,12 @@ impl Cnn {
     }
 
     fn forward(&self, images: &Tensor, mode: Mode) -> Tensor {
-        self.modules.iter().fold(images.to_kind(self.compute), |values, (_, module)| module.forward(&values, mode))
+        self.forward_until(self.modules.len(), images, mode)
+    }
+
+    /// What the first `count` modules make of images.
+    fn forward_until(&self, count: usize, images: &Tensor, mode: Mode) -> Tensor {
+        self.modules[..count].iter().fold(images.to_kind(self.compute), |values, (_, module)| module.forward(&values, mode))
     }
 
     /// The tensors that `tensors` takes from each module, by name.
@@ -96,6 +102,20 @@ impl Model for Cnn {
         let exact = if self.compute == Kind::BFloat16 { logits.to_kind(Kind::Float) } else { logits.shallow_clone() };
         let gradients = Tensor::run_backward(&[objective.loss(&exact, labels)], &self.leaves, false, false);
         (logits.detach(), gradients)
+    }
+
+    fn explain(&self, images: &Tensor, classes: &Tensor) -> Tensor {
+        let pool = self.modules.iter().position(|(name, _)| name.starts_with("avgpool"));
+        let Some(pool) = pool.filter(|pool| pool + 2 == self.modules.len()) else {
+            return saliency(images, classes, |images| self.forward(images, Mode::Eval));
+        };
+        let (_, linear) = &self.modules[pool + 1];
+        tch::no_grad(|| {
+            let features = self.forward_until(pool, images, Mode::Eval).permute([0, 2, 3, 1]);
+            let logits = linear.forward(&features.flatten(0, 2), Mode::Eval).view([&features.size()[..3], &[-1]].concat().as_slice());
+            let classes = classes.view([-1, 1, 1, 1]).expand_as(&logits.narrow(3, 0, 1));
+            logits.gather(3, &classes, false).squeeze_dim(3)
+        })
     }
 }
 
@@ -195,6 +215,31 @@ mod tests {
         assert_eq!(unique.len(), names.len(), "a file has one value for each name");
         let architecture = Architecture::new([2, 6, 7], &NORMED).expect("fits");
         assert_eq!(network.parameter_count(), architecture.parameters());
+    }
+
+    #[test]
+    fn the_mean_of_a_class_activation_map_is_the_logit_and_saliency_a_derivative() {
+        let (images, _) = minibatch(Kind::Double);
+        let classes = Tensor::from_slice(&[3_i64, 0, 1, 2, 3]);
+        let of_class = |logits: &Tensor| logits.gather(1, &classes.unsqueeze(1), false).squeeze_dim(1);
+        let layers = [&NORMED[..7], &[Layer::FullyConnected(4)]].concat();
+        let architecture = Architecture::new([2, 6, 7], &layers).expect("fits");
+        let pooled = draw(4, Purpose::Initialization, 0, || Cnn::new(&architecture, Initialization::Glorot, Kind::Double, Device::Cpu));
+        let map = pooled.explain(&images, &classes);
+        assert_eq!(map.size(), [5, 2, 2]);
+        let mean = map.mean_dim([1_i64, 2].as_slice(), false, None::<Kind>);
+        assert!(mean.allclose(&of_class(&pooled.logits(&images, Mode::Eval)), 1e-10, 1e-12, false));
+
+        let network = network(Kind::Double);
+        let saliency = network.explain(&images, &classes);
+        assert_eq!(saliency.size(), [5, 6, 7]);
+        let logits = |epsilon: f64, channel: i64| {
+            let moved = images.copy();
+            let _ = moved.narrow(1, channel, 1).narrow(2, 3, 1).narrow(3, 4, 1).g_add_scalar_(epsilon);
+            of_class(&network.logits(&moved, Mode::Eval))
+        };
+        let slope = |channel| ((logits(1e-6, channel) - logits(-1e-6, channel)) / 2e-6).abs();
+        assert!(saliency.select(1, 3).select(1, 4).allclose(&slope(0).maximum(&slope(1)), 1e-6, 1e-8, false));
     }
 
     #[test]

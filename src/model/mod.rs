@@ -1,6 +1,7 @@
 //! Networks: what the training loop, evaluation and the gradient check need of one, and the report's three.
 
 mod cnn;
+mod explain;
 mod mlp;
 mod test_time_augmentation;
 
@@ -33,6 +34,14 @@ pub trait Model {
 
     /// Logits of a training minibatch, and the gradients of `objective` with respect to every parameter. Labels are int64, `[n]`.
     fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Tensor>);
+
+    /// What in images `[n, channels, height, width]` speaks for the class of each (int64 `[n]`), `[n, rows, columns]`: where global average
+    /// pooling and one linear layer end the network, the class activation map, the logits that the linear layer gives to each place before
+    /// the pool (Zhou et al. 2016); else, for each pixel, the gradient's saliency (Simonyan et al. 2014), 0 where autograd does not
+    /// follow [`Model::logits`].
+    fn explain(&self, images: &Tensor, classes: &Tensor) -> Tensor {
+        explain::saliency(images, classes, |images| self.logits(images, Mode::Eval))
+    }
 
     /// Buffers as in `torch.nn`: running means and variances, which training updates without gradients and inference uses.
     fn buffers(&self) -> Vec<Parameter> {

@@ -58,6 +58,10 @@ impl Model for TestTimeAugmentation {
     fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Tensor>) {
         self.network.gradients(images, labels, mode, objective)
     }
+
+    fn explain(&self, images: &Tensor, classes: &Tensor) -> Tensor {
+        self.network.explain(images, classes)
+    }
 }
 
 #[cfg(test)]

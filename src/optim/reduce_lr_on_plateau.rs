@@ -38,6 +38,7 @@ impl ReduceLrOnPlateau {
 mod tests {
     use super::*;
     use crate::history::Split;
+    use crate::points::Panel;
     use crate::reported::Reported;
     use std::path::Path;
 
@@ -83,7 +84,7 @@ mod tests {
             (15, "f", vec![60]),
         ];
         for (figure, panel, expected) in panels {
-            let points = Reported::read(&experiments)?.figure(figure)?.over(&[], &format!("{panel}_loss"), "")?;
+            let points = Reported::read(&experiments)?.figure(figure)?.over(&[], &format!("{panel}_loss"), &Panel::default())?;
             let losses: Vec<f64> = points.iter().filter(|point| point.series == Split::Validation.name()).map(|point| point.y).collect();
             let found = drops(&mut ReduceLrOnPlateau::new(0.05, 10, 1e-4), &losses);
             assert_eq!(found.first().copied(), expected.first().copied(), "Figure {figure}, {panel}: {found:?}");

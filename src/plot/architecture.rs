@@ -88,7 +88,7 @@ fn paint_header(area: &Area, title: &str, architecture: &Architecture, blocks: &
         }
     }
     for (color, name) in kinds {
-        let (top, height) = (scaled(64) as i32, scaled(12) as i32);
+        let (top, height) = (scaled(70) as i32, scaled(12) as i32);
         area.draw(&Rectangle::new([(x, top), (x + scaled(22) as i32, top + height)], color.filled()))?;
         x += scaled(28) as i32;
         area.draw(&Text::new(name, (x, top), text(13)))?;

@@ -1,6 +1,6 @@
 //! An empty picture to draw on, larger than it is written.
 
-use super::style::{OVERSAMPLING, at, bold, load_font, scaled, text};
+use super::style::{OVERSAMPLING, SMALL, at, bold, load_font, scaled, text};
 use anyhow::{Context, Result, anyhow};
 use image::{RgbImage, imageops};
 use plotters::coord::Shift;
@@ -37,6 +37,6 @@ impl Canvas {
 
 /// The title of a picture, and a line below it.
 pub fn paint_title(area: &Area, title: &str, line: &str) -> Result<()> {
-    area.draw(&Text::new(title, at(20, 12), bold(19)))?;
-    Ok(area.draw(&Text::new(line, at(20, 38), text(13)))?)
+    area.draw(&Text::new(title, at(20, 10), bold(22)))?;
+    Ok(area.draw(&Text::new(line, at(20, 42), text(SMALL)))?)
 }

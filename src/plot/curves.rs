@@ -1,223 +1,270 @@
-//! Grids of learning curves: ours as a mean with its band, the published one dashed over it.
+//! Grids of learning curves: ours as a mean with its band or one by one, the report's dashed over it.
 
 use super::canvas::{Area, Canvas, paint_title};
-use super::style::{FAINT, INK, OVERSAMPLING, at, color, darker, scaled, text};
+use super::ruler::{Ruler, Scale};
+use super::style::{BODY, FAINT, INK, OVERSAMPLING, SMALL, at, centered, color, scaled, text, tint};
 use crate::history::Metric;
-use crate::points::{Origin, Point, REPORT_DATA, variants};
+use crate::points::{Origin, Panel, Point, Quantity, variants};
 use anyhow::Result;
 use image::RgbImage;
-use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, ValueFormatter};
 use plotters::prelude::*;
-use std::ops::Range;
 
-/// A picture of panels under a common title and legend. Where the data are not MNIST the title says so.
+/// A picture of axes under a common title and legend. Data, epochs and device stand below the title.
 #[derive(Clone, Debug)]
 pub struct Figure {
     pub title: String,
     /// From top to bottom; each from left to right.
-    pub rows: Vec<Vec<Cell>>,
+    pub rows: Vec<Vec<Axes>>,
+    /// What is drawn beside the points of the CSV: what follows from them, or numbers that the report prints.
+    pub beside: Vec<Point>,
 }
 
 impl Figure {
-    /// A row for each variant that has accuracies among `points`, with the cells that `row` gives it.
-    pub fn of_variants(title: &str, points: &[Point], row: impl Fn(&str) -> Vec<Cell>) -> Figure {
-        let rows = variants(points, Metric::Accuracy).iter().map(|variant| row(variant)).collect();
-        Figure { title: title.to_owned(), rows }
+    pub fn new(title: &str, rows: Vec<Vec<Axes>>) -> Figure {
+        Figure { title: title.to_owned(), rows, beside: Vec::new() }
+    }
+
+    /// Axes for each variant that has accuracies among `points`, those that `axes` gives it: a column for each, or a row for a single one.
+    pub fn of_variants(title: &str, points: &[Point], axes: impl Fn(&str) -> Vec<Axes>) -> Figure {
+        let columns: Vec<Vec<Axes>> = variants(points, Metric::Accuracy).iter().map(|variant| axes(variant)).collect();
+        if columns.len() == 1 {
+            return Figure::new(title, columns);
+        }
+        let rows = columns.first().map_or(0, Vec::len);
+        Figure::new(title, (0..rows).map(|row| columns.iter().map(|column| column[row].clone()).collect()).collect())
+    }
+
+    /// The same figure with `points` beside those of the CSV.
+    pub fn with(mut self, points: Vec<Point>) -> Figure {
+        self.beside.extend(points);
+        self
     }
 }
-
-/// One place of the grid: panels one below the other.
-pub type Cell = Vec<Panel>;
 
 /// One pair of axes.
 #[derive(Clone, Debug)]
-pub struct Panel {
+pub struct Axes {
     pub title: String,
-    pub x_label: String,
     /// The panel of the points that are drawn here.
-    pub key: String,
-    pub x_scale: Scale,
-    pub y_scale: Scale,
-    pub marks: Marks,
+    pub panel: Panel,
+    x_scale: Scale,
+    y_scale: Scale,
+    has_own_range: bool,
 }
 
-/// How our points are drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Marks {
-    /// As a curve with its band.
-    Joined,
-    /// Each by itself, where nothing lies between two of them.
-    Apart,
-}
-
-impl Panel {
-    /// Axes for the points of panel `key`.
-    pub fn against(x_label: &str, key: &str, title: &str, scale: Scale) -> Panel {
-        Panel {
-            title: title.to_owned(),
-            x_label: x_label.to_owned(),
-            key: key.to_owned(),
-            x_scale: scale,
-            y_scale: scale,
-            marks: Marks::Joined,
-        }
+impl Axes {
+    /// Linear axes; for a loss logarithmic where it spans more than a decade.
+    pub fn new(variant: &str, quantity: impl Into<Quantity>, title: &str) -> Axes {
+        let panel = Panel::new(variant, quantity);
+        let x_scale = if matches!(panel.quantity.x_label(), "epoch" | "seed") { Scale::Counted } else { Scale::Linear };
+        let is_loss = matches!(panel.quantity, Quantity::Loss | Quantity::TwiceSoftmaxedLoss);
+        let y_scale = if is_loss { Scale::Automatic } else { Scale::Linear };
+        Axes { title: title.to_owned(), panel, x_scale, y_scale, has_own_range: false }
     }
 
-    /// The same axes, with points that no line joins.
-    pub fn apart(self) -> Panel {
-        Panel { marks: Marks::Apart, ..self }
+    /// The same axes, with a range of values that is not that of all axes of the same quantity.
+    pub fn with_own_range(self) -> Axes {
+        Axes { has_own_range: true, ..self }
     }
 
     /// The same axes, logarithmic whatever the values; a band that reaches zero ends at the edge.
-    pub fn logarithmic(self) -> Panel {
-        Panel { y_scale: Scale::Logarithmic, ..self }
+    pub fn logarithmic(self) -> Axes {
+        Axes { y_scale: Scale::Logarithmic, ..self }
+    }
+
+    /// The same axes, both logarithmic.
+    pub fn both_logarithmic(self) -> Axes {
+        Axes { x_scale: Scale::Logarithmic, y_scale: Scale::Logarithmic, ..self }
     }
 
     /// The same axes, logarithmic in the distance of an accuracy to 1.
-    pub fn near_one(self) -> Panel {
-        Panel { y_scale: Scale::NearOne, ..self }
+    pub fn near_one(self) -> Axes {
+        Axes { y_scale: Scale::NearOne, ..self }
     }
 
-    /// Axes of how far training is ahead of validation in `metric`, against epochs.
-    pub fn gap(variant: &str, metric: Metric) -> Panel {
-        let key = format!("{variant}_{}_gap", metric.name());
-        Panel { key, y_scale: Scale::Linear, ..Panel::new(variant, metric, &format!("{}, train ahead of validation", metric.name())) }
+    /// Whether `point` is drawn here.
+    fn shows(&self, point: &Point) -> bool {
+        (&point.panel.variant, point.panel.quantity) == (&self.panel.variant, self.panel.quantity)
     }
 
-    /// Axes of `metric` against epochs for the points of `variant`, titled "variant: what".
-    pub fn new(variant: &str, metric: Metric, what: &str) -> Panel {
-        Panel {
-            title: format!("{}: {what}", variant.replace('_', " ")),
-            x_label: "epoch".to_owned(),
-            key: format!("{variant}_{}", metric.name()),
-            x_scale: Scale::Linear,
-            y_scale: Scale::Automatic,
-            marks: Marks::Joined,
-        }
+    /// Whether the range of values is shared with `other`.
+    fn is_like(&self, other: &Axes) -> bool {
+        let of = |axes: &Axes| (axes.panel.quantity, axes.y_scale, axes.has_own_range);
+        self.panel == other.panel || (of(self) == of(other) && !self.has_own_range)
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scale {
-    Linear,
-    Logarithmic,
-    /// Logarithmic where the values are positive and span more than a decade.
-    Automatic,
-    /// For accuracies: logarithmic in the distance to 1, so that 0.9, 0.99 and 0.999 are equally far apart.
-    NearOne,
-}
-
-/// Width of a cell, height of a row, and height of title and legend, in pixels of the written picture.
-const CELL: (u32, u32) = (700, 420);
-const HEADER: u32 = 92;
+/// Width of a picture of two or more columns, of a single one, and height of title and legend, in pixels of the written picture.
+const WIDTH: u32 = 1400;
+const WIDEST: u32 = 900;
+const HEADER: u32 = 108;
+/// Width of the ticks' labels and the name of a y axis.
+const Y_LABELS: u32 = 68;
 
 type Chart<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Cartesian2d<Ruler, Ruler>>;
 
 /// Draws `figure` from `points`.
 ///
 /// # Errors
-/// If a panel has no points.
+/// If a pair of axes has no points.
 pub fn draw(figure: &Figure, points: &[Point]) -> Result<RgbImage> {
-    let columns = figure.rows.iter().map(Vec::len).max().unwrap_or(1).max(1);
-    let canvas = Canvas::new(columns as u32 * CELL.0, HEADER + figure.rows.len() as u32 * CELL.1);
-    canvas.paint(&figure.title, |area| paint(figure, points, area, columns))
-}
-
-fn paint(figure: &Figure, points: &[Point], root: &Area, columns: usize) -> Result<()> {
-    let (header, body) = root.split_vertically(scaled(HEADER));
+    let all = || figure.rows.iter().flatten();
+    let points = || points.iter().chain(&figure.beside);
+    for axes in all() {
+        anyhow::ensure!(points().any(|point| axes.shows(point)), "panel `{}` has no points", axes.panel);
+    }
+    let points: Vec<&Point> = points().filter(|point| all().any(|axes| axes.shows(point))).collect();
     let mut series: Vec<&str> = Vec::new();
-    for point in points {
+    for point in &points {
         if !series.contains(&point.series.as_str()) {
             series.push(&point.series);
         }
     }
-    let panels = || figure.rows.iter().flatten().flatten();
-    let drawn: Vec<&Point> = points.iter().filter(|point| panels().any(|panel| panel.key == point.panel)).collect();
-    let marks = if panels().all(|panel| panel.marks == Marks::Apart) { Marks::Apart } else { Marks::Joined };
-    paint_header(&header, &figure.title, &drawn, &series, marks)?;
-    let cells = body.split_evenly((figure.rows.len().max(1), columns));
-    for (row, cells) in figure.rows.iter().zip(cells.chunks(columns)) {
-        for (cell, area) in row.iter().zip(cells) {
-            for (panel, area) in cell.iter().zip(area.split_evenly((cell.len(), 1))) {
-                paint_panel(&area, panel, points, &series)?;
+    let columns = figure.rows.iter().map(Vec::len).max().unwrap_or(1).max(1) as u32;
+    let width = (WIDTH / columns).min(WIDEST);
+    let height = 240 + width / 4;
+    Canvas::new(columns * width, HEADER + figure.rows.len() as u32 * height).paint(&figure.title, |area| {
+        paint_title(area, &figure.title, &origin_of(&points))?;
+        paint_legend(area, &points, &series)?;
+        let (_, body) = area.split_vertically(scaled(HEADER));
+        let cells = body.split_evenly((figure.rows.len().max(1), columns as usize));
+        for (row, (list, cells)) in figure.rows.iter().zip(cells.chunks(columns as usize)).enumerate() {
+            for (column, (axes, area)) in list.iter().zip(cells).enumerate() {
+                let is_like = |point: &&&Point| all().any(|other| other.is_like(axes) && other.shows(point));
+                let alike: Vec<&Point> = points.iter().filter(is_like).copied().collect();
+                // An axis is named once: at the left end of its row, and below its column.
+                let is_first = column == 0 || list[column - 1].panel.quantity != axes.panel.quantity;
+                let is_last = figure.rows.get(row + 1).is_none_or(|below| below.len() <= column);
+                paint_axes(area, axes, &points, &alike, &series, [is_last, is_first])?;
             }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
-/// Title, where the points are from, and the legend: above the panels, so that it hides nothing.
-fn paint_header(area: &Area, title: &str, points: &[&Point], series: &[&str], marks: Marks) -> Result<()> {
-    let ours = points.iter().find(|point| point.origin == Origin::Reproduced);
-    let has_reported = points.iter().any(|point| point.origin == Origin::Reported);
-    let data = ours.map_or("", |point| point.data.as_str());
-    let title = if REPORT_DATA.iter().any(|name| data.starts_with(name)) { title.to_owned() } else { format!("{title} ({data})") };
-    let seeds = || points.iter().filter(|point| point.origin == Origin::Reproduced).filter_map(|point| point.seeds);
-    let (fewest, most) = (seeds().min().unwrap_or(1), seeds().max().unwrap_or(1));
-    let device = ours.map_or("", |point| point.device.as_str());
-    paint_title(area, &title, &format!("{data}, {device}"))?;
+/// Data, epochs and device of our points.
+fn origin_of(points: &[&Point]) -> String {
+    let ours = || points.iter().filter(|point| point.origin == Origin::Reproduced);
+    let Some(first) = ours().next() else { return String::new() };
+    let over_epochs = || ours().filter(|point| point.panel.quantity.x_label() == "epoch");
+    let last = over_epochs().map(|point| point.x).fold(0.0, f64::max);
+    let reaches = |panel: &Panel| over_epochs().any(|point| point.panel == *panel && point.x == last);
+    let up_to = if over_epochs().all(|point| reaches(&point.panel)) { "" } else { "up to " };
+    let epochs = match last {
+        0.0 => String::new(),
+        1.0 => "1 epoch, ".to_owned(),
+        last => format!("{up_to}{last} epochs, "),
+    };
+    format!("{}, {epochs}{}", first.data, first.device)
+}
 
-    let ((mut x, y), style) = (at(20, 72), text(14));
+/// How a point is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Ours, on a curve with its band.
+    Mean,
+    /// Ours, on a thin curve for each seed.
+    Seed,
+    /// Ours, a circle for each run.
+    Run,
+    Reported,
+    Guide,
+}
+
+fn kind(point: &Point) -> Kind {
+    match point.origin {
+        Origin::Reported => Kind::Reported,
+        Origin::Guide => Kind::Guide,
+        Origin::Reproduced if point.panel.quantity == Quantity::AccuracyBySeconds => Kind::Run,
+        Origin::Reproduced if point.panel.seed.is_some() || point.series.starts_with("seed ") => Kind::Seed,
+        Origin::Reproduced => Kind::Mean,
+    }
+}
+
+/// Splits have their colors; seeds, which nobody wants to tell apart, and the report's only curve have none; others follow in their order.
+fn color_of(name: &str, series: &[&str]) -> RGBColor {
+    const SPLITS: [&str; 3] = ["train", "validation", "test"];
+    let is_other = |name: &&&str| !SPLITS.contains(name) && !is_plain(name);
+    match SPLITS.iter().position(|split| *split == name) {
+        Some(place) => color(place),
+        None if is_plain(name) => INK,
+        None => color(SPLITS.len() + series.iter().filter(is_other).position(|other| *other == name).unwrap_or(0)),
+    }
+}
+
+fn is_plain(series: &str) -> bool {
+    series == "report" || series.starts_with("seed ")
+}
+
+/// The legend: above the axes, so that it hides nothing.
+fn paint_legend(area: &Area, points: &[&Point], series: &[&str]) -> Result<()> {
+    let ((mut x, y), style) = (at(20, 84), text(BODY));
     let swatch = scaled(28) as i32;
     let mut entry = |label: &str, draw: &dyn Fn(i32) -> Result<()>| -> Result<()> {
         draw(x)?;
         x += swatch + scaled(7) as i32;
-        area.draw(&Text::new(label.to_owned(), (x, y - scaled(8) as i32), style.clone()))?;
-        x += area.estimate_text_size(label, &style)?.0 as i32 + scaled(26) as i32;
+        area.draw(&Text::new(label.to_owned(), (x, y - scaled(9) as i32), style.clone()))?;
+        x += area.estimate_text_size(label, &style)?.0 as i32 + scaled(24) as i32;
         Ok(())
     };
-    for (index, name) in series.iter().enumerate().filter(|(_, name)| points.iter().any(|point| point.series == **name)) {
-        let bar = |x: i32| -> Result<()> {
-            let corners = [(x, y - scaled(5) as i32), (x + swatch, y + scaled(5) as i32)];
-            Ok(area.draw(&Rectangle::new(corners, color(index).filled()))?)
+    let line = |x: i32, style: ShapeStyle| Ok(area.draw(&PathElement::new([(x, y), (x + swatch, y)], style))?);
+    for name in series.iter().filter(|name| !is_plain(name)) {
+        let color = color_of(name, series);
+        let is_guide = points.iter().all(|point| point.series != **name || point.origin == Origin::Guide);
+        let bar = |x: i32| match is_guide {
+            true => line(x, thin(color)),
+            false => Ok(area.draw(&Rectangle::new([(x, y - scaled(5) as i32), (x + swatch, y + scaled(5) as i32)], color.filled()))?),
         };
         entry(name, &bar)?;
     }
-    let stroke = ShapeStyle { color: INK.to_rgba(), filled: false, stroke_width: scaled(2) };
-    let band = |x: i32| -> Result<()> {
-        if marks == Marks::Apart {
-            return Ok(area.draw(&Circle::new((x + swatch / 2, y), scaled(5), stroke))?);
-        }
-        let corners = [(x, y - scaled(7) as i32), (x + swatch, y + scaled(7) as i32)];
-        if most > 1 {
-            area.draw(&Rectangle::new(corners, INK.mix(0.18).filled()))?;
-        }
-        Ok(area.draw(&PathElement::new([(x, y), (x + swatch, y)], stroke))?)
-    };
-    let label = match (fewest, most) {
-        (_, 1) if marks == Marks::Apart => "ours: a run each".to_owned(),
-        (_, 1) => "ours: one run".to_owned(),
-        (fewest, most) if fewest == most => format!("ours: mean of {most} seeds, band ± 1 sd"),
-        (fewest, most) => format!("ours: mean of {fewest} to {most} seeds, band ± 1 sd"),
-    };
-    entry(&label, &band)?;
-    if has_reported {
-        let dashes = |x: i32| -> Result<()> {
-            for start in [0, 11, 22] {
-                let (from, to) = (x + scaled(start) as i32, x + scaled(start + 6) as i32);
-                area.draw(&PathElement::new([(from, y), (to, y)], stroke))?;
-            }
-            Ok(())
+    let of = |wanted| points.iter().filter(move |point| kind(point) == wanted);
+    let seeds = || of(Kind::Mean).filter(|point| point.panel.quantity.x_label() == "epoch").filter_map(|point| point.seeds);
+    if let (Some(fewest), Some(most)) = (seeds().min(), seeds().max()) {
+        let band = |x: i32| {
+            let corners = [(x, y - scaled(7) as i32), (x + swatch, y + scaled(7) as i32)];
+            area.draw(&Rectangle::new(corners, INK.mix(if most > 1 { 0.18 } else { 0.0 }).filled()))?;
+            line(x, tint(INK).stroke_width(scaled(3)))
         };
-        entry("published: one run", &dashes)?;
+        let label = match (fewest, most) {
+            (_, 1) => "ours: one run".to_owned(),
+            (fewest, most) if fewest == most => format!("ours: mean of {most} seeds, band ± 1 sd"),
+            (fewest, most) => format!("ours: mean of {fewest} to {most} seeds, band ± 1 sd"),
+        };
+        entry(&label, &band)?;
+    }
+    let is_apart = of(Kind::Mean).any(|point| is_no_run(point));
+    for (label, is_there) in [("seeds too far apart for a mean", is_apart), ("ours: each seed", of(Kind::Seed).count() > 0)] {
+        if is_there {
+            entry(label, &|x| line(x, thin(INK)))?;
+        }
+    }
+    if of(Kind::Run).count() > 0 {
+        let circle = |x: i32| Ok(area.draw(&Circle::new((x + swatch / 2, y), scaled(5), INK.stroke_width(scaled(2))))?);
+        entry("ours: each run", &circle)?;
+    }
+    if of(Kind::Reported).count() > 0 {
+        let dash = |x: i32| Ok(area.draw(&PathElement::new([(x, y), (x + scaled(7) as i32, y)], INK.stroke_width(scaled(2))))?);
+        entry("report: one run", &|x| [0, 11, 22].iter().try_for_each(|start| dash(x + scaled(*start) as i32)))?;
     }
     Ok(())
 }
 
-fn paint_panel(area: &Area, panel: &Panel, points: &[Point], series: &[&str]) -> Result<()> {
-    let points: Vec<&Point> = points.iter().filter(|point| point.panel == panel.key).collect();
-    anyhow::ensure!(!points.is_empty(), "panel `{}` has no points", panel.key);
-    let x_axis = Ruler::new(panel.x_scale, points.iter().map(|point| point.x), 0.02, 10);
-    let (_, height) = area.dim_in_pixel();
-    let y_values = points.iter().flat_map(|point| [point.y, low(point), high(point)]);
-    let y_axis = Ruler::new(panel.y_scale, y_values, 0.06, (height / scaled(45)) as usize);
-    let (x_ticks, y_ticks) = (x_axis.ticks.len(), y_axis.ticks.len());
-    let mut chart = ChartBuilder::on(area)
+fn paint_axes(area: &Area, axes: &Axes, points: &[&Point], alike: &[&Point], series: &[&str], names: [bool; 2]) -> Result<()> {
+    let points: Vec<&Point> = points.iter().copied().filter(|point| axes.shows(point)).collect();
+    let quantity = axes.panel.quantity;
+    let (width, height) = area.dim_in_pixel();
+    let x_axis = Ruler::new(axes.x_scale, points.iter().map(|point| point.x), 0.02, (width / scaled(60)) as usize, false);
+    let y_values = alike.iter().flat_map(|point| band(point));
+    let y_axis = Ruler::new(axes.y_scale, y_values, 0.06, (height / scaled(45)) as usize, quantity.y_label().contains('%'));
+    let (x_ticks, y_ticks) = (x_axis.tick_count(), y_axis.tick_count());
+    let (caption, body) = area.split_vertically(scaled(28));
+    let middle = (width + scaled(Y_LABELS) - scaled(16)) / 2;
+    caption.draw(&Text::new(axes.title.as_str(), (middle as i32, scaled(4) as i32), centered(text(BODY))))?;
+    let mut chart = ChartBuilder::on(&body)
         .margin(scaled(8))
-        .margin_right(scaled(20))
-        .caption(&panel.title, text(15))
-        .x_label_area_size(scaled(40))
-        .y_label_area_size(scaled(66))
+        .margin_right(scaled(16))
+        .x_label_area_size(scaled(46))
+        .y_label_area_size(scaled(Y_LABELS))
         .build_cartesian_2d(x_axis, y_axis)?;
     chart
         .configure_mesh()
@@ -226,208 +273,123 @@ fn paint_panel(area: &Area, panel: &Panel, points: &[Point], series: &[&str]) ->
         .bold_line_style(FAINT.stroke_width(OVERSAMPLING))
         .light_line_style(TRANSPARENT)
         .axis_style(INK.stroke_width(OVERSAMPLING))
-        .label_style(text(13))
-        .axis_desc_style(text(13))
-        .x_desc(&panel.x_label)
+        .label_style(text(SMALL))
+        .axis_desc_style(text(SMALL))
+        .x_desc(if names[0] { quantity.x_label() } else { "" })
+        .y_desc(if names[1] { quantity.y_label() } else { "" })
         .draw()?;
+    let curve = |name: &str, wanted: Kind| -> Vec<&Point> {
+        points.iter().copied().filter(|point| point.series == name && kind(point) == wanted).collect()
+    };
     for (index, name) in series.iter().enumerate() {
-        let curve = |origin| points.iter().filter(move |point| point.series == *name && point.origin == origin);
-        let ours: Vec<&&Point> = curve(Origin::Reproduced).collect();
-        // Earlier curves are wider, so that one which lies under another still shows.
-        let width = scaled(2) + (series.len() - 1 - index).min(2) as u32;
-        paint_ours(&mut chart, &ours, panel.marks, color(index), width)?;
-        let guide = curve(Origin::Guide).map(|point| (point.x, point.y));
-        chart.draw_series(LineSeries::new(guide, color(index).stroke_width(OVERSAMPLING)))?;
-        let published = curve(Origin::Reported).map(|point| (point.x, point.y)).collect();
-        paint_dashes(&mut chart, published, darker(color(index)))?;
+        let color = color_of(name, series);
+        if !points.iter().any(|point| point.series == **name && point.panel.seed.is_some()) {
+            // Earlier curves are wider, so that one which lies under another still shows.
+            let width = scaled(2) + OVERSAMPLING * 2_u32.saturating_sub(index as u32);
+            paint_mean(&mut chart, &curve(name, Kind::Mean), color, width)?;
+        }
+        for seed in curve(name, Kind::Seed).chunk_by(|one, next| one.panel.seed == next.panel.seed) {
+            chart.draw_series(LineSeries::new(places(seed), thin(color)))?;
+        }
+        let circle = |place| Circle::new(place, scaled(5), color.stroke_width(scaled(2)));
+        chart.draw_series(places(&curve(name, Kind::Run)).into_iter().map(circle))?;
+        chart.draw_series(LineSeries::new(places(&curve(name, Kind::Guide)), thin(color)))?;
+    }
+    for name in series {
+        let (theirs, style) = (places(&curve(name, Kind::Reported)), color_of(name, series).stroke_width(scaled(2)));
+        chart.draw_series(DashedLineSeries::new(theirs, scaled(8), scaled(6), style))?;
     }
     Ok(())
 }
 
-/// Our points: a curve and its band, circles where they stand apart or there is but one.
-fn paint_ours(chart: &mut Chart, points: &[&&Point], marks: Marks, color: RGBColor, width: u32) -> Result<()> {
-    if marks == Marks::Joined {
-        let upper = points.iter().map(|point| (point.x, high(point)));
-        let lower = points.iter().rev().map(|point| (point.x, low(point)));
-        let band: Vec<(f64, f64)> = upper.chain(lower).collect();
-        chart.draw_series([Polygon::new(band, color.mix(0.18))])?;
-        chart.draw_series(LineSeries::new(points.iter().map(|point| (point.x, point.y)), color.stroke_width(width)))?;
+fn places(points: &[&Point]) -> Vec<(f64, f64)> {
+    points.iter().map(|point| (point.x, point.y)).collect()
+}
+
+fn thin(color: RGBColor) -> ShapeStyle {
+    color.stroke_width(scaled(1))
+}
+
+/// A curve and its band, with dots where not every epoch was measured.
+fn paint_mean(chart: &mut Chart, points: &[&Point], color: RGBColor, width: u32) -> Result<()> {
+    for run in points.chunk_by(|one, next| is_no_run(one) == is_no_run(next)).filter(|run| !is_no_run(run[0])) {
+        let upper = run.iter().map(|point| (point.x, band(point)[1]));
+        let lower = run.iter().rev().map(|point| (point.x, band(point)[0]));
+        chart.draw_series([Polygon::new(upper.chain(lower).collect::<Vec<_>>(), color.mix(0.18))])?;
+        chart.draw_series(LineSeries::new(places(run), tint(color).stroke_width(width)))?;
     }
-    if marks == Marks::Apart || points.len() == 1 {
-        let circle = |point: &&&Point| Circle::new((point.x, point.y), scaled(5), color.stroke_width(scaled(2)));
-        chart.draw_series(points.iter().map(circle))?;
+    if points.iter().any(|point| is_no_run(point)) {
+        chart.draw_series(LineSeries::new(places(points), thin(color)))?;
+    }
+    // Where epochs lie between two points, the line says nothing of them.
+    if points.windows(2).all(|pair| pair[1].x - pair[0].x > 1.0) {
+        chart.draw_series(places(points).into_iter().map(|place| Circle::new(place, scaled(4), tint(color).filled())))?;
     }
     Ok(())
 }
 
-/// The ends of a point's band.
-fn low(point: &Point) -> f64 {
-    point.y - point.deviation.unwrap_or(0.0)
+/// Whether a mean is like no run: between seeds that have learned and seeds that have not, its band reaches beyond what can be.
+fn is_no_run(point: &Point) -> bool {
+    let deviation = point.deviation.unwrap_or(0.0);
+    let is_beyond_one = point.panel.quantity == Quantity::Accuracy && point.y + deviation > 1.0;
+    deviation > 0.1 && (point.y < deviation || is_beyond_one)
 }
 
-fn high(point: &Point) -> f64 {
-    point.y + point.deviation.unwrap_or(0.0)
-}
-
-fn paint_dashes(chart: &mut Chart, published: Vec<(f64, f64)>, color: RGBColor) -> Result<()> {
-    let style = ShapeStyle { color: color.to_rgba(), filled: false, stroke_width: scaled(2) };
-    chart.draw_series(DashedLineSeries::new(published, scaled(6), scaled(5), style))?;
-    Ok(())
-}
-
-/// One axis: its range, ticks and labels. A value's *place* is the value itself, its decimal logarithm, or minus the logarithm of its
-/// distance to 1; ranges and ticks are places.
-#[derive(Clone)]
-struct Ruler {
-    scale: Scale,
-    range: Range<f64>,
-    ticks: Vec<f64>,
-    decimals: usize,
-}
-
-impl Ruler {
-    /// An axis over `values`, widened by the share `padding` on both sides, with about `count` ticks.
-    fn new(scale: Scale, values: impl Iterator<Item = f64> + Clone, padding: f64, count: usize) -> Ruler {
-        let extent = |values: &mut dyn Iterator<Item = f64>| {
-            let finite = values.filter(|value| value.is_finite());
-            finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
-        };
-        let (low, high) = extent(&mut values.clone());
-        let spans_decades = low > 0.0 && high > 10.0 * low;
-        let scale = match scale {
-            Scale::Automatic if spans_decades => Scale::Logarithmic,
-            Scale::Automatic => Scale::Linear,
-            scale => scale,
-        };
-        let (low, high) = extent(&mut values.map(|value| place(scale, value)));
-        let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
-        let span = if high > low { high - low } else { low.abs().max(1e-3) * 0.01 };
-        let range = low - padding * span..high + padding * span;
-        if scale == Scale::Linear {
-            let step = round_step((range.end - range.start) / count as f64);
-            let decimals = (-step.log10().floor()).max(0.0) as usize;
-            return Ruler { scale, ticks: multiples(step, &range), range, decimals };
-        }
-        let decades = range.end - range.start;
-        let mantissas: &[f64] = match decades {
-            ..0.7 => &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0],
-            ..2.5 => &[1.0, 2.0, 5.0],
-            _ => &[1.0],
-        };
-        let step = (decades / count as f64).ceil().max(1.0);
-        let powers = multiples(step, &(range.start.floor() - 1.0..range.end + 1.0));
-        let sign = if scale == Scale::NearOne { -1.0 } else { 1.0 };
-        let ticks = powers.iter().flat_map(|power| mantissas.iter().map(move |mantissa| power + sign * mantissa.log10()));
-        let mut ticks: Vec<f64> = ticks.filter(|tick| range.contains(tick)).collect();
-        ticks.sort_by(f64::total_cmp);
-        let ruler = Ruler { scale, ticks, range, decimals: 0 };
-        if ruler.ticks.len() > 2 {
-            return ruler;
-        }
-        // So short a range is all but linear.
-        let values = ruler.value(ruler.range.start)..ruler.value(ruler.range.end);
-        let step = round_step((values.end - values.start) / count as f64);
-        Ruler { ticks: multiples(step, &values).into_iter().map(|value| place(scale, value)).collect(), ..ruler }
-    }
-
-    /// The value at a place.
-    fn value(&self, place: f64) -> f64 {
-        match self.scale {
-            Scale::Logarithmic => 10_f64.powf(place),
-            Scale::NearOne => 1.0 - 10_f64.powf(-place),
-            Scale::Linear | Scale::Automatic => place,
-        }
-    }
-}
-
-fn place(scale: Scale, value: f64) -> f64 {
-    match scale {
-        Scale::Logarithmic => value.log10(),
-        Scale::NearOne => -(1.0 - value).log10(),
-        Scale::Linear | Scale::Automatic => value,
-    }
-}
-
-impl Ranged for Ruler {
-    type FormatOption = NoDefaultFormatting;
-    type ValueType = f64;
-
-    fn map(&self, value: &f64, pixels: (i32, i32)) -> i32 {
-        let place = place(self.scale, *value);
-        // A band that reaches zero has no logarithm, and one that reaches beyond 1 no distance to it: it ends at the edge.
-        let place = match self.scale {
-            Scale::Logarithmic if place.is_nan() => self.range.start,
-            Scale::NearOne if place.is_nan() => self.range.end,
-            Scale::Logarithmic | Scale::NearOne => place.clamp(self.range.start, self.range.end),
-            Scale::Linear | Scale::Automatic => place,
-        };
-        let share = (place - self.range.start) / (self.range.end - self.range.start);
-        pixels.0 + (f64::from(pixels.1 - pixels.0) * share).round() as i32
-    }
-
-    fn key_points<Hint: KeyPointHint>(&self, _hint: Hint) -> Vec<f64> {
-        self.ticks.iter().map(|tick| self.value(*tick)).collect()
-    }
-
-    fn range(&self) -> Range<f64> {
-        self.value(self.range.start)..self.value(self.range.end)
-    }
-}
-
-impl ValueFormatter<f64> for Ruler {
-    fn format(value: &f64) -> String {
-        value.to_string()
-    }
-
-    fn format_ext(&self, value: &f64) -> String {
-        match self.scale {
-            Scale::Linear | Scale::Automatic => format!("{value:.*}", self.decimals),
-            Scale::NearOne => format!("{}", (value * 1e7).round() / 1e7),
-            Scale::Logarithmic if (0.009..10_000.0).contains(value) => format!("{}", (value * 1e4).round() / 1e4),
-            Scale::Logarithmic => format!("{value:.0e}"),
-        }
-    }
-}
-
-/// The smallest of 1, 2, 5 times a power of ten that is at least `step`.
-fn round_step(step: f64) -> f64 {
-    let power = 10_f64.powf(step.log10().floor());
-    [1.0, 2.0, 5.0, 10.0].into_iter().map(|factor| factor * power).find(|rounded| *rounded >= step * (1.0 - 1e-9)).unwrap_or(step)
-}
-
-fn multiples(step: f64, range: &Range<f64>) -> Vec<f64> {
-    let first = (range.start / step).ceil() as i64;
-    let last = (range.end / step).floor() as i64;
-    (first..=last).map(|index| index as f64 * step).collect()
+/// The ends of a point's band, which has none where the mean is like no run.
+fn band(point: &Point) -> [f64; 2] {
+    let deviation = if is_no_run(point) { 0.0 } else { point.deviation.unwrap_or(0.0) };
+    [point.y - deviation, point.y + deviation]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn labels(ruler: &Ruler) -> Vec<String> {
-        ruler.ticks.iter().map(|tick| ruler.format_ext(&ruler.value(*tick))).collect()
+    fn point(panel: Panel, series: &str, x: f64, y: f64) -> Point {
+        Point { panel, series: series.to_owned(), x, y, data: "MNIST".to_owned(), device: "cpu".to_owned(), ..Point::default() }
+    }
+
+    fn has(picture: &RgbImage, RGBColor(red, green, blue): RGBColor) -> bool {
+        picture.pixels().any(|pixel| pixel.0 == [red, green, blue])
     }
 
     #[test]
-    fn ticks_are_round_and_within_the_range() {
-        let ruler = Ruler::new(Scale::Linear, [0.8667, 0.9434].into_iter(), 0.0, 6);
-        assert_eq!(labels(&ruler), ["0.88", "0.90", "0.92", "0.94"]);
-        let ruler = Ruler::new(Scale::Logarithmic, [0.5, 30.0].into_iter(), 0.0, 6);
-        assert_eq!(labels(&ruler), ["0.5", "1", "2", "5", "10", "20"]);
-        let ruler = Ruler::new(Scale::NearOne, [0.4, 0.985].into_iter(), 0.0, 8);
-        assert_eq!(labels(&ruler), ["0.5", "0.8", "0.9", "0.95", "0.98"]);
-        let ruler = Ruler::new(Scale::NearOne, [0.87, 0.945].into_iter(), 0.0, 8);
-        assert_eq!(labels(&ruler), ["0.9", "0.91", "0.92", "0.93", "0.94"]);
-        let ruler = Ruler::new(Scale::NearOne, [0.981, 0.9895].into_iter(), 0.0, 8);
-        assert_eq!(labels(&ruler), ["0.982", "0.984", "0.986", "0.988"], "where round distances to 1 are too few");
-        let ruler = Ruler::new(Scale::Logarithmic, [0.0415, 0.0495].into_iter(), 0.0, 8);
-        assert_eq!(labels(&ruler), ["0.042", "0.043", "0.044", "0.045", "0.046", "0.047", "0.048", "0.049"]);
-        let ruler = Ruler::new(Scale::NearOne, [0.3, 0.9999, 1.0].into_iter(), 0.02, 8);
-        assert_eq!(labels(&ruler), ["0.9", "0.99", "0.999", "0.9999"], "1 itself is beyond every axis");
-        assert_eq!(ruler.map(&1.0, (0, 100)), 100, "and is drawn at the edge");
-        let constant = Ruler::new(Scale::Linear, [0.1135, 0.1135].into_iter(), 0.06, 6);
-        assert!(constant.range.start < 0.1135 && constant.range.end > 0.1135, "a constant has a range around it");
-        assert!(Ruler::new(Scale::Linear, std::iter::empty(), 0.1, 5).ticks.len() > 1, "no values, still an axis");
+    fn a_mean_between_seeds_that_have_learned_and_others_is_like_no_run() {
+        let accuracy = |y, deviation| Point { deviation: Some(deviation), ..point(Panel::new("small", Metric::Accuracy), "train", 1.0, y) };
+        assert!(is_no_run(&accuracy(0.7, 0.4)) && !is_no_run(&accuracy(0.53, 0.2)) && !is_no_run(&accuracy(0.9999, 0.0002)));
+        let loss = |y, deviation| Point { deviation: Some(deviation), ..point(Panel::new("small", Metric::Loss), "train", 1.0, y) };
+        assert!(is_no_run(&loss(0.8, 1.1)) && !is_no_run(&loss(0.8, 0.7)) && !is_no_run(&loss(1e-4, 2e-4)));
+    }
+
+    #[test]
+    fn axes_of_the_same_quantity_share_their_range_unless_one_has_its_own() -> Result<()> {
+        let points = [("small", 0.5), ("large", 0.9)].map(|(variant, y)| point(Panel::new(variant, Metric::Accuracy), "test", 1.0, y));
+        let axes = |variant| Axes::new(variant, Metric::Accuracy, "");
+        let drawn = |own: bool| -> Result<RgbImage> {
+            let small = if own { axes("small").with_own_range() } else { axes("small") };
+            draw(&Figure::new("", vec![vec![small, axes("large")]]), &points)
+        };
+        let half = |picture: &RgbImage| image::imageops::crop_imm(picture, 80, HEADER + 40, 600, 300).to_image();
+        // By itself a point is in the middle; beside a higher one it is below.
+        let height =
+            |picture: &RgbImage| half(picture).enumerate_pixels().find(|(.., pixel)| pixel[0] < 120 && pixel[1] > 150).map(|(_, y, _)| y);
+        let (shared, own) = (height(&drawn(false)?), height(&drawn(true)?));
+        assert!(shared > own && own.is_some(), "{shared:?}, {own:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn splits_keep_their_colors_and_each_seed_is_drawn_where_it_is_known() -> Result<()> {
+        let accuracy = |seed, y| point(Panel { seed, ..Panel::new("small", Metric::Accuracy) }, "test", 1.0, y);
+        let axes = || Axes::new("small", Metric::Accuracy, "small");
+        let figure = Figure::new("title", vec![vec![axes()]]);
+        let mean = draw(&figure, &[accuracy(None, 0.5)])?;
+        assert!(has(&mean, color(2)) && !has(&mean, color(0)), "test is green without train");
+        let later = |point: Point| Point { x: 2.0, ..point };
+        let seeds = [Some(1), Some(2)].map(|seed| [accuracy(seed, 0.4), later(accuracy(seed, 0.6))]).concat();
+        assert_ne!(draw(&figure, &[vec![accuracy(None, 0.5)], seeds].concat())?, mean);
+        let error = draw(&Figure::new("title", vec![vec![Axes::new("large", Metric::Loss, "")]]), &[accuracy(None, 0.5)]);
+        assert_eq!(format!("{:#}", error.expect_err("nothing to draw")), "panel `large_loss` has no points");
+        Ok(())
     }
 }

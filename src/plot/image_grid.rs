@@ -1,7 +1,7 @@
 //! Small images in rows under headings.
 
-use super::canvas::{Area, Canvas};
-use super::style::{INK, OVERSAMPLING, at, bold, centered, scaled, text};
+use super::canvas::{Area, Canvas, paint_title};
+use super::style::{BODY, INK, OVERSAMPLING, at, bold, centered, scaled, text};
 use anyhow::Result;
 use image::{Rgb, RgbImage, imageops};
 use plotters::prelude::*;
@@ -21,11 +21,11 @@ pub struct Section {
 }
 
 /// Sizes in pixels of the written picture.
-const TILE: u32 = 84;
-const GAP: u32 = 14;
+const TILE: u32 = 112;
+const GAP: u32 = 8;
 const CAPTION: u32 = 20;
-const TITLE: u32 = 72;
-const HEADING: u32 = 40;
+const TITLE: u32 = 66;
+const HEADING: u32 = 34;
 
 /// Draws `sections` below each other, with so many tiles in a row. Each image fills its place; its pixels stay sharp.
 pub fn draw_grid(title: &str, subtitle: &str, sections: &[Section], columns: u32) -> Result<RgbImage> {
@@ -33,11 +33,10 @@ pub fn draw_grid(title: &str, subtitle: &str, sections: &[Section], columns: u32
     let row_height = TILE + CAPTION + GAP;
     let height: u32 = sections.iter().map(|section| HEADING + rows(section) * row_height).sum();
     Canvas::new(columns * (TILE + GAP) + GAP + 20, TITLE + height + GAP).paint(title, |area| {
-        area.draw(&Text::new(title, at(20, 12), bold(19)))?;
-        area.draw(&Text::new(subtitle, at(20, 40), text(13)))?;
+        paint_title(area, title, subtitle)?;
         let mut top = TITLE;
         for section in sections {
-            area.draw(&Text::new(section.heading.as_str(), at(20, top + 10), bold(15)))?;
+            area.draw(&Text::new(section.heading.as_str(), at(20, top + 8), bold(BODY)))?;
             top += HEADING;
             for (index, tile) in section.tiles.iter().enumerate() {
                 let (row, column) = (index as u32 / columns, index as u32 % columns);
@@ -68,7 +67,7 @@ fn paint_tile(area: &Area, tile: &Tile, left: u32, top: u32) -> Result<()> {
     }
     let corners = [place, (place.0 + side as i32, place.1 + side as i32)];
     area.draw(&Rectangle::new(corners, ShapeStyle { color: INK.mix(0.3), filled: false, stroke_width: OVERSAMPLING }))?;
-    Ok(area.draw(&Text::new(tile.caption.as_str(), at(left + TILE / 2, top + TILE + 4), centered(text(12))))?)
+    Ok(area.draw(&Text::new(tile.caption.as_str(), at(left + TILE / 2, top + TILE + 4), centered(text(13))))?)
 }
 
 #[cfg(test)]

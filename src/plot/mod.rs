@@ -7,13 +7,14 @@ mod architecture;
 mod canvas;
 mod curves;
 mod image_grid;
+mod ruler;
 mod search;
 mod style;
 
 pub use architecture::{draw_architecture, thousands};
-pub use curves::{Cell, Figure, Panel, Scale, draw};
+pub use curves::{Axes, Figure, draw};
 pub use image_grid::{Section, Tile, draw_grid, signed_picture};
-pub use search::{Axis, Tried, draw_search};
+pub use search::{Hyperparameter, Tried, draw_search};
 
 use anyhow::Result;
 use image::RgbImage;

@@ -7,6 +7,10 @@ use std::sync::Once;
 /// Pictures are drawn this many times larger than they are written.
 pub const OVERSAMPLING: u32 = 2;
 
+/// Sizes of text that can still be read in a picture of half the size: in titles and legends, and at axes.
+pub const BODY: u32 = 17;
+pub const SMALL: u32 = 15;
+
 pub const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
 pub const FAINT: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
 
@@ -27,10 +31,10 @@ pub fn color(index: usize) -> RGBColor {
     PALETTE[index % PALETTE.len()]
 }
 
-/// A darker shade, for the published curve over ours.
-pub fn darker(RGBColor(red, green, blue): RGBColor) -> RGBColor {
-    let darken = |value: u8| (f64::from(value) * 0.55) as u8;
-    RGBColor(darken(red), darken(green), darken(blue))
+/// A lighter tint, for our curves under those of the report.
+pub fn tint(RGBColor(red, green, blue): RGBColor) -> RGBColor {
+    let lighten = |value: u8| (f64::from(value) * 0.65 + 255.0 * 0.35) as u8;
+    RGBColor(lighten(red), lighten(green), lighten(blue))
 }
 
 /// `size` of the written picture in pixels of the drawn one.

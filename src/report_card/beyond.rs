@@ -4,7 +4,7 @@ use super::made::Made;
 use super::{Program, Results, State};
 use crate::compare::{in_words, mark};
 use crate::history::Split;
-use crate::points::{Origin, Point, is_report_data};
+use crate::points::{Origin, Panel, Point, is_report_data};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
@@ -26,10 +26,10 @@ pub struct Beyond {
 #[serde(deny_unknown_fields)]
 struct Aim {
     accuracy: f64,
-    panel: String,
+    panel: Panel,
     series: Split,
     /// Where the seconds of training stand, in the series `train`.
-    seconds_panel: Option<String>,
+    seconds_panel: Option<Panel>,
 }
 
 /// What the report has, and where.
@@ -85,8 +85,8 @@ impl Beyond {
 }
 
 /// The last point of our curve.
-fn last<'a>(points: &'a [Point], panel: &str, series: Split) -> Option<&'a Point> {
-    let is_ours = |point: &&Point| point.origin == Origin::Reproduced && point.panel == panel && point.series == series.name();
+fn last<'a>(points: &'a [Point], panel: &Panel, series: Split) -> Option<&'a Point> {
+    let is_ours = |point: &&Point| point.origin == Origin::Reproduced && point.panel == *panel && point.series == series.name();
     points.iter().filter(is_ours).max_by(|one, other| one.x.total_cmp(&other.x))
 }
 
@@ -116,7 +116,7 @@ mod tests {
 
     fn point(panel: &str, series: &str, x: f64, y: f64) -> Point {
         Point {
-            panel: panel.to_owned(),
+            panel: Panel::try_from(panel.to_owned()).expect(panel),
             series: series.to_owned(),
             origin: Origin::Reproduced,
             x,
@@ -260,7 +260,7 @@ mod tests {
         for Beyond { report, .. } in Contents::read(&experiments)?.beyond {
             let Some(super::Reported { accuracy: report, place }) = report else { continue };
             if place == "Figure 14, validation, best epoch" {
-                let curve = reported.figure(14)?.over(&[], "main_accuracy", "")?;
+                let curve = reported.figure(14)?.over(&[], "main_accuracy", &Panel::default())?;
                 let accuracies = curve.iter().filter(|point| point.series == "validation").map(|point| point.y);
                 assert_eq!(accuracies.fold(0.0, f64::max), report, "{place}");
             } else {

@@ -1,7 +1,7 @@
 //! Curves for a page that draws them: one table of numbers for each panel.
 
-use crate::compare::{scale_and_unit, split_in_words, variant_and_measure};
-use crate::points::{Origin, Point};
+use crate::compare::{measure, scale_and_unit, split_in_words};
+use crate::points::{Origin, Panel, Point};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -33,19 +33,19 @@ struct Series {
     deviation: Vec<Option<f64>>,
 }
 
-/// The panels of `points`, in their order.
+/// The panels of `points`, in their order, but for those of single seeds.
 pub(super) fn of(points: &[Point], names: &Names) -> Vec<Chart> {
-    let mut panels: Vec<&str> = Vec::new();
-    for point in points {
-        if !panels.contains(&point.panel.as_str()) {
+    let mut panels: Vec<&Panel> = Vec::new();
+    for point in points.iter().filter(|point| point.panel.seed.is_none()) {
+        if !panels.contains(&&point.panel) {
             panels.push(&point.panel);
         }
     }
     panels.into_iter().map(|panel| chart(panel, points, names)).collect()
 }
 
-fn chart(panel: &str, points: &[Point], names: &Names) -> Chart {
-    let inside: Vec<&Point> = points.iter().filter(|point| point.panel == panel).collect();
+fn chart(panel: &Panel, points: &[Point], names: &Names) -> Chart {
+    let inside: Vec<&Point> = points.iter().filter(|point| point.panel == *panel).collect();
     let mut x: Vec<f64> = inside.iter().map(|point| point.x).collect();
     x.sort_by(f64::total_cmp);
     x.dedup();
@@ -55,7 +55,7 @@ fn chart(panel: &str, points: &[Point], names: &Names) -> Chart {
             keys.push((&point.series, point.origin));
         }
     }
-    let (scale, unit) = scale_and_unit(panel);
+    let (scale, unit) = scale_and_unit(panel.quantity);
     let series = |(name, origin): (&str, Origin)| {
         let at = |x: &f64| inside.iter().find(|point| point.series == name && point.origin == origin && point.x == *x);
         let whose = match origin {
@@ -69,20 +69,15 @@ fn chart(panel: &str, points: &[Point], names: &Names) -> Chart {
         Series { name, origin, y, deviation }
     };
     let series = keys.into_iter().map(series).collect();
-    let x_label = match panel {
-        _ if panel.ends_with("_epsilon") => "epsilon",
-        _ if panel.ends_with("_n") => "N",
-        _ if panel.ends_with("_by_seed") => "seed",
-        _ => "epoch",
-    };
+    let x_label = panel.quantity.x_label();
     // As the pictures do: where values are positive and span more than a decade. Shares of a whole stay as they are.
     let spans_decades = |values: &mut dyn Iterator<Item = f64>| {
         let (least, most) = values.fold((f64::INFINITY, 0.0), |(least, most), value| (value.min(least), value.max(most)));
         least > 0.0 && most > 10.0 * least
     };
-    let (variant, measure) = variant_and_measure(panel);
+    let measure = measure(panel.quantity);
     Chart {
-        title: format!("{}: {measure}", name(variant, names)),
+        title: format!("{}: {measure}", name(&panel.variant, names)),
         x_label,
         y_label: if unit.is_empty() { measure.to_owned() } else { format!("{measure} ({})", unit.trim()) },
         x_is_logarithmic: x_label != "epoch" && spans_decades(&mut x.iter().copied()),
@@ -100,6 +95,7 @@ fn rounded(value: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::Metric;
 
     #[test]
     fn curves_share_one_axis_and_are_empty_where_they_have_no_point() {
@@ -120,7 +116,7 @@ mod tests {
         assert_eq!(names, ["training, ours", "training, report"]);
         assert_eq!(chart.series[0].y, [Some(0.5), Some(0.023_456_8), None]);
         assert_eq!(chart.series[1].y, [None, None, Some(0.25)]);
-        let accuracies = points.map(|point| Point { panel: "a_accuracy".to_owned(), ..point });
+        let accuracies = points.map(|point| Point { panel: Panel::new("a", Metric::Accuracy), ..point });
         let chart = &of(&accuracies, &Names::new())[0];
         assert_eq!((chart.title.as_str(), chart.y_label.as_str(), chart.y_is_logarithmic), ("a: accuracy", "accuracy (%)", false));
         assert_eq!(chart.series[0].y[0], Some(50.0));

@@ -1,8 +1,8 @@
 //! What the report's text claims, and where it is vague, with the numbers that bear on it.
 
 use super::{Results, State};
-use crate::compare::{Comparison, difference_in_words, in_words, mark};
-use crate::points::{Origin, Point, is_report_data};
+use crate::compare::{Comparison, difference_in_words, in_words, mark, scale_and_unit};
+use crate::points::{Origin, Panel, Point, is_report_data};
 use serde::{Deserialize, Serialize};
 
 /// A value in an example's CSV.
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 struct Place {
     csv: String,
-    panel: String,
+    panel: Panel,
     series: String,
     /// Another series of the same panel, to be subtracted.
     #[serde(default)]
@@ -96,14 +96,15 @@ impl Place {
         let how = shorter.into_iter().chain(other).collect::<Vec<_>>().join(", ");
         let Some(minus) = &self.minus else { return Some((found.clone(), how)) };
         let other = curve(minus).into_iter().find(|point| point.x == found.x && point.data == found.data)?;
+        let panel = Panel { quantity: found.panel.quantity.gap(), ..found.panel.clone() };
         // The deviation of a difference of two means does not follow from theirs.
-        Some((Point { panel: format!("{}_gap", found.panel), y: found.y - other.y, deviation: None, ..found.clone() }, how))
+        Some((Point { panel, y: found.y - other.y, deviation: None, ..found.clone() }, how))
     }
 }
 
 /// How many decimals of a panel's values people read.
-fn decimals(panel: &str) -> usize {
-    if panel.contains("_accuracy") { 2 } else { 4 }
+fn decimals(panel: &Panel) -> usize {
+    if scale_and_unit(panel.quantity).0 == 100.0 { 2 } else { 4 }
 }
 
 fn said(point: &Point) -> String {
@@ -147,7 +148,7 @@ impl Claim {
         let fewest = of_us.filter_map(|point| point.seeds).filter(|seeds| *seeds > 0).min().unwrap_or(0);
         ClaimResult {
             found,
-            detectable: difference_in_words(detectable, &left.panel, decimals(&left.panel)),
+            detectable: difference_in_words(detectable, left.panel.quantity, decimals(&left.panel)),
             state,
             mark: if state == State::Undecided { "" } else { mark(fewest) },
             ..ClaimResult::default()
@@ -187,6 +188,7 @@ impl Note {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::points::Quantity;
 
     fn value(y: f64, deviation: f64) -> Point {
         Point { y, deviation: Some(deviation), seeds: Some(3), ..Point::default() }
@@ -224,7 +226,8 @@ mod tests {
 
     #[test]
     fn a_claim_says_what_it_could_have_seen_and_from_how_few_seeds() {
-        let accuracy = |y, deviation, seeds| Point { panel: "cnn_accuracy".to_owned(), seeds: Some(seeds), ..value(y, deviation) };
+        let accuracy =
+            |y, deviation, seeds| Point { panel: Panel::new("cnn", Quantity::Accuracy), seeds: Some(seeds), ..value(y, deviation) };
         let ClaimResult { found, detectable, mark, .. } =
             claim("").verdict(&accuracy(0.98, 0.001, 5), None, Some(accuracy(0.97, 0.002, 4)));
         assert_eq!(found, "98.00 ± 0.10 % (n = 5), against 97.00 ± 0.20 % (n = 4)");
@@ -237,7 +240,7 @@ mod tests {
     #[test]
     fn a_shorter_result_is_listed_but_not_judged() {
         let point = |panel: &str, x: f64, y: f64, data: &str| Point {
-            panel: panel.to_owned(),
+            panel: Panel::new(panel, Quantity::Accuracy),
             series: "validation".to_owned(),
             origin: Origin::Reproduced,
             x,
@@ -252,7 +255,7 @@ mod tests {
             let points =
                 vec![point("plain", 99.0, 0.1, "MNIST"), point("plain", 100.0, 0.9, "MNIST"), point("deep", 1.0, 0.2, "MNIST"), deep];
             let points = [("tuned".to_owned(), points)].into();
-            let place = |panel: &str| format!("{{ csv = 'tuned', panel = '{panel}', series = 'validation', x = 100 }}");
+            let place = |panel: &str| format!("{{ csv = 'tuned', panel = '{panel}_accuracy', series = 'validation', x = 100 }}");
             let ours = claim(&format!("left = {}\nabove = {}", place("plain"), place("deep")));
             let result = ours.judge(&Results { plots: std::path::Path::new(""), names: [].into(), points });
             (result.state, result.found)

@@ -11,10 +11,10 @@ mod page;
 
 pub use beyond::{Beyond, BeyondResult};
 
-use crate::compare::{self, Comparison, Verdict, variant_and_measure};
+use crate::compare::{self, Comparison, Verdict};
 use crate::files::write_whole;
 use crate::history::Metric;
-use crate::points::{self, Origin, Point, is_report_data};
+use crate::points::{self, Origin, Panel, Point, is_report_data};
 use crate::reported::Reported;
 use crate::table::{LayerRow, read_layers};
 use anyhow::{Context, Result};
@@ -345,7 +345,7 @@ impl ItemResult {
 /// What `points` and `verdicts` lack of the report's.
 fn what_is_open(points: &[Point], verdicts: &[Verdict], experiment: &str, names: &Names) -> String {
     let last = |variant: &str, origin| {
-        let of = points.iter().filter(|point| point.origin == origin && variant_and_measure(&point.panel).0 == variant);
+        let of = points.iter().filter(|point| point.origin == origin && point.panel.variant == variant);
         of.map(|point| point.x).fold(0.0, f64::max)
     };
     let epochs = |variant: &String| match (last(variant, Origin::Reproduced), last(variant, Origin::Reported)) {
@@ -374,7 +374,7 @@ fn what_is_open(points: &[Point], verdicts: &[Verdict], experiment: &str, names:
 fn stopped_early(points: &[Point], variant: &str, last: f64, experiment: &str) -> Option<i64> {
     let training = toml::from_str::<toml::Table>(experiment).ok()?.remove("training")?;
     let patience = training.get("early_stopping")?.get("patience")?.as_integer()?;
-    let loss = format!("{variant}_loss");
+    let loss = Panel::new(variant, Metric::Loss);
     let ours = points.iter().filter(|point| point.origin == Origin::Reproduced && point.panel == loss && point.series == "validation");
     let best = ours.min_by(|one, other| one.y.total_cmp(&other.y))?;
     (best.x + patience as f64 == last).then(|| training.get("epochs")?.as_integer())?
@@ -420,7 +420,7 @@ mod tests {
     #[test]
     fn a_run_that_early_stopping_ended_is_not_called_unfinished() {
         let point = |panel: &str, origin, x: f64, y: f64| Point {
-            panel: panel.to_owned(),
+            panel: Panel::try_from(panel.to_owned()).expect(panel),
             series: "validation".to_owned(),
             origin,
             x,

@@ -45,10 +45,14 @@ impl std::fmt::Display for Early {
 
 impl std::error::Error for Early {}
 
-/// The whole of an example's `main`: does what `example` says with a run that was started or, with `--predict`, classifies images; prints
-/// its error, and gives its exit code.
+/// The whole of an example's `main`: does what `example` says with a run that was started or, with `--predict`, classifies images, with
+/// `--print-experiment` prints the experiment; prints its error, and gives its exit code.
 pub fn main(run: Result<Run>, example: impl FnOnce(&Run) -> Result<()>) -> ExitCode {
     finish(run.and_then(|run| {
+        if run.flags.print_experiment {
+            run.print_experiments();
+            return say::ensure_written();
+        }
         if let Some(path) = &run.flags.predict {
             predict::write_predictions(&run, path)?;
             return say::ensure_written();

@@ -3,7 +3,7 @@
 use super::ending::Early;
 use super::interrupt::{self, Listening};
 use super::trainer::rounded;
-use super::{Run, provenance};
+use super::{Run, flags, provenance};
 use crate::experiment::{ExperimentFile, read_extended};
 use crate::files::write_whole;
 use crate::report_card::{Contents, Program, ReportCard};
@@ -112,33 +112,31 @@ fn built(name: &str) -> Result<PathBuf> {
 
 /// An example with the flags of this command, but for those that it does not take.
 fn command(program: &Path, folders: &Folders, run: &Run) -> Command {
-    let (name, mut flags) = (program.file_stem().unwrap_or_default(), Vec::new());
-    let file = folders.root.join("experiments").join(name).with_extension("toml");
-    let (mut is_trained, mut is_search) = (false, false);
+    let (name, mut flags) = (program.file_stem().unwrap_or_default().to_string_lossy(), Vec::new());
     // What is wrong with an experiment, its example says.
-    if let Ok(file) = ExperimentFile::read(&file) {
-        let mut variants = file.default_variants().iter().filter_map(|variant| file.variant(variant).ok());
-        (is_trained, is_search) = (variants.all(|variant| variant.training.is_some()), file.search().is_some());
-    }
+    let file = ExperimentFile::read(&folders.root.join("experiments").join(format!("{name}.toml")));
+    let is_search =
+        file.is_ok_and(|file| file.resolve(&file.default_variants()[0], &Table::new()).is_ok_and(|variant| variant.search.is_some()));
     let mut given = std::env::args().skip(1);
     while let Some(flag) = given.next() {
         let (key, has_value) = flag.split_once('=').map_or((flag.as_str(), false), |(key, _)| (key, true));
         let is_dropped = match key {
             "--all" | "--quick" | "--resume" | "--quiet" => continue,
             "--out" | "--runs" => true,
-            "--epochs" => !is_trained,
             "--seeds" => is_search,
-            _ => false,
+            // A key of [training] would make one of what trains nothing.
+            "--set" => flags::lacks(&name, "--epochs"),
+            _ => flags::lacks(&name, key),
         };
         match is_dropped {
             false => flags.push(flag),
-            true if has_value => {}
+            true if has_value || !flags::takes_value(key) => {}
             true => drop(given.next()),
         }
     }
-    let is_fresh = flags.iter().any(|flag| flag == "--fresh");
+    let can_resume = !flags.iter().any(|flag| flag == "--fresh") && !flags::lacks(&name, "--resume");
     let mut command = Command::new(program);
-    command.args(flags).arg("--runs").arg(&folders.runs).args((!is_fresh).then_some("--resume"));
+    command.args(flags).arg("--runs").arg(&folders.runs).args(can_resume.then_some("--resume"));
     if run.flags.quick {
         command.current_dir(&folders.root).args(["--data", "embedded"]);
     }
@@ -286,7 +284,6 @@ fn make_small(table: &mut Table) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::ExperimentFile;
 
     #[test]
     fn every_experiment_has_a_small_form() -> Result<()> {

@@ -1,139 +1,194 @@
 //! The flags of every example.
 
-use super::precision;
 use super::shard::Shard;
+use super::trainer::rounded;
+use super::{precision, project_root};
 use crate::data::Location;
 use crate::device;
-use crate::experiment::{Experiment, LARGEST_COUNT, MOST_SEEDS};
+use crate::experiment::{Experiment, LARGEST_COUNT, MOST_SEEDS, Search, Setting, Variant};
 use anyhow::{Result, bail};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
+use std::ffi::OsString;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::time::Duration;
+use toml::{Table, Value};
 
 #[derive(Clone, Debug, Parser)]
-#[command(version, about = "Reproduces a figure or table of the report; see the README.")]
+#[command(version)]
 pub(super) struct Flags {
-    /// Run on the first NVIDIA GPU (the same as --device cuda)
-    #[arg(long, conflicts_with = "device")]
-    cuda: bool,
-    /// auto, cpu, cuda, cuda:N or mps
-    #[arg(long, value_name = "DEVICE")]
-    device: Option<device::Choice>,
-    /// The data set's folder or zip, or `embedded` for drawn stand-ins
-    #[arg(long, value_name = "PATH")]
+    /// Folder or zip of the data set, or `embedded`: drawn stand-ins
+    #[arg(long, value_name = "PATH", help_heading = "Data")]
     data: Option<Location>,
+    /// Leave out images that cannot be read, and list them
+    #[arg(long, help_heading = "Data")]
+    pub skip_corrupt: bool,
     #[command(flatten)]
     pub changes: Changes,
-    /// Folder for the figure and its CSV; without it plots, or plots/local for all but the experiment as its file has it on the report's data
-    #[arg(long, value_name = "DIR")]
+    /// Compute on the first NVIDIA GPU (the same as --device cuda)
+    #[arg(long, conflicts_with = "device", help_heading = "Training")]
+    cuda: bool,
+    /// auto, cpu, cuda, cuda:N or mps
+    #[arg(long, value_name = "DEVICE", help_heading = "Training")]
+    device: Option<device::Choice>,
+    /// On a GPU, only deterministic operations (slower); the CPU's all are
+    #[arg(long, help_heading = "Training")]
+    pub deterministic: bool,
+    /// Go on with trials that were interrupted
+    #[arg(long, conflicts_with = "fresh", help_heading = "Training")]
+    pub resume: bool,
+    /// Train anew what an earlier run has finished or begun
+    #[arg(long, help_heading = "Training")]
+    pub fresh: bool,
+    /// Folder of figure and CSV [default: plots, or plots/local]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
-    /// Folder for the trials: history, parameters, checkpoints, settings and provenance of each
-    #[arg(long, value_name = "DIR", default_value = "runs")]
+    /// Folder of the trials: history, parameters, checkpoints
+    #[arg(long, value_name = "DIR", default_value = "runs", help_heading = "Output")]
     pub runs: PathBuf,
-    /// Folder for TensorBoard: the scalars of what is trained, and the pictures
-    #[arg(long, value_name = "DIR")]
+    /// Folder for TensorBoard: scalars of what is trained, and pictures
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub tensorboard: Option<PathBuf>,
     /// Draw again from the CSV, without data or training
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub redraw: bool,
-    /// Go on with trials that were interrupted
-    #[arg(long, conflicts_with = "fresh")]
-    pub resume: bool,
-    /// Train only this share of the trials, for example 0/4, and draw nothing; `slurm` is the share of this task of a job array
-    #[arg(long, value_name = "INDEX/COUNT|slurm", conflicts_with_all = ["merge", "redraw"])]
-    pub shard: Option<Shard>,
-    /// Train nothing: put together what workers have trained with --shard
-    #[arg(long, conflicts_with_all = ["fresh", "redraw"])]
-    pub merge: bool,
-    /// On a GPU, only operations that give the same bits every time (slower); on the CPU all of them do
-    #[arg(long)]
-    pub deterministic: bool,
-    /// Leave out images that cannot be read, and list them
-    #[arg(long)]
-    pub skip_corrupt: bool,
-    /// Classify this image, or all images in this folder or zip, with the network that was trained last
-    #[arg(long, value_name = "PATH")]
+    /// Print the resolved experiment of each variant, train nothing
+    #[arg(long, help_heading = "Output")]
+    pub print_experiment: bool,
+    /// Classify an image, folder or zip: newest trial, else weights/
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
     pub predict: Option<PathBuf>,
-    /// Run first every example that has no result yet, the cheapest first
-    #[arg(long, conflicts_with_all = ["redraw", "shard", "merge", "variant"])]
+    /// Write finished trials' networks into weights/, train nothing
+    #[arg(long, conflicts_with_all = ["redraw", "shard", "merge", "fresh", "resume"], help_heading = "Output")]
+    pub export_weights: bool,
+    /// Run first every example without a result, the cheapest first
+    #[arg(long, conflicts_with_all = ["redraw", "shard", "merge", "variant"], help_heading = "Output")]
     pub all: bool,
-    /// The same with small networks on drawn stand-ins, in a few minutes, into a folder of its own below that of runs
-    #[arg(long, conflicts_with_all = ["redraw", "shard", "merge", "variant", "all", "data", "out"])]
+    /// Run all, small, on drawn stand-ins, in minutes, into runs/quick
+    #[arg(long, conflicts_with_all = ["redraw", "shard", "merge", "variant", "all", "data", "out"], help_heading = "Output")]
     pub quick: bool,
-    /// Train anew what an earlier run has finished or begun
-    #[arg(long)]
-    pub fresh: bool,
     /// No progress
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub quiet: bool,
+    /// Train this share of the trials, for example 0/4; draw nothing
+    #[arg(long, value_name = "INDEX/COUNT|slurm", conflicts_with_all = ["merge", "redraw"], help_heading = "Cluster")]
+    pub shard: Option<Shard>,
+    /// Train nothing: put together what was trained with --shard
+    #[arg(long, conflicts_with_all = ["fresh", "redraw"], help_heading = "Cluster")]
+    pub merge: bool,
 }
 
 /// The flags that change what is trained.
 #[derive(Args, Clone, Debug, PartialEq)]
 pub(super) struct Changes {
-    /// The first seed
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=1 << 53))]
-    pub seed: u64,
-    /// Seeds to train with: N, N + 1, ...; 3 of them where the experiment says nothing else
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_SEEDS)))]
-    pub seeds: Option<u32>,
-    /// Epochs instead of the experiment's
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=LARGEST_COUNT))]
-    pub epochs: Option<i64>,
     /// Train on the first N examples only
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..), help_heading = "Data")]
     pub limit: Option<i64>,
-    /// Precision of matrix products and convolutions; f64: of everything; auto: bf16 where the device has instructions for it, else f32
-    #[arg(long, value_enum)]
-    pub precision: Option<precision::Choice>,
-    /// Only this variant of the experiment (can be given several times)
-    #[arg(long, value_name = "NAME")]
+    /// Only this variant of the experiment (repeatable)
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
     pub variant: Vec<String>,
+    /// Another value of a TOML key, or several: a.b=1,2 (repeatable)
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "Training")]
+    pub set: Vec<Setting>,
+    /// Epochs instead of the experiment's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=LARGEST_COUNT), help_heading = "Training")]
+    pub epochs: Option<i64>,
+    /// The first seed
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=1 << 53), help_heading = "Training")]
+    pub seed: u64,
+    /// Train with so many seeds: N, N + 1, ... [default: the TOML's]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_SEEDS)), help_heading = "Training")]
+    pub seeds: Option<u32>,
+    /// f32, tf32, bf16, f64, or auto: bf16 where that is fast, else f32
+    #[arg(long, value_enum, hide_possible_values = true, help_heading = "Training")]
+    pub precision: Option<precision::Choice>,
 }
 
 /// What changes nothing.
 impl Default for Changes {
     fn default() -> Changes {
-        Changes { seed: 1, seeds: None, epochs: None, limit: None, precision: None, variant: Vec::new() }
+        Changes { seed: 1, seeds: None, epochs: None, limit: None, precision: None, variant: Vec::new(), set: Vec::new() }
     }
 }
 
 const READ_PHOTOGRAPHS: [&str; 7] =
     ["ablation_vgg", "fig12_samples", "fig15_vgg_sweep", "fig16_errors", "kaggle_ahead", "kaggle_search", "kaggle_vgg"];
+/// Have networks for images of the user's own.
+const PREDICT: [&str; 5] = ["cnn_tuned", "fig9_cnn", "kaggle_ahead", "kaggle_vgg", "mlp_tuned"];
 const TRAIN_NOTHING: [&str; 6] =
     ["fig12_samples", "fig13_vgg_architecture", "fig16_errors", "fig5_7_gradient_check", "fig8_cnn_architecture", "report_card"];
 const DRAW_NO_POINTS: [&str; 7] =
     ["cnn_filters", "fig12_samples", "fig13_vgg_architecture", "fig16_errors", "fig8_cnn_architecture", "kaggle_search", "report_card"];
 
+/// Whether the networks of example `name` are for photographs, not for digits.
+pub(super) fn reads_photographs(name: &str) -> bool {
+    READ_PHOTOGRAPHS.contains(&name)
+}
+
 /// The flags that example `name` does not have, and why.
 fn lacking(name: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let is_card = name == "report_card";
+    // The card hands its flags on to the examples that it runs.
+    let (is_card, trains) = (name == "report_card", !TRAIN_NOTHING.contains(&name));
+    let reads_experiment = name != "fig16_errors";
     let some_have = [
-        ("skip_corrupt", READ_PHOTOGRAPHS.contains(&name), "reads no photographs"),
-        ("predict", ["kaggle_ahead", "kaggle_vgg"].contains(&name), "has no network for photographs"),
-        ("all", is_card, "runs no other examples"),
-        ("quick", is_card, "runs no other examples"),
-        ("tensorboard", !TRAIN_NOTHING.contains(&name), "trains nothing"),
-        ("shard", !TRAIN_NOTHING.contains(&name), "trains nothing"),
-        ("merge", !TRAIN_NOTHING.contains(&name), "trains nothing"),
-        ("redraw", !DRAW_NO_POINTS.contains(&name), "draws what its CSV does not hold"),
+        (&["skip_corrupt"][..], reads_photographs(name), "reads no photographs"),
+        (&["predict"], PREDICT.contains(&name), "has no network to use"),
+        (&["export_weights"], PREDICT.contains(&name) && name != "kaggle_vgg", "has no network that is small enough to be committed"),
+        (&["all", "quick"], is_card, "runs no other examples"),
+        (&["tensorboard", "shard", "merge"], trains, "trains nothing"),
+        (&["epochs", "resume", "fresh"], trains || is_card, "trains nothing"),
+        (&["set", "variant", "limit", "seed", "seeds", "precision"], reads_experiment, "reads no experiment"),
+        (&["print_experiment"], reads_experiment && !is_card, "reads no experiment"),
+        (&["redraw"], !DRAW_NO_POINTS.contains(&name), "draws what its CSV does not hold"),
     ];
-    some_have.into_iter().filter(|(_, has, _)| !has).map(|(flag, _, why)| (flag, why))
+    let lacking = some_have.into_iter().filter(|(_, has, _)| !has);
+    lacking.flat_map(|(flags, _, why)| flags.iter().map(move |flag| (*flag, why)))
+}
+
+/// Whether example `name` does not have this flag, for example `--epochs`.
+pub(super) fn lacks(name: &str, flag: &str) -> bool {
+    lacking(name).any(|(lacking, _)| flag == format!("--{}", lacking.replace('_', "-")))
+}
+
+/// Whether a value stands behind this flag.
+pub(super) fn takes_value(flag: &str) -> bool {
+    let command = Flags::command();
+    command.get_arguments().any(|argument| argument.get_long() == flag.strip_prefix("--") && argument.get_action().takes_values())
+}
+
+/// What example `name` makes, from what, and in what time: from the contents of the report card.
+fn about(name: &str) -> Option<String> {
+    let text = std::fs::read_to_string(project_root().ok()?.join("experiments/report_card.toml")).ok()?;
+    let contents: Table = text.parse().ok()?;
+    let all = ["item", "beyond"].into_iter().filter_map(|list| contents.get(list)?.as_array()).flatten();
+    let entries: Vec<&Value> = all.filter(|entry| entry.get("example").and_then(Value::as_str) == Some(name)).collect();
+    let words = |key| entries.iter().filter_map(|entry| entry.get(key)?.as_str()).collect::<Vec<_>>();
+    let (of, what) = (words("report").first().copied().unwrap_or("Beyond the report"), words("what").join("; "));
+    let from = match name {
+        "fig8_cnn_architecture" | "fig13_vgg_architecture" => "without data",
+        _ if reads_photographs(name) => "from photographs of cats and dogs",
+        _ => "from MNIST",
+    };
+    let minutes = entries.iter().filter_map(|entry| entry.get("minutes")).find_map(|found| found.clone().try_into::<f64>().ok())?;
+    // Of Figure 16 the minutes are mostly those of the network that it needs.
+    let time = if name == "fig16_errors" { Duration::from_secs(60) } else { rounded(Duration::from_secs_f64(60.0 * minutes)) };
+    Some(format!("{of}: {what}; {from}, in about {} on two cores", humantime::format_duration(time)))
 }
 
 impl Flags {
-    /// Reads the command line of example `name`.
+    /// Reads the command line of example `name`, the program first.
     ///
     /// # Errors
     /// If flags do not parse, or it has them not; if it was asked for help.
-    pub fn read(name: &'static str) -> Result<Flags, clap::Error> {
-        let mut command = Flags::command().name(name).bin_name(name);
+    pub fn read(name: &'static str, words: impl IntoIterator<Item = OsString>) -> Result<Flags, clap::Error> {
+        let about = about(name).unwrap_or_else(|| "The report card: everything beside the report, as a page".to_owned());
+        let mut command = Flags::command().name(name).bin_name(name).about(about);
         for (flag, _) in lacking(name) {
             command = command.mut_arg(flag, |argument| argument.hide(true));
         }
-        let matches = command.clone().try_get_matches()?;
+        let matches = command.clone().try_get_matches_from(words)?;
         if let Some((flag, why)) = lacking(name).find(|(flag, _)| matches.value_source(flag) == Some(ValueSource::CommandLine)) {
             let message = format!("--{} is no flag of {name}: it {why}", flag.replace('_', "-"));
             return Err(command.error(ErrorKind::UnknownArgument, message));
@@ -157,21 +212,24 @@ impl Changes {
         self.seed..self.seed + self.seeds.map_or(default, u64::from)
     }
 
-    /// The experiment with what the flags change, for a device that has instructions for bf16 or not.
+    /// The variant with what the flags change, but for `--set`, on a device that has instructions for bf16 or not.
     ///
     /// # Errors
     /// If `--epochs` is given and nothing is trained.
-    pub fn apply(&self, mut experiment: Experiment, has_bf16: bool) -> Result<Experiment> {
-        let Experiment { split, model, training, .. } = &mut experiment;
+    pub fn apply(&self, mut variant: Variant, has_bf16: bool) -> Result<Variant> {
+        let Experiment { split, model, training, .. } = &mut variant.experiment;
         match (training, self.epochs) {
             (Some(training), Some(epochs)) => training.epochs = epochs,
-            (None, Some(_)) => bail!("--epochs was given, but this example trains nothing; leave it out"),
+            (None, Some(_)) => bail!("--epochs was given, but this experiment has no [training]; leave it out"),
             (_, None) => {}
+        }
+        if let (Some(Search { coarse, fine, .. }), Some(epochs)) = (&mut variant.search, self.epochs) {
+            (coarse.epochs, fine.epochs) = (epochs, epochs);
         }
         model.precision = self.precision.map_or(model.precision, |choice| choice.resolve(model.precision, has_bf16));
         if let Some(split) = split {
             split.limit = self.limit.or(split.limit);
         }
-        Ok(experiment)
+        Ok(Variant { seeds: self.seeds(variant.seeds.end - variant.seeds.start), ..variant })
     }
 }

@@ -17,6 +17,7 @@ mod store;
 mod tables;
 mod trainer;
 mod trials;
+mod weights;
 
 pub use anyhow::Result;
 pub use crash::explain_panics;
@@ -25,13 +26,14 @@ pub use everything::report_card;
 pub use search::Searched;
 pub use std::process::ExitCode;
 pub use store::Outcome;
+pub use trainer::Build;
 pub use trials::Trained;
 
 use crate::data::cats_dogs::CatsDogs;
 use crate::data::mnist::{self, Mnist};
 use crate::data::{DataSet, Location};
 use crate::device;
-use crate::experiment::{ExperimentFile, Search, Variant};
+use crate::experiment::{ExperimentFile, Variant, combinations};
 use crate::files::{ensure_writable, write_whole};
 use crate::limits;
 use crate::plot::{self, Figure};
@@ -39,7 +41,7 @@ use crate::points::{self, Point, is_report_data};
 use crate::reported::Reported;
 use crate::table;
 use crate::tensorboard::EventFile;
-use anyhow::{anyhow, bail};
+use anyhow::{anyhow, bail, ensure};
 use comfy_table::Table;
 use flags::{Changes, Flags};
 use image::RgbImage;
@@ -47,6 +49,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tch::Device;
+use trainer::Network;
 
 /// One run of an example.
 pub struct Run {
@@ -54,17 +57,9 @@ pub struct Run {
     flags: Flags,
     root: PathBuf,
     device: Device,
-    plan: Plan,
+    variants: Vec<Variant>,
     /// Whether this is the experiment as its file has it, on the report's data as far as data were read: a result that may be committed.
     is_reproduction: AtomicBool,
-}
-
-/// What is to be trained.
-#[derive(Debug, Default, PartialEq)]
-struct Plan {
-    variants: Vec<Variant>,
-    /// The random search that the file describes, if it does.
-    search: Option<Search>,
 }
 
 impl Run {
@@ -76,30 +71,30 @@ impl Run {
         let (flags, root, device) = begin(name)?;
         let file = ExperimentFile::read(&root.join("experiments").join(format!("{name}.toml")))?;
         let has_bf16 = precision::has_bf16(device);
-        let plan = Plan::new(&file, &flags.changes, has_bf16)?;
-        let is_as_in_file = plan == Plan::new(&file, &Changes::default(), has_bf16)?;
+        let variants = variants(&file, &flags.changes, has_bf16)?;
+        let is_as_in_file = variants == self::variants(&file, &Changes::default(), has_bf16)?;
         if !flags.redraw && !flags.merge {
-            precision::check(&plan.variants, device)?;
+            precision::check(&variants, device)?;
         }
-        precision::report(&flags, &plan.variants, device, has_bf16);
-        Run::with(name, flags, root, device, plan, is_as_in_file)
+        precision::report(&flags, &variants, device, has_bf16);
+        Run::with(name, flags, root, device, variants, is_as_in_file)
     }
 
     /// As [`Run::start`], for an example that has no experiment.
     pub fn without_experiment(name: &'static str) -> Result<Run> {
         let (flags, root, device) = begin(name)?;
         let is_unchanged = flags.changes == Changes::default();
-        Run::with(name, flags, root, device, Plan::default(), is_unchanged)
+        Run::with(name, flags, root, device, Vec::new(), is_unchanged)
     }
 
-    fn with(name: &'static str, flags: Flags, root: PathBuf, device: Device, plan: Plan, is_unchanged: bool) -> Result<Run> {
+    fn with(name: &'static str, flags: Flags, root: PathBuf, device: Device, variants: Vec<Variant>, is_unchanged: bool) -> Result<Run> {
         if let Some(folder) = &flags.tensorboard {
             ensure_writable(&folder.join(name))?;
         }
         device::keep_memory();
         device::set_threads();
         let is_reproduction = is_unchanged && flags.predict.is_none() && flags.data() != Location::Embedded;
-        let run = Run { name, flags, root, device, plan, is_reproduction: AtomicBool::new(is_reproduction) };
+        let run = Run { name, flags, root, device, variants, is_reproduction: AtomicBool::new(is_reproduction) };
         ensure_writable(&run.out())?;
         Ok(run)
     }
@@ -129,15 +124,35 @@ impl Run {
     /// the same settings, data and code are kept.
     ///
     /// # Errors
-    /// If training fails, if a signal stops it, or if only a share of the trials was to be trained: [`exit_code`] tells which.
+    /// If training fails, if a signal stops it, or if only a share of the trials was to be trained, or only weights to be exported:
+    /// [`exit_code`] tells which.
     pub fn train(&self, data: &dyn DataSet) -> Result<Trained> {
+        self.train_network(data, Network::OF_EXPERIMENT)
+    }
+
+    /// As [`Run::train`], with a network of your own in place of the TOML's `[model]`: `build` makes it for an experiment, images
+    /// `[channels, height, width]`, so many classes, a seed that draws its parameters, and a device. Its trials' ids hold `name` in place of
+    /// `build`, of which nothing is known: change the name where the network changes, or finished trials of the earlier one are kept.
+    ///
+    /// # Errors
+    /// As [`Run::train`]; if `build` fails, or `name` is empty.
+    pub fn train_with(&self, data: &dyn DataSet, name: &str, build: &Build) -> Result<Trained> {
+        ensure!(!name.is_empty(), "a network of your own needs a name, which tells its trials from others");
+        self.train_network(data, Network { name, build })
+    }
+
+    fn train_network(&self, data: &dyn DataSet, network: Network) -> Result<Trained> {
         self.note(data);
+        if self.flags.export_weights {
+            bail!(weights::export(self, data)?);
+        }
         let next = "When all shares are trained, the same command with --merge puts them together.";
-        let trained = trials::train(self, &self.plan.variants, data, next)?;
+        let trained = trials::train(self, &self.variants, network, data, next)?;
         if let Some(shard) = self.flags.shard {
             bail!(trials::share_done(shard, trained.outcomes.len(), next));
         }
         tables::write(self, &trained.outcomes)?;
+        say!("After the last epoch:\n{}", tables::numbers(&trained));
         Ok(trained)
     }
 
@@ -219,7 +234,14 @@ impl Run {
 
     /// The variants that are run, with what the flags change.
     pub fn variants(&self) -> &[Variant] {
-        &self.plan.variants
+        &self.variants
+    }
+
+    /// Prints each variant's resolved experiment as TOML, as its trials keep it.
+    fn print_experiments(&self) {
+        for Variant { name, experiment, seeds, .. } in &self.variants {
+            say!("# {name}, seeds {} to {}\n{}", seeds.start, seeds.end - 1, experiment.to_toml());
+        }
     }
 
     /// Results on other data than the report's are not its reproduction.
@@ -258,31 +280,37 @@ fn select_device(flags: &Flags) -> Result<Device> {
 /// What every example begins with: its flags, the project's folder and the device.
 fn begin(name: &'static str) -> Result<(Flags, PathBuf, Device)> {
     explain_panics();
-    let flags = Flags::read(name)?;
+    let flags = Flags::read(name, std::env::args_os())?;
     let root = project_root()?;
     limits::check()?;
     let device = select_device(&flags)?;
     Ok((flags, root, device))
 }
 
-impl Plan {
-    /// The file's variants and search, with what the flags change, for a device that has instructions for bf16 or not.
-    fn new(file: &ExperimentFile, changes: &Changes, has_bf16: bool) -> Result<Plan> {
-        let mut search = file.search().cloned();
-        if let (Some(Search { coarse, fine, .. }), Some(epochs)) = (&mut search, changes.epochs) {
-            (coarse.epochs, fine.epochs) = (epochs, epochs);
-        }
-        let names = if changes.variant.is_empty() { file.default_variants() } else { &changes.variant };
-        let variant = |name: &String| {
-            let variant = file.resolve(name)?;
-            let (experiment, seeds) =
-                (changes.apply(variant.experiment, has_bf16)?, changes.seeds(variant.seeds.end - variant.seeds.start));
-            Ok(Variant { experiment, seeds, ..variant })
-        };
-        let first = |(index, name): &(usize, &String)| !names[..*index].contains(name);
-        let variants = names.iter().enumerate().filter(first).map(|(_, name)| variant(name)).collect::<Result<_>>()?;
-        Ok(Plan { variants, search })
+/// The file's variants with what the flags change, for a device that has instructions for bf16 or not.
+fn variants(file: &ExperimentFile, changes: &Changes, has_bf16: bool) -> Result<Vec<Variant>> {
+    let names = if changes.variant.is_empty() { file.default_variants() } else { &changes.variant };
+    for (place, setting) in changes.set.iter().enumerate() {
+        let key = &setting.key;
+        let is_twice = changes.set[..place].iter().any(|other| other.key == *key);
+        ensure!(!is_twice, "--set {setting}: {key} is set twice; several values are given as {key}=VALUE,VALUE");
     }
+    let mut variants: Vec<Variant> = Vec::new();
+    for (name, (suffix, set)) in names.iter().flat_map(|name| combinations(&changes.set).into_iter().map(move |set| (name, set))) {
+        let changed = || changes.set.iter().map(|setting| format!("--set {setting}: ")).collect::<String>();
+        let variant = file.resolve(name, &set).map_err(|error| anyhow!("{}{error:#}", changed()))?;
+        if let Some(search) = &variant.search
+            && let Some(setting) = changes.set.iter().find(|set| set.key == "training.epochs" || search.space.contains_key(&set.key))
+        {
+            bail!("--set {setting}: the search decides this itself; set a key of `search`, search.coarse.epochs for example");
+        }
+        let variant = changes.apply(Variant { name: format!("{name}{suffix}"), ..variant }, has_bf16)?;
+        match variants.iter().find(|other| other.name == variant.name) {
+            None => variants.push(variant),
+            Some(other) => ensure!(*other == variant, "{}two different variants would be called {}", changed(), variant.name),
+        }
+    }
+    Ok(variants)
 }
 
 /// The folder with this project's `experiments/`: the current one, so that binaries can be carried elsewhere, or the one the crate was built
@@ -293,4 +321,69 @@ pub fn project_root() -> Result<PathBuf> {
     let found = [here.as_path(), built_in].into_iter().find(|folder| folder.join("experiments/reported.toml").is_file());
     let missing = || anyhow!("no experiments/reported.toml in {} or {}; run from the project's folder", here.display(), built_in.display());
     Ok(found.ok_or_else(missing)?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Examples, Source, embedded};
+    use crate::experiment::{Experiment, Initialization};
+    use crate::model::{Mlp, Model};
+    use crate::seed::{Purpose, draw};
+    use tch::Kind;
+
+    struct Digits {
+        train: Examples,
+        source: Source,
+    }
+
+    impl DataSet for Digits {
+        fn train(&self) -> Examples {
+            self.train.share()
+        }
+
+        fn test(&self) -> Option<Examples> {
+            None
+        }
+
+        fn classes(&self) -> &'static [&'static str] {
+            &mnist::CLASSES
+        }
+
+        fn source(&self) -> &Source {
+            &self.source
+        }
+    }
+
+    #[test]
+    fn a_network_of_ones_own_is_trained_as_another_trial_and_kept() -> Result<()> {
+        let scratch = tempfile::tempdir()?;
+        let text = "run = ['a']\nseeds = 2\nsplit = { validation = 'last', validation_examples = 100 }\n\
+                    model = { hidden = [8], initialization = 'glorot' }\n\
+                    training = { epochs = 2, minibatch = 50, learning_rate = 0.1, order = 'shuffled' }\nvariants.a = {}";
+        let variants = variants(&ExperimentFile::parse(text, Path::new("own.toml"))?, &Changes::default(), false)?;
+        let folder = |name: &str| scratch.path().join(name).into_os_string();
+        let flags = Flags::read("own", ["own".into(), "--quiet".into(), "--out".into(), folder("out"), "--runs".into(), folder("runs")])?;
+        let run = Run::with("own", flags, scratch.path().into(), Device::Cpu, variants, true)?;
+        let digits = Digits { train: embedded::digits(300, 0, 0).0, source: Source { name: "digits".into(), checksum: "1".into() } };
+        let own = |_: &Experiment, [channels, height, width]: [i64; 3], classes, seed, device| -> Result<Box<dyn Model>> {
+            let pixels = channels * height * width;
+            let mlp = || Mlp::new(pixels, &[5, 4], classes, Initialization::Glorot, Kind::Float, device);
+            Ok(Box::new(draw(seed, Purpose::Initialization, 0, mlp)))
+        };
+        let folders = |trained: &Trained| trained.outcomes.iter().map(|outcome| outcome.folder.clone()).collect::<Vec<_>>();
+        let (plain, first) = (run.train(&digits)?, run.train_with(&digits, "two layers", &own)?);
+        let parameters = tch::Tensor::read_safetensors(first.outcomes[0].folder.join("parameters.safetensors"))?;
+        assert!(parameters.iter().any(|(name, tensor)| name == "fc1.weight" && tensor.size() == [5, 784]), "{parameters:?}");
+        let refused = first.outcomes[0].network([1, 28, 28], 10, Device::Cpu).err().expect("not the TOML's").to_string();
+        assert!(refused.contains("`two layers`") && refused.contains("parameters.safetensors"), "{refused}");
+
+        // Finished trials are kept: nothing is built.
+        let never: &Build = &|_, _, _, _, _| bail!("built");
+        assert_eq!(folders(&run.train_with(&digits, "two layers", never)?), folders(&first));
+        assert_eq!(format!("{:#}", run.train_with(&digits, "another", never).expect_err("built")), "built");
+        assert!(run.train_with(&digits, "", never).expect_err("no name").to_string().contains("needs a name"));
+        assert!(folders(&plain).iter().all(|folder| !folders(&first).contains(folder)));
+        Ok(())
+    }
 }

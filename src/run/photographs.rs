@@ -1,7 +1,7 @@
 //! Predictions for photographs.
 
 use super::Run;
-use super::store::Outcome;
+use super::progress::Display;
 use super::trials::Trained;
 use crate::data::Examples;
 use crate::data::cats_dogs::{self, CLASSES, CatsDogs, Corrupt};
@@ -11,8 +11,9 @@ use crate::experiment::Experiment;
 use crate::files::write_whole;
 use crate::model::Model;
 use crate::submission::{self, Prediction};
-use crate::train::{logits, predictions};
+use crate::train::{logits_while, predictions};
 use anyhow::{Context, Result};
+use std::convert::Infallible;
 use tch::{Device, Kind, Tensor};
 
 /// How many test images are listed where others are only counted.
@@ -26,14 +27,22 @@ pub(super) fn load(run: &Run) -> Result<CatsDogs> {
 /// See [`Run::write_submission`].
 pub(super) fn write_submission(run: &Run, trained: &Trained, photographs: &CatsDogs) -> Result<()> {
     let outcome = trained.outcomes.first().context("nothing was trained")?;
-    let (model, experiment) = (network(outcome, run.device)?, &outcome.experiment);
+    let (side, experiment) = (i64::from(SIDE), &outcome.experiment);
+    let model = outcome.network([3, side, side], CLASSES.len() as i64, run.device)?;
     let (_, places) = Splits::places(photographs.train.len(), experiment, outcome.seed)?;
     let Examples { images, labels } = photographs.train.select(&places);
     let names = Vec::<i64>::try_from(&places)?.into_iter().map(|place| &photographs.names[place as usize]);
-    write_predictions(run, "validation.csv", names, &labels, &predict(&*model, &images, experiment, run.device)?)?;
-
     let test = &photographs.test;
-    let predictions = if test.size()[0] == 0 { Vec::new() } else { predict(&*model, test, experiment, run.device)? };
+    let all = (images.size()[0] + test.size()[0]) as u64;
+    let display = Display::new(all, run.flags.quiet);
+    let advance = |count| {
+        display.advance(count as u64);
+        display.say(format!("predictions for {all} validation and test images"), false);
+    };
+    write_predictions(run, "validation.csv", names, &labels, &predict(&*model, &images, experiment, &CLASSES, run.device, advance)?)?;
+
+    let predictions = if test.size()[0] == 0 { Vec::new() } else { predict(&*model, test, experiment, &CLASSES, run.device, advance)? };
+    drop(display);
     if let Some(labels) = &photographs.test_labels {
         write_predictions(run, "test.csv", photographs.test_names.iter(), labels, &predictions)?;
     }
@@ -71,17 +80,28 @@ fn write_predictions<'a>(
     write(run, what, &writer.into_inner()?)
 }
 
-pub(super) fn network(outcome: &Outcome, device: Device) -> Result<Box<dyn Model>> {
-    let side = i64::from(SIDE);
-    outcome.network([3, side, side], CLASSES.len() as i64, device)
+/// Predictions for images, uint8 `[n, channels, height, width]`: the likeliest of `classes`, and its probability. `advance` is told of each
+/// part of them.
+pub(super) fn predict(
+    model: &dyn Model,
+    images: &Tensor,
+    experiment: &Experiment,
+    classes: &[&'static str],
+    device: Device,
+    advance: impl Fn(i64),
+) -> Result<Vec<(&'static str, f64)>> {
+    let Ok(logits) = logits_while(model, &inputs(images, experiment, device)?, |count| {
+        advance(count);
+        Ok::<(), Infallible>(())
+    });
+    let predictions = predictions(&logits)?;
+    Ok(predictions.into_iter().map(|(class, confidence)| (classes[class as usize], confidence)).collect())
 }
 
-/// Predictions for images, uint8 `[n, 3, 64, 64]`: the likelier class of each, and its probability.
-pub(super) fn predict(model: &dyn Model, images: &Tensor, experiment: &Experiment, device: Device) -> Result<Vec<(&'static str, f64)>> {
+/// Images, uint8 `[n, channels, height, width]`, as the network of `experiment` takes them.
+pub(super) fn inputs(images: &Tensor, experiment: &Experiment, device: Device) -> Result<Inputs> {
     let labels = Tensor::zeros([images.size()[0]], (Kind::Int64, Device::Cpu));
-    let inputs = Inputs::new(&Examples { images: images.shallow_clone(), labels }, experiment.normalization.as_ref(), None, device)?;
-    let predictions = predictions(&logits(model, &inputs))?;
-    Ok(predictions.into_iter().map(|(class, confidence)| (CLASSES[class as usize], confidence)).collect())
+    Inputs::new(&Examples { images: images.shallow_clone(), labels }, experiment.normalization.as_ref(), None, device)
 }
 
 pub(super) fn write(run: &Run, what: &str, contents: &[u8]) -> Result<()> {

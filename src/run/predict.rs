@@ -1,11 +1,14 @@
 //! Predictions for a user's own images.
 
 use super::Run;
-use super::photographs::{network, predict, write};
+use super::flags::reads_photographs;
+use super::photographs::{inputs, predict, write};
 use super::progress::Display;
-use super::store::{self, Outcome};
+use super::weights::{self, Trained};
 use crate::data::archive::Archive;
-use crate::data::photographs::{Decoded, decode_all_upright, to_picture};
+use crate::data::digits::{self, decode_digit};
+use crate::data::photographs::{self, Decoded, decode_each, decode_upright, to_picture};
+use crate::data::{cats_dogs, mnist};
 use crate::plot::{Section, Tile, draw_grid, thousands, to_png};
 use crate::table;
 use alphanumeric_sort::compare_str;
@@ -13,12 +16,24 @@ use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use tch::Tensor;
+use tch::{Kind, Tensor};
+
+/// How files become images for a network, and what it tells apart.
+struct Images {
+    /// `[channels, height, width]`.
+    shape: [u32; 3],
+    classes: &'static [&'static str],
+    decode: fn(&[u8], &mut [u8]) -> Result<()>,
+}
+
+const PHOTOGRAPHS: Images =
+    Images { shape: [3, photographs::SIDE, photographs::SIDE], classes: &cats_dogs::CLASSES, decode: decode_upright };
+const DIGITS: Images = Images { shape: [1, digits::SIDE, digits::SIDE], classes: &mnist::CLASSES, decode: decode_digit };
 
 /// How many images are decoded and classified at a time.
 const AT_A_TIME: usize = 256;
-/// How many images the picture shows.
-const DRAWN: usize = 104;
+/// How many images the picture shows, each with what speaks for its class.
+const DRAWN: usize = 52;
 const COLUMNS: u32 = 8;
 /// How many files an error names.
 const NAMED: usize = 10;
@@ -26,27 +41,38 @@ const NAMED: usize = 10;
 /// A file with its class and the probability of that; or with the reason why it cannot be read.
 type Row = (String, Result<(&'static str, f64), String>);
 
-/// Classifies the image `path`, or each file in the folder or zip `path`, with the network of this example that was trained last; prints a
-/// table and writes `<out>/<name>_predictions.csv` and `<out>/<name>_predictions.png`.
+/// What a network says of images: the class of each with its probability, and what speaks for it (see [`crate::model::Model::explain`]) in
+/// the first ones, as many as are drawn.
+type Predictions = (Vec<(&'static str, f64)>, Tensor);
+
+/// Classifies the image `path`, or each file in the folder or zip `path`, with the network of this example that was trained last, else with
+/// the committed one; prints a table and writes `<out>/<name>_predictions.csv` and `<out>/<name>_predictions.png`.
 ///
 /// The CSV has a line `file,prediction,probability,reason` for each file, in the natural order of their names (2 before 10). Where a file
 /// cannot be read as an image, `prediction` and `probability` are empty and `reason` says why. Files are read by their contents, whatever
-/// their names, and turned upright as their EXIF data say. The picture shows the first hundred or so.
+/// their names, and turned upright as their EXIF data say. The picture shows the first fifty or so, and beside each in red
+/// what speaks for its class.
 ///
 /// # Errors
 /// If no network has been trained, or no file can be read as an image.
 pub(super) fn write_predictions(run: &Run, path: &Path) -> Result<()> {
-    let outcome = newest(run)?;
+    let images = if reads_photographs(run.name) { PHOTOGRAPHS } else { DIGITS };
     let archive = open(path)?;
-    let model = network(&outcome, run.device)?;
-    let (rows, tiles) = classify(&archive, run.flags.quiet, |images| predict(&*model, images, &outcome.experiment, run.device))?;
+    let Trained { model, experiment, what } = weights::find(run, images.shape.map(i64::from), images.classes.len() as i64)?;
+    let predict = |pixels: &Tensor, drawn: usize| -> Result<Predictions> {
+        let all = predict(&*model, pixels, &experiment, images.classes, run.device, |_| ())?;
+        let place = |class: &str| images.classes.iter().position(|known| *known == class).map_or(0, |place| place as i64);
+        let classes: Vec<i64> = all.iter().take(drawn).map(|(class, _)| place(class)).collect();
+        let first = inputs(pixels, &experiment, run.device)?.range(0, classes.len() as i64).images;
+        Ok((all, model.explain(&first, &Tensor::from_slice(&classes).to_device(run.device))))
+    };
+    let (rows, tiles) = classify(&archive, &images, run.flags.quiet, predict)?;
     let good = count_readable(path, &rows)?;
     write(run, "predictions.csv", &to_csv(&rows)?)?;
 
     let title = format!("Predictions for {}", path.display());
-    let subtitle = format!("{} seed {}, after {} epochs", outcome.variant, outcome.seed, outcome.history.epochs());
-    let heading = heading(tiles.len(), good);
-    let picture = draw_grid(&title, &subtitle, &[Section { heading: heading.clone(), tiles }], COLUMNS)?;
+    let heading = heading(tiles.len() / 2, good);
+    let picture = draw_grid(&title, &what, &[Section { heading: heading.clone(), tiles }], COLUMNS)?;
     let png = to_png(&picture, &super::provenance::text_chunks(run, &title)?)?;
     write(run, "predictions.png", &png)?;
     run.show_picture(&format!("{}_predictions", run.name), &picture, &png)?;
@@ -65,19 +91,6 @@ pub(super) fn write_predictions(run: &Run, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The trial of this example that was finished last.
-fn newest(run: &Run) -> Result<Outcome> {
-    let folder = run.flags.runs.join(run.name);
-    let newest = store::newest(&folder)?;
-    newest.with_context(|| {
-        format!(
-            "{} holds no trained network; run {} without --predict first (with --fresh, if it keeps a trial of another example)",
-            folder.display(),
-            run.name
-        )
-    })
-}
-
 /// A folder, a zip, or any other file alone.
 fn open(path: &Path) -> Result<Archive> {
     let mut first = Vec::new();
@@ -90,23 +103,29 @@ fn open(path: &Path) -> Result<Archive> {
     if path.is_file() && !is_called_zip && first != b"PK" { Archive::single(path) } else { Archive::open(path) }
 }
 
-/// A row for every file of `archive`, in the natural order of their names, and tiles of the first images. `predict` gives the class of each
-/// of some images, uint8 `[n, 3, 64, 64]`, and its probability.
+/// A row for every file of `archive`, in the natural order of their names, and two tiles for each of the first images: the image, and what
+/// speaks for its class. `predict` is asked about some images, uint8 `[n, channels, height, width]`, of which so many are drawn.
 fn classify(
     archive: &Archive,
+    images: &Images,
     quiet: bool,
-    predict: impl Fn(&Tensor) -> Result<Vec<(&'static str, f64)>>,
+    predict: impl Fn(&Tensor, usize) -> Result<Predictions>,
 ) -> Result<(Vec<Row>, Vec<Tile>)> {
     let names: Vec<&str> = archive.names().collect();
     let mut order: Vec<usize> = (0..names.len()).collect();
     order.sort_by(|one, other| compare_str(names[*one], names[*other]));
     let display = Display::new(names.len() as u64, quiet);
-    let (mut rows, mut tiles): (Vec<Row>, _) = (Vec::new(), Vec::new());
+    let (mut rows, mut tiles): (Vec<Row>, Vec<Tile>) = (Vec::new(), Vec::new());
     for places in order.chunks(AT_A_TIME) {
-        let Decoded { images, good, bad } = decode_all_upright(archive, places)?;
-        let predicted = if good.is_empty() { Vec::new() } else { predict(&images)? };
-        for (index, (class, probability)) in (0..).zip(&predicted).take(DRAWN - tiles.len()) {
-            tiles.push(Tile { image: to_picture(&images.get(index))?, caption: format!("{class}, {}", percent(*probability)) });
+        let Decoded { images, good, bad } = decode_each(archive, places, images.shape, images.decode)?;
+        let drawn = (DRAWN - tiles.len() / 2).min(good.len());
+        let (predicted, evidence) = if good.is_empty() { (Vec::new(), images.shallow_clone()) } else { predict(&images, drawn)? };
+        for (index, (class, probability)) in (0..).zip(predicted.iter().take(drawn)) {
+            let image = images.get(index);
+            tiles.push(Tile { image: to_picture(&image)?, caption: format!("{class}, {}", percent(*probability)) });
+            let evidence = evidence.get(index);
+            let caption = if evidence.size() == image.size()[1..] { "saliency" } else { "class activation" };
+            tiles.push(Tile { image: to_picture(&reddened(&image, &evidence)?)?, caption: caption.to_owned() });
         }
         let predicted = good.into_iter().zip(predicted.into_iter().map(Ok));
         let mut all: Vec<(usize, Result<_, String>)> =
@@ -147,6 +166,17 @@ fn to_csv(rows: &[Row]) -> Result<Vec<u8>> {
     Ok(writer.into_inner()?)
 }
 
+/// `image`, uint8 `[channels, height, width]`, in grey, and in red where `evidence`, `[rows, columns]`, is large.
+fn reddened(image: &Tensor, evidence: &Tensor) -> Result<Tensor> {
+    let (_, height, width) = image.size3()?;
+    let above = evidence.to_device(image.device()).to_kind(Kind::Float) - evidence.min().double_value(&[]);
+    let share = &above / above.max().clamp_min(1e-12);
+    let share = share.unsqueeze(0).unsqueeze(0).upsample_bilinear2d([height, width], false, None, None).squeeze_dim(0) * 0.7;
+    let grey = image.to_kind(Kind::Float).mean_dim(0, true, None::<Kind>);
+    let red = Tensor::from_slice(&[255.0_f32, 0.0, 0.0]).view([3, 1, 1]);
+    Ok(grey.lerp_tensor(&red, &share).to_kind(Kind::Uint8))
+}
+
 fn heading(drawn: usize, good: usize) -> String {
     let all = format!("{} {}", thousands(good as i64), if good == 1 { "image" } else { "images" });
     if drawn == good { all } else { format!("{drawn} of {all} (the first)") }
@@ -183,10 +213,11 @@ mod tests {
     }
 
     /// Light images are of cats; the probability is the brightness to the nearest tenth.
-    fn by_brightness(images: &Tensor) -> Result<Vec<(&'static str, f64)>> {
+    fn by_brightness(images: &Tensor, drawn: usize) -> Result<Predictions> {
         let means = images.to_kind(tch::Kind::Double).mean_dim([1_i64, 2, 3].as_slice(), false, tch::Kind::Double) / 255.0;
         let means = Vec::<f64>::try_from(means)?;
-        Ok(means.into_iter().map(|mean| (if mean > 0.5 { "Cat" } else { "Dog" }, (10.0 * mean).round() / 10.0)).collect())
+        let predicted = means.into_iter().map(|mean| (if mean > 0.5 { "Cat" } else { "Dog" }, (10.0 * mean).round() / 10.0)).collect();
+        Ok((predicted, images.narrow(0, 0, drawn as i64).mean_dim(1, false, Kind::Float)))
     }
 
     #[test]
@@ -203,7 +234,7 @@ mod tests {
             ("more/1", image(122, ImageFormat::Gif)),
             ("notes.txt", b"words".to_vec()),
         ]);
-        let (rows, tiles) = classify(&open(scratch.path())?, true, by_brightness)?;
+        let (rows, tiles) = classify(&open(scratch.path())?, &PHOTOGRAPHS, true, by_brightness)?;
         let csv = String::from_utf8(to_csv(&rows)?)?;
         let lines: Vec<&str> = csv.lines().collect();
         assert_eq!(lines[0], "file,prediction,probability,reason");
@@ -212,8 +243,8 @@ mod tests {
         assert!(lines[6].starts_with("7.jpg,,,") && lines[6].contains("broken off"), "{csv}");
         assert_eq!(lines[7..9], ["10.png,Cat,0.8,", "more/1,Dog,0.4,"]);
         assert!(lines[9].starts_with("notes.txt,,,") && lines.len() == 10, "{csv}");
-        assert_eq!((tiles.len(), count_readable(scratch.path(), &rows)?), (6, 6));
-        assert_eq!(tiles[5].caption, "Dog, 40.0 %");
+        assert_eq!((tiles.len(), count_readable(scratch.path(), &rows)?), (12, 6));
+        assert_eq!(tiles[10].caption, "Dog, 40.0 %");
         Ok(())
     }
 
@@ -222,7 +253,7 @@ mod tests {
         let jpeg = image(200, ImageFormat::Jpeg);
         let exif = b"\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
         let scratch = folder(&[("photo.jpg", [&jpeg[..2], exif, &jpeg[2..]].concat())]);
-        let (_, tiles) = classify(&open(scratch.path())?, true, by_brightness)?;
+        let (_, tiles) = classify(&open(scratch.path())?, &PHOTOGRAPHS, true, by_brightness)?;
         let at = |x, y| tiles[0].image.get_pixel(x, y).0[0] > 180;
         assert_eq!([at(10, 10), at(50, 10), at(10, 50), at(50, 50)], [true, false, true, false], "its top is on the right");
         Ok(())
@@ -238,7 +269,7 @@ mod tests {
         let scratch =
             folder(&[("one.png", png.clone()), ("two/2.png", png), ("zip", zip.clone()), ("a.zip", zip), ("cut.zip", b"?".to_vec())]);
         for (path, file) in [("one.png", "one.png"), ("two", "2.png"), ("zip", "in.png"), ("a.zip", "in.png")] {
-            let (rows, _) = classify(&open(&scratch.path().join(path))?, true, by_brightness)?;
+            let (rows, _) = classify(&open(&scratch.path().join(path))?, &PHOTOGRAPHS, true, by_brightness)?;
             assert_eq!(rows, [(file.to_owned(), Ok(("Cat", 0.8)))], "{path}");
         }
         let refused = |path: &str| format!("{:#}", open(&scratch.path().join(path)).expect_err("refused"));
@@ -253,11 +284,11 @@ mod tests {
         let one = |(index, name)| (name, if index < 290 { light.clone() } else { dark.clone() });
         let files: Vec<(&str, Vec<u8>)> = names.iter().map(String::as_str).enumerate().map(one).collect();
         let scratch = folder(&files);
-        let (rows, tiles) = classify(&open(scratch.path())?, true, by_brightness)?;
+        let (rows, tiles) = classify(&open(scratch.path())?, &PHOTOGRAPHS, true, by_brightness)?;
         assert!(rows.iter().map(|(file, _)| file).eq(&names));
         let cats = rows.iter().filter(|(_, result)| *result == Ok(("Cat", 0.8))).count();
-        assert_eq!((cats, tiles.len()), (290, DRAWN));
-        assert_eq!([heading(DRAWN, 1_500), heading(12, 12), heading(1, 1)], ["104 of 1,500 images (the first)", "12 images", "1 image"]);
+        assert_eq!((cats, tiles.len()), (290, 2 * DRAWN));
+        assert_eq!([heading(DRAWN, 1_500), heading(12, 12), heading(1, 1)], ["52 of 1,500 images (the first)", "12 images", "1 image"]);
         Ok(())
     }
 
@@ -267,7 +298,7 @@ mod tests {
         let files: Vec<(&str, Vec<u8>)> = names.iter().map(|name| (name.as_str(), b"words".to_vec())).collect();
         for (files, expected) in [(&files[..], "1.txt (this is no image"), (&files[..0], "no files")] {
             let scratch = folder(files);
-            let (rows, _) = classify(&open(scratch.path())?, true, by_brightness)?;
+            let (rows, _) = classify(&open(scratch.path())?, &PHOTOGRAPHS, true, by_brightness)?;
             let error = count_readable(scratch.path(), &rows).expect_err("refused").to_string();
             assert!(error.contains(expected) && error.contains("and 2 more") != files.is_empty(), "{error}");
         }

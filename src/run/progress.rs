@@ -15,6 +15,8 @@ pub struct Display {
     before: AtomicU64,
     /// When the last plain line was printed; none where there is a bar or nothing is to be said.
     plain: Option<Mutex<Option<Instant>>>,
+    /// Whether each epoch leaves a line on a terminal, not only the last one of each trial.
+    pub leaves_epochs: bool,
 }
 
 /// Plain lines come no more often than this, and at the end of each trial.
@@ -27,7 +29,8 @@ impl Display {
         let target = if quiet || !terminal { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
         let style = ProgressStyle::with_template("{bar:20} {percent:>3} %  {elapsed} gone, {eta} left  {wide_msg}");
         let bar = ProgressBar::with_draw_target(Some(steps), target).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Display { bar, started: Instant::now(), before: AtomicU64::new(0), plain: (!quiet && !terminal).then(|| Mutex::new(None)) }
+        let plain = (!quiet && !terminal).then(|| Mutex::new(None));
+        Display { bar, started: Instant::now(), before: AtomicU64::new(0), plain, leaves_epochs: false }
     }
 
     /// So many minibatches were done by an earlier run.
@@ -48,16 +51,19 @@ impl Display {
         self.bar.inc(steps);
     }
 
-    /// An epoch of `trial` ended.
-    pub fn epoch(&self, trial: &str, epoch: i64, epochs: i64, history: &History) {
-        let value = |metric| history.get(epoch, Split::Validation, metric);
-        let measured = value(Metric::Loss).zip(value(Metric::Accuracy));
-        let measured =
-            measured.map_or(String::new(), |(loss, accuracy)| format!(", validation loss {loss:.4}, accuracy {:.2} %", 100.0 * accuracy));
-        self.say(format!("{trial}: epoch {epoch}/{epochs}{measured}"), epoch == epochs);
+    /// An epoch of `trial` ended, perhaps its last.
+    pub fn epoch(&self, trial: &str, epoch: i64, epochs: i64, is_last: bool, history: &History) {
+        let value = |split, metric| history.get(epoch, split, metric);
+        let percent = |split| value(split, Metric::Accuracy).map(|accuracy| format!("{:.2} %", 100.0 * accuracy));
+        let measured = value(Split::Validation, Metric::Loss).zip(percent(Split::Validation));
+        let measured = measured.map_or(String::new(), |(loss, accuracy)| format!(", validation loss {loss:.4}, accuracy {accuracy}"));
+        let others = [Split::Train, Split::Test].map(|split| percent(split).map(|accuracy| format!(", {} {accuracy}", split.name())));
+        let line = format!("{trial}: epoch {epoch}/{epochs}{measured}{}", others.into_iter().flatten().collect::<String>());
+        self.say(line, is_last || (self.leaves_epochs && self.plain.is_none()));
     }
 
-    /// Shows `line` beside the bar, or prints it if the last one was printed some time ago or it has to be seen.
+    /// Shows `line` beside the bar, and above it for good if it has to be seen; where there is no bar, prints it if it has to be seen or the
+    /// last one was printed some time ago.
     pub fn say(&self, line: String, has_to_be_seen: bool) {
         if let Some(last) = &self.plain {
             let mut last = last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -66,6 +72,8 @@ impl Display {
                 tell!("{percent:>3} %, {:.0} s left: {line}", self.left());
                 *last = Some(Instant::now());
             }
+        } else if has_to_be_seen {
+            self.bar.println(&line);
         }
         self.bar.set_message(line);
     }

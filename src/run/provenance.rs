@@ -16,10 +16,13 @@ use tch::Device;
 /// What one trial was trained from and with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
-    /// SHA-256 of the resolved experiment, the data's checksum and the seed: the same on every machine.
+    /// SHA-256 of the resolved experiment, the data's checksum, the seed and the network's name, if it has one: the same on every machine.
     pub trial: String,
     pub variant: String,
     pub seed: u64,
+    /// The name of a network that is not the experiment's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub network: String,
     pub data: String,
     pub data_checksum: String,
     /// Digest of the sources that decide a result (see `source_digest.rs`): results of other code are not taken for those of this.
@@ -40,12 +43,14 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    /// What all trials of `run` have in common that train on `source` with so many threads each.
-    pub fn of_run(run: &Run, source: &Source, threads: i64) -> Provenance {
+    /// What all trials of `run` have in common that train on `source` with so many threads each, the network of the experiment or that with
+    /// this name.
+    pub fn of_run(run: &Run, source: &Source, network: &str, threads: i64) -> Provenance {
         Provenance {
             trial: String::new(),
             variant: String::new(),
             seed: 0,
+            network: network.to_owned(),
             data: source.name.clone(),
             data_checksum: source.checksum.clone(),
             code: env!("SOURCE_DIGEST").to_owned(),
@@ -63,7 +68,8 @@ impl Provenance {
 
     /// That of the trial of `experiment`, called `variant`, with `seed`.
     pub fn of_trial(&self, experiment: &Experiment, variant: &str, seed: u64) -> Provenance {
-        let identity = format!("{}\ndata = {}\nseed = {seed}\n", experiment.to_toml(), self.data_checksum);
+        let network = if self.network.is_empty() { String::new() } else { format!("network = {}\n", self.network) };
+        let identity = format!("{}\ndata = {}\nseed = {seed}\n{network}", experiment.to_toml(), self.data_checksum);
         Provenance { trial: sha256(&identity), variant: variant.to_owned(), seed, ..self.clone() }
     }
 
@@ -100,9 +106,12 @@ impl Provenance {
     pub fn identity(&self, experiment: &Experiment) -> Result<RunIdentity> {
         let mut trial = BTreeMap::new();
         flatten("", &toml::Value::try_from(experiment)?, &mut trial);
-        let Provenance { seed, data, data_checksum, code, libraries, .. } = self;
+        let Provenance { seed, network, data, data_checksum, code, libraries, .. } = self;
         let mut add = |key: &str, value: String| trial.insert(key.to_owned(), value);
         add("seed", seed.to_string());
+        if !network.is_empty() {
+            add("network", network.clone());
+        }
         add("data", format!("{data} ({})", &data_checksum[..16.min(data_checksum.len())]));
         add("program", format!("{} {} of sources {code}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")));
         add("libraries", libraries.clone());
@@ -147,7 +156,7 @@ pub fn text_chunks(run: &Run, title: &str) -> Result<Vec<(String, String)>> {
     let experiment = read_extended(&run.root.join("experiments").join(format!("{}.toml", run.name)));
     let experiment = experiment.map_or(String::new(), |experiment| experiment.to_string());
     let of = |variant: &Variant| format!("{} {}", variant.name, variant.experiment.model.precision.name());
-    let precision: Vec<String> = run.plan.variants.iter().map(of).collect();
+    let precision: Vec<String> = run.variants.iter().map(of).collect();
     let chunk = |key: &str, text: String| (key.to_owned(), text);
     let mut chunks = vec![
         chunk("Title", title.to_owned()),

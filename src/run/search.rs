@@ -1,5 +1,6 @@
 //! The random search of an experiment, from coarse to fine.
 
+use super::trainer::Network;
 use super::trials::{Trained, share_done, train};
 use super::{Run, Variant, tables};
 use crate::data::DataSet;
@@ -20,8 +21,8 @@ pub struct Searched {
 
 /// See [`Run::search`].
 pub(super) fn search(run: &Run, data: &dyn DataSet) -> Result<Searched> {
-    let [base] = &run.plan.variants[..] else {
-        let count = run.plan.variants.len();
+    let [base] = &run.variants[..] else {
+        let count = run.variants.len();
         bail!("a search draws the settings of one variant, and the experiment has {count}; give one --variant");
     };
     let (seed, seeds) = (base.seeds.start, base.seeds.clone().count());
@@ -29,7 +30,7 @@ pub(super) fn search(run: &Run, data: &dyn DataSet) -> Result<Searched> {
         seeds == 1,
         "a search trains each setting with one seed, and {seeds} are asked for; leave --seeds out, or draw another search with --seed"
     );
-    let search = run.plan.search.as_ref().context("the experiment has no section [search]")?;
+    let search = base.search.as_ref().context("the experiment has no section [search]")?;
     let stage = |name: &str, epochs: i64, settings: &[Settings]| -> Result<Trained> {
         let variant = |(index, settings): (usize, &Settings)| -> Result<Variant> {
             let mut experiment = base.experiment.with(settings)?;
@@ -38,7 +39,7 @@ pub(super) fn search(run: &Run, data: &dyn DataSet) -> Result<Searched> {
         };
         let variants = settings.iter().enumerate().map(variant).collect::<Result<Vec<_>>>()?;
         let next = "When all shares of this stage are trained, the same command goes on with the next one.";
-        train(run, &variants, data, next)
+        train(run, &variants, Network::OF_EXPERIMENT, data, next)
     };
 
     let mut drawn = settings(&search.space, 0, search.coarse.trials, seed);

@@ -10,7 +10,7 @@ use crate::files::write_whole;
 use crate::history::History;
 use crate::model::{self, Model};
 use crate::train::{Checkpoints, parameters};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -97,10 +97,29 @@ impl Outcome {
         Outcome { variant: variant.clone(), seed: *seed, seconds: *seconds, history, folder, experiment, provenance }
     }
 
+    /// The finished trial in `folder`, by what [`finished`] gives.
+    pub(super) fn read((provenance, folder): (Provenance, PathBuf)) -> Result<Outcome> {
+        let path = folder.join(EXPERIMENT);
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let experiment = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+        let history = History::read(&folder.join(HISTORY))?;
+        Ok(Outcome::new(experiment, provenance, history, folder))
+    }
+
+    /// Sets `model`'s values to what was trained.
+    pub(super) fn load(&self, model: &dyn Model) -> Result<()> {
+        parameters::load(&mut model.state_dict(), &self.folder.join(PARAMETERS))
+    }
+
     /// The trained network, for images `[channels, height, width]` of so many classes.
+    ///
+    /// # Errors
+    /// If it is not the experiment's own (see [`super::Run::train_with`]), or its parameters cannot be read.
     pub fn network(&self, image: [i64; 3], classes: i64, device: Device) -> Result<Box<dyn Model>> {
+        let (name, path) = (&self.provenance.network, self.folder.join(PARAMETERS));
+        ensure!(name.is_empty(), "`{name}` is a network of your own: build it, and read {} into it", path.display());
         let model = model::build(&self.experiment.model, image, classes, self.seed, device)?;
-        parameters::load(&mut model.state_dict(), &self.folder.join(PARAMETERS))?;
+        self.load(&*model)?;
         Ok(model)
     }
 }
@@ -175,25 +194,23 @@ fn without_ids(folder: &Path) -> String {
     format!("{variant}-seed{}", rest.split('-').next().unwrap_or_default())
 }
 
-/// The trial of an example that was finished last and has its network; `folder` is that of all of its trials.
-pub(super) fn newest(folder: &Path) -> Result<Option<Outcome>> {
+/// The finished trials of an example that have their networks and that `is_wanted`, the last one finished last; `folder` is that of all of
+/// its trials.
+pub(super) fn finished(folder: &Path, is_wanted: impl Fn(&Provenance) -> bool) -> Result<Vec<(Provenance, PathBuf)>> {
     let with_network = list(folder)?.into_iter().filter(|folder| folder.join(PARAMETERS).exists());
     let finished = with_network.filter_map(|folder| Some((Provenance::read(&folder.join(PROVENANCE)).ok()??, folder)));
-    let Some((provenance, folder)) = finished.max_by(|(one, _), (other, _)| one.date.cmp(&other.date)) else { return Ok(None) };
-    let path = folder.join(EXPERIMENT);
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let experiment = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
-    let history = History::read(&folder.join(HISTORY))?;
-    Ok(Some(Outcome::new(experiment, provenance, history, folder)))
+    let mut wanted: Vec<(Provenance, PathBuf)> = finished.filter(|(provenance, _)| is_wanted(provenance)).collect();
+    wanted.sort_by(|(one, _), (other, _)| one.date.cmp(&other.date));
+    Ok(wanted)
 }
 
 /// What is in `folder`, in the order of the names; nothing where it is no folder.
-fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries: std::io::Result<Vec<PathBuf>> = match std::fs::read_dir(folder) {
         Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => return Ok(Vec::new()),
         entries => entries.and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect()),
     };
-    let mut paths = entries.with_context(|| format!("cannot list the trials in {}", folder.display()))?;
+    let mut paths = entries.with_context(|| format!("cannot list {}", folder.display()))?;
     paths.sort();
     Ok(paths)
 }

@@ -3,9 +3,13 @@
 use super::Run;
 use super::provenance::{Provenance, flatten};
 use super::store::Outcome;
+use super::trials::Trained;
 use crate::files::write_whole;
 use crate::history::{Metric, Split};
+use crate::points::mean_and_deviation;
+use crate::table;
 use anyhow::Result;
+use comfy_table::Table;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// With `--merge`, writes `<out>/<name>_trials.csv`, a line for each trial: its id, what sets it apart, and what it came to; and
@@ -21,6 +25,35 @@ pub(super) fn write<'a>(run: &Run, outcomes: impl IntoIterator<Item = &'a Outcom
         tell!("wrote {}", path.display());
     }
     Ok(())
+}
+
+/// Losses and accuracies after the last epoch, mean and deviation over seeds, a row for each variant and split.
+pub(super) fn numbers(trained: &Trained) -> Table {
+    let mut table = table::new(["", "epochs", "seeds", "", "loss", "accuracy"]);
+    for variant in trained.variants() {
+        let histories = trained.histories(variant);
+        let epochs = histories.iter().map(|history| history.epochs()).max().unwrap_or(0);
+        for split in Split::ALL {
+            let last = |metric, factor| -> Vec<f64> {
+                histories.iter().filter_map(|history| Some(factor * history.get(history.epochs(), split, metric)?)).collect()
+            };
+            let (losses, accuracies) = (last(Metric::Loss, 1.0), last(Metric::Accuracy, 100.0));
+            if !losses.is_empty() {
+                let accuracy = format!("{} %", with_deviation(&accuracies, 2));
+                let row = [variant, &epochs.to_string(), &losses.len().to_string(), split.name(), &with_deviation(&losses, 4), &accuracy];
+                table.add_row(row);
+            }
+        }
+    }
+    table::align_right(&mut table, 1..3);
+    table::align_right(&mut table, 4..6);
+    table
+}
+
+fn with_deviation(values: &[f64], decimals: usize) -> String {
+    let (mean, deviation) = mean_and_deviation(values);
+    let deviation = deviation.map_or(String::new(), |deviation| format!(" ± {deviation:.decimals$}"));
+    format!("{mean:.decimals$}{deviation}")
 }
 
 fn trials(outcomes: &[&Outcome]) -> Result<Vec<u8>> {

@@ -17,6 +17,25 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tch::Device;
 
+/// Makes the network of an experiment for images `[channels, height, width]` of so many classes, as a seed draws it, on a device.
+pub type Build<'a> = dyn Fn(&Experiment, [i64; 3], i64, u64, Device) -> Result<Box<dyn Model>> + Sync + 'a;
+
+/// What is trained.
+#[derive(Clone, Copy)]
+pub(super) struct Network<'a> {
+    /// Tells its trials from those of others; empty for the network of the TOML.
+    pub name: &'a str,
+    pub build: &'a Build<'a>,
+}
+
+impl Network<'_> {
+    /// That of the TOML.
+    pub const OF_EXPERIMENT: Network<'static> = Network {
+        name: "",
+        build: &|experiment, image, classes, seed, device| model::build(&experiment.model, image, classes, seed, device),
+    };
+}
+
 /// One trial to train, with handles on the data for the thread that trains it.
 pub(super) struct Job {
     pub trial: Trial,
@@ -51,7 +70,7 @@ impl Job {
 ///
 /// # Errors
 /// If another process trains it, if training fails, or if a signal stops it.
-pub(super) fn train(job: Job, device: Device, display: &Display) -> Result<Outcome> {
+pub(super) fn train(job: Job, network: Network, device: Device, display: &Display) -> Result<Outcome> {
     let Trial { experiment, provenance, folder } = &job.trial;
     let (started, name, training) = (Instant::now(), provenance.name(), experiment.training()?);
     let _lock = Lock::take(folder)?;
@@ -65,7 +84,7 @@ pub(super) fn train(job: Job, device: Device, display: &Display) -> Result<Outco
     job.trial.begin()?;
     device::set_arithmetic(experiment.model.precision == Precision::Tf32);
     let splits = Splits::new(&job.train, job.test.as_ref(), experiment, provenance.seed, device)?;
-    let model = model::build(&experiment.model, splits.train.image(), job.classes, provenance.seed, device)?;
+    let model = (network.build)(experiment, splits.train.image(), job.classes, provenance.seed, device)?;
     if job.tell_cost
         && let Some(cost) = cost(experiment, &splits)?
     {
@@ -133,7 +152,8 @@ impl Callbacks for TrialCallbacks<'_> {
 
     fn after_epoch(&mut self, state: &State) {
         let epochs = self.job.trial.experiment.training.as_ref().map_or(0, |training| training.epochs);
-        self.display.epoch(self.name, state.epoch, epochs, &state.history);
+        let is_last = state.epoch == epochs || state.is_stopped;
+        self.display.epoch(self.name, state.epoch, epochs, is_last, &state.history);
         // The history has all of this too: a full disk is no reason to lose what is being trained.
         if let Some(Err(error)) = self.scalars.as_mut().map(|scalars| scalars.epoch(state)) {
             tell!("{}: {error:#}; training goes on without", self.name);

@@ -7,14 +7,14 @@ use super::progress::Display;
 use super::provenance::Provenance;
 use super::shard::Shard;
 use super::store::{Outcome, Store, Trial};
-use super::trainer::{self, Job};
+use super::trainer::{self, Job, Network};
 use super::{Run, Variant};
 use crate::data::DataSet;
 use crate::device;
 use crate::experiment::Experiment;
 use crate::files::ensure_writable;
 use crate::history::{History, Metric, Split};
-use crate::points::{Origin, Point, mean_and_deviation, mean_over_seeds};
+use crate::points::{Origin, Panel, Point, Quantity, mean_and_deviation, mean_over_seeds};
 use crate::reported;
 use crate::train::{Interrupted, side_by_side};
 use anyhow::{Result, bail, ensure};
@@ -25,7 +25,7 @@ use tch::Device;
 #[derive(Debug)]
 pub struct Trained {
     pub outcomes: Vec<Outcome>,
-    /// The data set, and what of it was used if not all.
+    /// The data set, what of it was used if not all, and what `--set` changed; only what has the bare name is compared with the report.
     pub data: String,
     pub device: String,
 }
@@ -38,27 +38,35 @@ impl Trained {
         names
     }
 
-    /// Mean and deviation over seeds of `metric` on all splits, as panel `<variant>_<metric>`.
+    /// Mean and deviation over seeds of `metric` on all splits.
     pub fn curves(&self, variant: &str, metric: Metric) -> Vec<Point> {
-        let histories = self.histories(variant);
-        let panel = format!("{variant}_{}", metric.name());
+        self.curves_of(&Panel::new(variant, metric), metric, &self.histories(variant))
+    }
+
+    /// `metric` on all splits of each network of `variant` by itself, as the panels of its seeds.
+    pub fn of_each_seed(&self, variant: &str, metric: Metric) -> Vec<Point> {
+        let panel = |outcome: &Outcome| Panel { seed: Some(outcome.seed), ..Panel::new(variant, metric) };
+        self.of(variant).flat_map(|outcome| self.curves_of(&panel(outcome), metric, &[&outcome.history])).collect()
+    }
+
+    fn curves_of(&self, panel: &Panel, metric: Metric, histories: &[&History]) -> Vec<Point> {
         let curve = |split: Split| {
             let value = |history: &History, epoch| history.get(epoch, split, metric);
-            mean_over_seeds(&panel, split.name(), &histories, value, &self.data, &self.device)
+            mean_over_seeds(panel, split.name(), histories, value, &self.data, &self.device)
         };
         Split::ALL.into_iter().flat_map(curve).collect()
     }
 
-    /// What training and measuring the networks of `variant` took in seconds, mean and deviation over seeds, as panel `<variant>_seconds` at
-    /// their last epoch.
+    /// What training and measuring the networks of `variant` took in seconds, mean and deviation over seeds, at their last
+    /// epoch.
     pub fn seconds(&self, variant: &str) -> Point {
         let (seconds, epochs): (Vec<f64>, Vec<i64>) = self.of(variant).map(|outcome| (outcome.seconds, outcome.history.epochs())).unzip();
         let x = epochs.into_iter().max().unwrap_or(0) as f64;
-        self.point(format!("{variant}_seconds"), Split::Train, x, &seconds)
+        self.point(Panel::new(variant, Quantity::Seconds), Split::Train, x, &seconds)
     }
 
     /// The mean of `values`, one for each of several runs.
-    fn point(&self, panel: String, series: Split, x: f64, values: &[f64]) -> Point {
+    fn point(&self, panel: Panel, series: Split, x: f64, values: &[f64]) -> Point {
         let (y, deviation) = mean_and_deviation(values);
         Point {
             panel,
@@ -74,13 +82,12 @@ impl Trained {
         }
     }
 
-    /// The last accuracy on the test images, and the seconds of training and measuring, of each network of `variant`: against the seed, as
-    /// panels `<variant>_accuracy_by_seed` and `<variant>_seconds_by_seed`.
+    /// The last accuracy on the test images, and the seconds of training and measuring, of each network of `variant`: against the seed.
     pub fn by_seed(&self, variant: &str) -> Vec<Point> {
         let points = |outcome: &Outcome| {
             let accuracy = outcome.history.get(outcome.history.epochs(), Split::Test, Metric::Accuracy);
-            let point = |(what, value)| self.point(format!("{variant}_{what}_by_seed"), Split::Test, outcome.seed as f64, &[value]);
-            accuracy.map(|accuracy| [("accuracy", accuracy), ("seconds", outcome.seconds)].map(point))
+            let point = |(quantity, value)| self.point(Panel::new(variant, quantity), Split::Test, outcome.seed as f64, &[value]);
+            accuracy.map(|accuracy| [(Quantity::AccuracyBySeed, accuracy), (Quantity::SecondsBySeed, outcome.seconds)].map(point))
         };
         self.of(variant).filter_map(points).flatten().collect()
     }
@@ -95,11 +102,11 @@ impl Trained {
         self.outcomes.iter().filter(move |outcome| outcome.variant == variant)
     }
 
-    fn histories(&self, variant: &str) -> Vec<&History> {
+    pub(super) fn histories(&self, variant: &str) -> Vec<&History> {
         self.of(variant).map(|outcome| &outcome.history).collect()
     }
 
-    /// How far training is ahead of validation, as panel `<variant>_<metric>_gap`: accuracy on the one minus accuracy on the other, loss
+    /// How far training is ahead of validation, accuracy on the one minus accuracy on the other, loss
     /// the other way round. Mean and deviation are those of each seed's own gap.
     pub fn gaps(&self, variant: &str, metric: Metric) -> Vec<Point> {
         let ahead = |history: &History, epoch| {
@@ -107,23 +114,23 @@ impl Trained {
             let gap = of(Split::Train)? - of(Split::Validation)?;
             Some(if metric == Metric::Accuracy { gap } else { -gap })
         };
-        let panel = format!("{variant}_{}_gap", metric.name());
+        let panel = Panel::new(variant, Quantity::from(metric).gap());
         mean_over_seeds(&panel, "train ahead of validation", &self.histories(variant), ahead, &self.data, &self.device)
     }
 
     /// [`Trained::curves`], and over them the published ones of `panel`, where the data are those of the report.
     pub fn with_reported(&self, variant: &str, metric: Metric, figure: &reported::Figure, panel: &str) -> Result<Vec<Point>> {
         let mut points = self.curves(variant, metric);
-        points.extend(figure.over(&points, panel, &format!("{variant}_{}", metric.name()))?);
+        points.extend(figure.over(&points, panel, &Panel::new(variant, metric))?);
         Ok(points)
     }
 }
 
-/// Trains every one of `variants` with every seed, or this process's share of them.
+/// Trains `network` for every one of `variants` with every seed, or this process's share of them.
 ///
 /// # Errors
 /// If training fails or a signal stops it; where others have not yet trained theirs, with `next`, how to go on.
-pub(super) fn train(run: &Run, variants: &[Variant], data: &dyn DataSet, next: &str) -> Result<Trained> {
+pub(super) fn train(run: &Run, variants: &[Variant], network: Network, data: &dyn DataSet, next: &str) -> Result<Trained> {
     // On the CPU one thread a trial uses the cores better than all threads on one: minibatches are small. The whole list decides, so that
     // a trial gives the same bits whichever share of the list this is.
     let cores = tch::get_num_threads() as usize;
@@ -131,13 +138,14 @@ pub(super) fn train(run: &Run, variants: &[Variant], data: &dyn DataSet, next: &
     let at_a_time = variants.iter().filter_map(|variant| variant.at_a_time).min().map_or(cores, |count| count as usize);
     let workers = if run.device == Device::Cpu { cores.min(count).min(at_a_time) } else { 1 };
     let threads = if workers > 1 { 1 } else { cores };
-    let Work { mut outcomes, jobs, others } = work(run, variants, data, threads)?;
+    let Work { mut outcomes, jobs, others } = work(run, variants, network.name, data, threads)?;
 
-    let display = Display::new(jobs.iter().map(Job::minibatches).sum(), run.flags.quiet);
+    let mut display = Display::new(jobs.iter().map(Job::minibatches).sum(), run.flags.quiet);
+    display.leaves_epochs = workers == 1;
     let listening = Listening::start()?;
     let trained = side_by_side(jobs, workers, |job| {
         ensure!(interrupt::asked().is_none(), Interrupted);
-        trainer::train(job, run.device, &display)
+        trainer::train(job, network, run.device, &display)
     });
     drop(display);
     if let Some(signal) = interrupt::asked() {
@@ -154,8 +162,10 @@ pub(super) fn train(run: &Run, variants: &[Variant], data: &dyn DataSet, next: &
     outcomes.sort_by_cached_key(|outcome| (variants.iter().position(|known| known.name == outcome.variant), outcome.seed));
     let limit = variants.iter().filter_map(|variant| variant.experiment.split.as_ref()?.limit).min();
     let limit = limit.map_or(String::new(), |limit| format!(", first {limit} training examples"));
+    let set = if run.is_reproduction() { &[] } else { &run.flags.changes.set[..] };
+    let set = set.iter().map(|setting| format!(", {setting}")).collect::<String>();
     let device = if run.flags.merge { device_of(&outcomes) } else { device::describe(run.device) };
-    Ok(Trained { outcomes, data: format!("{}{limit}", data.source().name), device })
+    Ok(Trained { outcomes, data: format!("{}{limit}{set}", data.source().name), device })
 }
 
 /// What is to be done for a list of trials.
@@ -168,9 +178,9 @@ struct Work {
     others: Vec<Trial>,
 }
 
-fn work(run: &Run, variants: &[Variant], data: &dyn DataSet, threads: usize) -> Result<Work> {
+fn work(run: &Run, variants: &[Variant], network: &str, data: &dyn DataSet, threads: usize) -> Result<Work> {
     let Flags { fresh, merge, shard, runs, .. } = &run.flags;
-    let (store, common) = (Store::list(runs, run.name)?, Provenance::of_run(run, data.source(), threads as i64));
+    let (store, common) = (Store::list(runs, run.name)?, Provenance::of_run(run, data.source(), network, threads as i64));
     let experiments: Vec<Experiment> = variants.iter().map(|variant| variant.experiment.with_own_validation(data.validation())).collect();
     let all = variants.iter().zip(&experiments);
     let mut list: Vec<(u64, &Variant, &Experiment)> =
@@ -185,7 +195,8 @@ fn work(run: &Run, variants: &[Variant], data: &dyn DataSet, threads: usize) -> 
             Some(outcome) => work.outcomes.push(outcome),
             None if *merge || shard.is_some_and(|shard| !shard.takes(place)) => work.others.push(trial),
             None => {
-                let tell_cost = !run.flags.quiet && work.jobs.iter().all(|job| job.trial.provenance.variant != variant.name);
+                let tell_cost =
+                    !run.flags.quiet && network.is_empty() && work.jobs.iter().all(|job| job.trial.provenance.variant != variant.name);
                 work.jobs.push(job(run, variant, data, &store, trial, tell_cost)?);
             }
         }

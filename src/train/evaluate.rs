@@ -23,16 +23,16 @@ pub(super) fn examples_at_a_time(inputs: &Inputs) -> i64 {
 
 /// Logits of all examples, `[n, classes]`.
 pub fn logits(model: &dyn Model, inputs: &Inputs) -> Tensor {
-    let Ok(logits) = logits_while(model, inputs, || Ok::<(), Infallible>(()));
+    let Ok(logits) = logits_while(model, inputs, |_| Ok::<(), Infallible>(()));
     logits
 }
 
-/// The same, with `go_on` asked after each part.
-pub(super) fn logits_while<E>(model: &dyn Model, inputs: &Inputs, mut go_on: impl FnMut() -> Result<(), E>) -> Result<Tensor, E> {
+/// The same, with `go_on` asked after each part, of so many examples.
+pub(crate) fn logits_while<E>(model: &dyn Model, inputs: &Inputs, mut go_on: impl FnMut(i64) -> Result<(), E>) -> Result<Tensor, E> {
     let mut parts = Vec::new();
     for part in inputs.minibatches(examples_at_a_time(inputs)) {
         parts.push(model.logits(&part.images, Mode::Eval));
-        go_on()?;
+        go_on(part.labels.size()[0])?;
     }
     Ok(Tensor::cat(&parts, 0))
 }

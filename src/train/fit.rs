@@ -111,7 +111,7 @@ fn evaluate_epoch(
     let mut records = Vec::new();
     for (split, inputs) in Split::ALL.into_iter().zip([Some(&splits.train), Some(&validation), splits.test.as_ref()]) {
         let Some(inputs) = inputs else { continue };
-        let go_on = || if callbacks.request() == Request::Stop { Err(Interrupted) } else { Ok(()) };
+        let go_on = |_| if callbacks.request() == Request::Stop { Err(Interrupted) } else { Ok(()) };
         let metrics = metrics(&logits_while(model, inputs, go_on)?, &inputs.labels);
         records.extend(metrics.into_iter().map(|(metric, value)| Record { epoch, split, metric, value }));
     }

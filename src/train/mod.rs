@@ -16,6 +16,7 @@ pub use callbacks::{Callbacks, Interrupted, Request};
 pub use checkpoints::{Checkpoints, Resumed};
 pub use cost::expected_time;
 pub use ema::Ema;
+pub(crate) use evaluate::logits_while;
 pub use evaluate::{Misclassified, evaluate, logits, misclassified, predictions};
 pub use fit::fit;
 pub use side_by_side::side_by_side;

@@ -61,13 +61,14 @@ impl Saved {
         self.tensors.get(name).with_context(|| format!("{} has no `{name}`", self.path.display()))
     }
 
-    /// The tensor `name`, which is to be of the shape and the kind of `like`.
+    /// The tensor `name`, which is to be of the shape and the kind of `like`; in the place of single precision half will do.
     pub fn shaped(&self, name: &str, like: &Tensor) -> Result<&Tensor> {
         let found = self.get(name)?;
         let (size, kind) = (found.size(), found.kind());
         let (expected_size, expected_kind, path) = (like.size(), like.kind(), self.path.display());
         ensure!(size == expected_size, "in {path}, `{name}` has the shape {size:?}, expected {expected_size:?}");
-        ensure!(kind == expected_kind, "in {path}, `{name}` holds {kind:?} values, expected {expected_kind:?}");
+        let is_half = (kind, expected_kind) == (Kind::Half, Kind::Float);
+        ensure!(kind == expected_kind || is_half, "in {path}, `{name}` holds {kind:?} values, expected {expected_kind:?}");
         Ok(found)
     }
 

@@ -1,0 +1,224 @@
+//! Trained networks to predict with: the trial that was finished last, else what is committed in `weights/`, for each network
+//! `<example>-<variant>.safetensors` and beside it a TOML that says what it is.
+
+use super::ending::Early;
+use super::flags::reads_photographs;
+use super::provenance::Provenance;
+use super::store::{self, Outcome};
+use super::{Run, Variant};
+use crate::data::DataSet;
+use crate::data::splits::{Inputs, Splits};
+use crate::experiment::{self, Experiment, Keep, Precision};
+use crate::files::{sha256_of, write_whole};
+use crate::history::{Metric, Split};
+use crate::model::{self, Model, Parameter};
+use crate::report_card::Contents;
+use crate::train::{evaluate, parameters};
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tch::{Device, Kind};
+
+/// Below the project's folder.
+const FOLDER: &str = "weights";
+
+/// Half precision is kept where it costs no more than this on the validation images: accuracy, of all of them, and loss, of itself.
+const ACCURACY_COST: f64 = 0.0005;
+const LOSS_COST: f64 = 0.001;
+
+/// What a committed network is.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Card {
+    example: String,
+    parameters: i64,
+    /// How the file keeps them: float16 or float32.
+    dtype: String,
+    sha256: String,
+    licence: String,
+    epochs: i64,
+    /// As the file keeps it, in single precision.
+    validation: Measured,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test: Option<Measured>,
+    provenance: Provenance,
+    experiment: Experiment,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Measured {
+    images: i64,
+    accuracy: f64,
+    loss: f64,
+}
+
+/// A network to predict with.
+pub(super) struct Trained {
+    pub model: Box<dyn Model>,
+    pub experiment: Experiment,
+    /// Variant, seed, epochs and accuracy.
+    pub what: String,
+}
+
+/// The trained network of `run`, or of the variants that its flags name, for images `[channels, height, width]` of so many classes.
+///
+/// # Errors
+/// If there is none; if its files are damaged.
+pub(super) fn find(run: &Run, image: [i64; 3], classes: i64) -> Result<Trained> {
+    let (trials, names) = (run.flags.runs.join(run.name), &run.flags.changes.variant);
+    let is_wanted = |provenance: &Provenance| names.is_empty() || names.contains(&provenance.variant);
+    if let Some(newest) = store::finished(&trials, is_wanted)?.pop() {
+        let outcome = Outcome::read(newest)?;
+        let Outcome { folder, experiment, provenance, history, .. } = &outcome;
+        let epoch = match experiment.training.as_ref().map(|training| training.keep) {
+            Some(Keep::Best) => history.best_epoch().0,
+            _ => history.epochs(),
+        };
+        let accuracy = history.get(epoch, Split::Validation, Metric::Accuracy);
+        let what = describe(provenance, history.epochs(), accuracy.unwrap_or(f64::NAN));
+        tell!("the network is that of {}: {what}", folder.display());
+        return Ok(Trained { model: outcome.network(image, classes, run.device)?, experiment: experiment.clone(), what });
+    }
+    let mut cards = Vec::new();
+    for path in list(&run.root)?.into_iter().filter(|path| example_of(path) == run.name) {
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let card: Card = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+        cards.push((path.with_extension("safetensors"), card));
+    }
+    let best = cards.into_iter().filter(|(_, card)| is_wanted(&card.provenance));
+    let best = best.max_by(|(_, one), (_, other)| one.validation.accuracy.total_cmp(&other.validation.accuracy));
+    let (path, Card { sha256, experiment, provenance, epochs, validation, .. }) = best.with_context(|| how_to_train(run))?;
+    let found = File::open(&path).and_then(sha256_of).with_context(|| format!("cannot read {}", path.display()))?;
+    let shown = path.display();
+    ensure!(found == sha256, "{shown} is damaged: its SHA-256 is {found}, expected {sha256}; get it anew: git checkout -- {FOLDER}");
+    let experiment = in_single_precision(experiment);
+    let model = model::build(&experiment.model, image, classes, provenance.seed, run.device)?;
+    parameters::load(&mut model.state_dict(), &path)?;
+    let what = describe(&provenance, epochs, validation.accuracy);
+    tell!("the network is {shown}: {what}");
+    Ok(Trained { model, experiment, what })
+}
+
+fn describe(Provenance { variant, seed, date, .. }: &Provenance, epochs: i64, accuracy: f64) -> String {
+    let day = date.split('T').next().unwrap_or_default();
+    format!("{variant} seed {seed}, after {epochs} epochs, validation accuracy {:.2} %, trained {day}", 100.0 * accuracy)
+}
+
+/// The files that say what the committed networks are, in the order of their names.
+fn list(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = store::list(&root.join(FOLDER))?;
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    Ok(paths)
+}
+
+fn example_of(path: &Path) -> String {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    name.split('-').next().unwrap_or_default().to_owned()
+}
+
+/// Where there is no network: what makes one, how long that takes, and whose may be taken in its place.
+fn how_to_train(run: &Run) -> String {
+    let name = run.name;
+    let programs = Contents::read(&run.root.join("experiments")).map(|contents| contents.programs()).unwrap_or_default();
+    let minutes = programs.iter().find(|program| program.example == name).map(|program| program.minutes);
+    let time = minutes.map_or(String::new(), |minutes| {
+        format!(", which takes about {} on two cores", humantime::format_duration(Duration::from_secs((60.0 * minutes) as u64)))
+    });
+    let others = list(&run.root).unwrap_or_default().into_iter().map(|path| example_of(&path));
+    let other = others.into_iter().find(|other| other != name && reads_photographs(other) == reads_photographs(name));
+    let other =
+        other.map_or(String::new(), |other| format!("; or take the network that is there: cargo run --example {other} -- --predict PATH"));
+    format!(
+        "{} holds no trained network, and {FOLDER}/ none of {name}: run {name} without --predict first (cargo run --example {name}{time}){other}",
+        run.flags.runs.join(name).display()
+    )
+}
+
+/// As `experiment`, but computed in single precision: the same on every device.
+fn in_single_precision(experiment: Experiment) -> Experiment {
+    Experiment { model: experiment::Model { precision: Precision::F32, ..experiment.model }, ..experiment }
+}
+
+/// Writes the network of each variant's first seed, from finished trials, into `weights/`, or into the folder of `--out`; and says so.
+///
+/// # Errors
+/// If there is no such trial, or it is none of the experiment as its file has it, on the report's data, and `--out` names no folder.
+pub(super) fn export(run: &Run, data: &dyn DataSet) -> Result<Early> {
+    let as_it_stands = || {
+        format!(
+            "{FOLDER}/ takes the networks of experiments/{}.toml as it stands, on the report's data, and this is another experiment; \
+             leave out the flags that change it, or name another folder with --out",
+            run.name
+        )
+    };
+    ensure!(run.flags.out.is_some() || run.is_reproduction(), as_it_stands());
+    let folder = run.flags.out.clone().unwrap_or_else(|| run.root.join(FOLDER));
+    let mut messages = Vec::new();
+    for variant in run.variants() {
+        let wanted = in_single_precision(variant.experiment.with_own_validation(data.validation()));
+        let is_of_data = |found: &Provenance| found.variant == variant.name && found.data_checksum == data.source().checksum;
+        let trials = store::finished(&run.flags.runs.join(run.name), is_of_data)?.into_iter().map(Outcome::read);
+        let mut trials = trials.collect::<Result<Vec<_>>>()?;
+        trials.retain(|outcome| in_single_precision(outcome.experiment.clone()) == wanted);
+        // Of several machines' or versions' results the newest.
+        match trials.iter().rev().min_by_key(|outcome| outcome.seed) {
+            Some(outcome) => messages.push(write(run, outcome, variant, data, &folder)?),
+            None => tell!("{} has no finished trial of this experiment on these data", variant.name),
+        }
+    }
+    ensure!(!messages.is_empty(), "there is nothing to export; {}", how_to_train(run));
+    Ok(Early { message: messages.join("\n"), code: 0 })
+}
+
+/// Writes the network of `outcome` into `folder`.
+fn write(run: &Run, outcome: &Outcome, variant: &Variant, data: &dyn DataSet, folder: &Path) -> Result<String> {
+    let experiment = in_single_precision(outcome.experiment.clone());
+    let splits = Splits::new(&data.train(), data.test().as_ref(), &experiment, outcome.seed, Device::Cpu)?;
+    let model = model::build(&experiment.model, splits.validation.image(), data.classes().len() as i64, outcome.seed, Device::Cpu)?;
+    outcome.load(&*model)?;
+    let trained = measure(&*model, &splits.validation);
+    for Parameter { mut tensor, .. } in model.state_dict() {
+        tensor.copy_(&tensor.to_kind(Kind::Half));
+    }
+    let mut validation = measure(&*model, &splits.validation);
+    let is_as_good = validation.accuracy >= trained.accuracy - ACCURACY_COST && validation.loss <= trained.loss * (1.0 + LOSS_COST);
+    let (kind, dtype) = if is_as_good { (Kind::Half, "float16") } else { (Kind::Float, "float32") };
+    if !is_as_good {
+        outcome.load(&*model)?;
+        validation = measure(&*model, &splits.validation);
+    }
+    let kept: Vec<Parameter> =
+        model.state_dict().into_iter().map(|Parameter { name, tensor }| Parameter { name, tensor: tensor.to_kind(kind) }).collect();
+    let path = folder.join(format!("{}-{}.safetensors", run.name, variant.name));
+    parameters::save(&kept, &path)?;
+    let sha256 = File::open(&path).and_then(sha256_of).with_context(|| format!("cannot read {}", path.display()))?;
+    let card = Card {
+        example: run.name.to_owned(),
+        parameters: model.parameter_count(),
+        dtype: dtype.to_owned(),
+        sha256,
+        licence: env!("CARGO_PKG_LICENSE").to_owned(),
+        epochs: outcome.history.epochs(),
+        test: splits.test.as_ref().map(|test| measure(&*model, test)),
+        validation,
+        provenance: outcome.provenance.clone(),
+        experiment: outcome.experiment.clone(),
+    };
+    write_whole(&path.with_extension("toml"), toml::to_string(&card)?.as_bytes())?;
+    let Measured { accuracy, loss, .. } = &card.validation;
+    Ok(format!(
+        "wrote {}, in {dtype}: validation accuracy {accuracy:.5} (as trained {:.5}), loss {loss:.6} ({:.6})",
+        path.display(),
+        trained.accuracy,
+        trained.loss
+    ))
+}
+
+fn measure(model: &dyn Model, inputs: &Inputs) -> Measured {
+    let values = evaluate(model, inputs);
+    let value = |wanted| values.iter().find(|(metric, _)| *metric == wanted).map_or(f64::NAN, |(_, value)| *value);
+    Measured { images: inputs.len(), accuracy: value(Metric::Accuracy), loss: value(Metric::Loss) }
+}
