@@ -50,9 +50,11 @@ fn every_figure_table_and_number_of_the_committed_results_is_in_it() {
 fn the_page_opens_on_the_results_and_needs_nothing_but_the_pictures_beside_it() {
     let (scratch, markdown, html) = committed();
     let places =
-        ["fig1_init.png", "kaggle_vgg.png", "class=\"summary\"", "-dirty", "Problem 1", "Problem 3", "How to read", "<h2>Figure 1<"];
+        ["fig1_init.png", "kaggle_vgg.png", "class=\"summary\"", " commits on ", "Problem 1", "Problem 3", "How to read", "<h2>Figure 1<"];
     let found: Vec<_> = places.iter().map(|place| html.find(place).unwrap_or_else(|| panic!("there is no {place}"))).collect();
     assert!(found.is_sorted(), "{places:?} are at {found:?}");
+    // A drawing's commit says nothing of the training: the card says so of every picture that was drawn again.
+    assert_eq!(html.contains("that trained them is not recorded"), html.contains("<code>fig1_init --redraw"), "drawn again");
     assert!(html.len() < 1_000_000, "the page has {} bytes", html.len());
     assert!(["@import", "url(", "data:image"].iter().all(|found| !html.contains(found)), "it stands alone");
     let mut pictures = 0;
@@ -79,6 +81,11 @@ fn the_page_opens_on_the_results_and_needs_nothing_but_the_pictures_beside_it() 
 fn without_results_nothing_is_run_and_nothing_is_claimed() {
     let (_scratch, markdown, _) = card(None);
     assert!(markdown.contains("| not run | 19 | 25 |") && !markdown.contains("| reproduced |"), "{markdown}");
+    let problems = markdown.lines().filter(|line| line.starts_with("- **Problem ")).collect::<Vec<_>>();
+    assert!(
+        problems.len() == 3 && problems.iter().all(|line| line.ends_with(".** No result yet that is whole and on the report's data.")),
+        "{problems:?}"
+    );
     assert!(markdown.contains("**not run**: `cargo run --example fig1_init` makes it."), "{markdown}");
 }
 

@@ -173,10 +173,12 @@ impl Note {
         let mut shown = Vec::new();
         for Evidence { name, text, place } in evidence {
             let whole = place.and_then(|place| place.find(results)).filter(|(_, how)| how.is_empty());
-            let value = text.or(whole.map(|(point, _)| said(&point))).unwrap_or("not run".to_owned());
-            match format!("{{{name}}}") {
-                place if says.contains(&place) => says = says.replace(&place, &value),
-                _ => shown.push((name, value)),
+            let value = text.or(whole.map(|(point, _)| said(&point)));
+            let placeholder = format!("{{{name}}}");
+            match value {
+                Some(value) if says.contains(&placeholder) => says = says.replace(&placeholder, &value),
+                None if says.contains(&placeholder) => says = "No result yet that is whole and on the report's data.".to_owned(),
+                value => shown.push((name, value.unwrap_or("not run".to_owned()))),
             }
         }
         NoteResult { about, says, picture, evidence: shown }
