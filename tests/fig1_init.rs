@@ -84,6 +84,13 @@ fn finished_trials_are_kept_and_redraw_needs_nothing_but_the_csv() {
     assert!(short_run(&scratch).status().expect("runs").success());
     assert_eq!(bytes(&scratch.path("plots/fig1_init.csv")), csv);
 
+    // What is only drawn again is still the result of the command that trained it.
+    let texts = || png(&scratch.path("plots/fig1_init.png")).1;
+    let trained = texts();
+    assert!(scratch.in_here(example("fig1_init").arg("--redraw")).status().expect("runs").success());
+    let redrawn = texts();
+    assert!(redrawn["Redrawn"].contains("fig1_init --redraw") && !trained.contains_key("Redrawn"), "{redrawn:?}");
+    assert!(trained.iter().all(|(key, text)| redrawn[key] == *text), "{redrawn:?} in place of {trained:?}");
     std::fs::remove_file(scratch.path("plots/fig1_init.png")).expect("removed");
     let mut redraw = example("fig1_init");
     // Nothing in the surrounding: no fonts to be found by HOME, no data set.

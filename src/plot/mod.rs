@@ -16,8 +16,11 @@ pub use curves::{Axes, Figure, draw};
 pub use image_grid::{Section, Tile, draw_grid, signed_picture};
 pub use search::{Hyperparameter, Tried, draw_search};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use image::RgbImage;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
 
 /// `picture` as PNG with texts (key, value) that say where it comes from.
 pub fn to_png(picture: &RgbImage, texts: &[(String, String)]) -> Result<Vec<u8>> {
@@ -33,4 +36,22 @@ pub fn to_png(picture: &RgbImage, texts: &[(String, String)]) -> Result<Vec<u8>>
     writer.write_image_data(picture.as_raw())?;
     writer.finish()?;
     Ok(bytes)
+}
+
+/// The header of a PNG: its size in pixels, and its texts (key, value).
+pub(crate) struct PngHeader {
+    pub width: u32,
+    pub height: u32,
+    pub texts: Vec<(String, String)>,
+}
+
+impl PngHeader {
+    pub fn read(path: &Path) -> Result<PngHeader> {
+        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let reader = png::Decoder::new(BufReader::new(file)).read_info();
+        let reader = reader.with_context(|| format!("{} is no PNG; remove it, or make it again", path.display()))?;
+        let info = reader.info();
+        let texts = info.utf8_text.iter().filter_map(|chunk| Some((chunk.keyword.clone(), chunk.get_text().ok()?))).collect();
+        Ok(PngHeader { width: info.width, height: info.height, texts })
+    }
 }

@@ -2,13 +2,11 @@
 
 use super::Results;
 use super::charts::{self, Chart};
+use crate::plot::PngHeader;
 use crate::points::{Origin, Point};
 use anyhow::{Context, Result};
-use png::text_metadata::ITXtChunk;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
 #[derive(Debug, Serialize)]
@@ -68,15 +66,11 @@ impl Picture {
         if !path.exists() {
             return Ok(None);
         }
-        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let reader = png::Decoder::new(BufReader::new(file)).read_info();
-        let reader = reader.with_context(|| format!("{} is no PNG; remove it, or make it again", path.display()))?;
-        let info = reader.info();
-        let read = |chunk: &ITXtChunk| Some((chunk.keyword.clone(), chunk.get_text().ok()?));
-        let mut text: BTreeMap<String, String> = info.utf8_text.iter().filter_map(read).collect();
+        let PngHeader { width, height, texts } = PngHeader::read(path)?;
+        let mut text: BTreeMap<String, String> = texts.into_iter().collect();
         text.entry("Command".to_owned()).and_modify(|command| *command = without_folders(command));
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Some(Picture { file, width: info.width, height: info.height, text }))
+        Ok(Some(Picture { file, width, height, text }))
     }
 }
 

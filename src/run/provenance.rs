@@ -4,6 +4,7 @@ use super::{Run, Variant};
 use crate::data::Source;
 use crate::device;
 use crate::experiment::{Experiment, read_extended};
+use crate::plot::PngHeader;
 use crate::train::RunIdentity;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -158,6 +159,14 @@ pub fn text_chunks(run: &Run, title: &str) -> Result<Vec<(String, String)>> {
     let of = |variant: &Variant| format!("{} {}", variant.name, variant.experiment.model.precision.name());
     let precision: Vec<String> = run.variants.iter().map(of).collect();
     let chunk = |key: &str, text: String| (key.to_owned(), text);
+    // A picture that is drawn again keeps what says how its points were made.
+    if run.flags.redraw
+        && let Ok(PngHeader { mut texts, .. }) = PngHeader::read(&run.output("png"))
+    {
+        texts.retain(|(key, _)| key != "Title" && key != "Redrawn");
+        let redrawn = format!("{}, commit {}: {}", date(), commit(&run.root), command());
+        return Ok([chunk("Title", title.to_owned())].into_iter().chain(texts).chain([chunk("Redrawn", redrawn)]).collect());
+    }
     let mut chunks = vec![
         chunk("Title", title.to_owned()),
         chunk("Software", format!("{} {}, {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), device::libraries())),
