@@ -1,9 +1,9 @@
 //! Reported beside reproduced, with a verdict by [`RULES`].
 //!
-//! The report gives one run without a spread. If its run and ours are draws from one normal distribution, whose standard deviation n seeds
-//! tell, the prediction interval holds its number with probability 95 % (t is the 0.975 quantile of Student's distribution with n - 1
-//! degrees of freedom). To this comes half a unit of the number's last digit. One run against one has only the sampling error of an
-//! accuracy (normal approximation for two proportions), to which training adds a spread of its own.
+//! The report gives one run without a spread. If its run and ours are samples of one normal distribution, the 95 % prediction interval from n
+//! seeds contains its number with probability 0.95 (t is the 0.975 quantile of Student's distribution with n - 1 degrees of freedom),
+//! widened by half a unit of the number's last digit. One run against one has only the binomial sampling error of an accuracy (normal
+//! approximation for two proportions), without the variance between seeds.
 
 use crate::history::Metric;
 use crate::plot::thousands;
@@ -37,7 +37,7 @@ pub enum Verdict {
     Differs,
     /// One seed has no spread to judge by.
     OneSeed,
-    /// The interval contains the reported number, and hardly any number would lie outside.
+    /// The interval contains the reported number, but is too wide to be informative.
     TooWide,
 }
 
@@ -77,8 +77,7 @@ impl Comparison {
         self.ours.y - self.reported
     }
 
-    /// The largest difference that still counts as reproduced, and so the smallest that the comparison could have seen: half the width
-    /// of its interval. None for one seed, but for an accuracy of known numbers of images.
+    /// Half the width of the interval: the smallest detectable difference. None for one seed, unless both numbers of images are known.
     pub fn half_width(&self) -> Option<f64> {
         if let (1, Some([ours, theirs])) = (self.seeds(), images(&self.ours)) {
             let variance = |p: f64, n: f64| p * (1.0 - p) / n;

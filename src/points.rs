@@ -24,7 +24,7 @@ pub enum Origin {
 /// What [`Point::data`] begins with where the data are the report's.
 pub const REPORT_DATA: [&str; 3] = ["MNIST", "cats and dogs, 19998 + 4999 images", "cats and dogs, 19998 + 4999 images, own test split"];
 
-/// Whether `data` are the report's, whole: only then is there anything to compare.
+/// Whether `data` is one of the report's data sets, whole; otherwise nothing is compared.
 pub fn is_report_data(data: &str) -> bool {
     REPORT_DATA.contains(&data)
 }
@@ -39,19 +39,19 @@ pub enum Quantity {
     /// How far training is ahead of validation.
     LossGap,
     AccuracyGap,
-    /// Of training and measuring, at the last epoch.
+    /// Wall time of training with evaluation, at the last epoch.
     Seconds,
-    /// Of each network by itself.
+    /// One point per seed.
     AccuracyBySeed,
     SecondsBySeed,
-    /// Only drawn, of the two above; no CSV has it.
+    /// Accuracy against seconds; only drawn, in no CSV.
     AccuracyBySeconds,
     /// The largest difference between a gradient and its finite difference, against N = 1 / epsilon.
     DifferenceByN,
     DifferenceByEpsilon,
 }
 
-/// Of each quantity its name in CSV files, and the names of its axes, x and y. A name stands before those that it ends with.
+/// Of each quantity its name in CSV files, and the names of its axes, x and y. Longer names stand before their own suffixes, so that the longest is found.
 const QUANTITIES: [(Quantity, &str, &str, &str); 11] = [
     (Quantity::TwiceSoftmaxedLoss, "twice_softmaxed_loss", "epoch", "cross-entropy of softmax outputs"),
     (Quantity::AccuracyBySeconds, "accuracy_by_seconds", "seconds", "accuracy (%)"),
@@ -166,8 +166,8 @@ pub fn variants(points: &[Point], metric: Metric) -> Vec<String> {
     variants
 }
 
-/// Mean and standard deviation over runs of what `value` takes from each, epoch by epoch, as the points of one curve. Runs of unequal
-/// length are cut to the shortest. One run has no deviation.
+/// Mean and standard deviation over runs of `value(run, epoch)`, as the points of one curve. Runs of unequal length are cut to the shortest.
+/// One run has no deviation.
 pub fn mean_over_seeds(
     panel: &Panel,
     series: &str,

@@ -7,7 +7,7 @@ use crate::seed::{Purpose, draw};
 use anyhow::{Result, ensure};
 use tch::{Device, Kind, Tensor};
 
-/// Examples on a device. Images stay bytes there until a network is to take them.
+/// Examples on a device. Images are stored as uint8, and converted per minibatch.
 #[derive(Debug)]
 pub struct Inputs {
     /// uint8, `[n, channels, height, width]`.
@@ -17,7 +17,7 @@ pub struct Inputs {
     /// Mean and deviation of each channel, `[channels, 1, 1]`.
     normalization: Option<(Tensor, Tensor)>,
     augmentation: Option<(Augmentation, Constants)>,
-    /// The augmentation, for training images.
+    /// The random numbers of the augmentation for each image, where it is augmented.
     changes: Option<Tensor>,
 }
 
@@ -35,12 +35,12 @@ pub struct Minibatch {
 pub struct Splits {
     pub train: Inputs,
     pub validation: Inputs,
-    /// None where the labels are not to be had.
+    /// None if the test set has no labels.
     pub test: Option<Inputs>,
 }
 
 impl Inputs {
-    /// `examples` as `normalization` wants them, on `device`; changed by `augmentation` where [`Inputs::augmented`] is asked for.
+    /// Moves `examples` to `device`. `normalization` is applied to each minibatch, `augmentation` to those of [`Inputs::augmented`].
     pub fn new(
         examples: &Examples,
         normalization: Option<&Normalization>,
@@ -123,7 +123,7 @@ impl Inputs {
         Minibatch { images, labels }
     }
 
-    /// The same examples, each changed at random once, as `seed` and `position` decide; unchanged where nothing is to change them.
+    /// The same examples with random augmentation drawn from `seed` and `position`; unchanged if no augmentation is configured.
     pub fn augmented(&self, seed: u64, position: u64) -> Inputs {
         let numbers = |augmentation: &Augmentation| augmentation.numbers(self.len(), seed, position, self.device());
         let changes = self.augmentation.as_ref().map(|(augmentation, _)| augmentation.changes(&numbers(augmentation)));
@@ -157,7 +157,7 @@ impl Splits {
     /// Splits `train` as `experiment` says; a random split depends on `seed` only (see [`Splits::places`]).
     ///
     /// # Errors
-    /// If nothing is left to train on or to validate with, or the experiment normalizes or augments what it cannot.
+    /// If nothing is left to train on or to validate with, or normalization or augmentation do not apply to these images.
     pub fn new(train: &Examples, test: Option<&Examples>, experiment: &Experiment, seed: u64, device: Device) -> Result<Splits> {
         let (taken, held_out) = Splits::places(train.len(), experiment, seed)?;
         let is_one_class = |labels: &Tensor| labels.min() == labels.max();
@@ -177,7 +177,7 @@ impl Splits {
         })
     }
 
-    /// Which of `all` examples are for training and which for validation, int64 each.
+    /// Indices of the training and validation examples among `all`, int64.
     ///
     /// # Errors
     /// As [`Splits::new`].

@@ -4,8 +4,8 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::str::FromStr;
 use toml::{Table, Value};
 
-/// Writes what `value` makes of what is there into every place that `path` names: keys separated by dots; of a list an element by its
-/// number, from 0, or by `*` every one that has the rest of the path. A key that a table does not have is added to it.
+/// Applies `value` to every entry that matches `path`: keys separated by dots; list elements by index from 0, or `*` for all that have the
+/// rest of the path. A missing key of a table is added.
 ///
 /// # Errors
 /// If there is no such place.
@@ -62,7 +62,7 @@ fn add(whole: &mut Value, path: &[&str], value: Value) -> Result<()> {
     Ok(())
 }
 
-/// What a flag `--set KEY=VALUE` says: a place in the experiment, and the values to train it with.
+/// A flag `--set KEY=VALUE`: a key of the experiment, and the values to train it with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
     pub key: String,
@@ -119,7 +119,7 @@ fn parse(text: &str) -> Result<Value> {
     }
 }
 
-/// Every combination of the values, with what it adds to the names of variants: nothing where each setting has one value.
+/// The Cartesian product of the values, each with its suffix for variant names: empty where each setting has one value.
 pub fn combinations(settings: &[Setting]) -> Vec<(String, Table)> {
     let mut combinations = vec![(String::new(), Table::new())];
     for Setting { key, values } in settings {

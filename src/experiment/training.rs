@@ -25,17 +25,17 @@ pub struct Training {
     /// Decay of the exponential moving average (EMA) of the weights; with it, the EMA weights are evaluated and saved.
     #[serde(default, skip_serializing_if = "is_default")]
     pub ema_decay: f64,
-    /// Whether the velocity holds gradients or steps.
+    /// Whether momentum accumulates gradients (PyTorch) or steps scaled by the learning rate.
     #[serde(default, skip_serializing_if = "is_default")]
     pub momentum_form: MomentumForm,
     pub order: Order,
-    /// Which epoch's parameters are the result.
+    /// Which epoch's parameters to keep.
     #[serde(default, skip_serializing_if = "is_default")]
     pub keep: Keep,
-    /// How the learning rate changes over the training, where it is not the same throughout.
+    /// Learning-rate schedule; without it the rate is constant, but for `reduce_on_plateau`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
-    /// The network is evaluated every so many epochs, and after the last.
+    /// Evaluate every this many epochs, and after the last.
     #[serde(default = "every_epoch", skip_serializing_if = "is_every_epoch")]
     pub evaluate_every: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,15 +59,15 @@ pub enum Keep {
     /// The last epoch's.
     #[default]
     Last,
-    /// Those of the epoch with the best validation accuracy, the first of several.
+    /// Those of the epoch with the best validation accuracy, the earliest on ties.
     Best,
 }
 
-/// The learning rate rises in a line from 0 to its full height, and then falls to 0 at the end of training.
+/// Linear warm-up from 0 to `learning_rate`, then decay to 0 at the last step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
-    /// The share of all steps in which it rises.
+    /// Fraction of all steps used for warm-up.
     pub warm_up: f64,
     pub decay: Decay,
 }
@@ -75,13 +75,13 @@ pub struct Schedule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decay {
-    /// In a line.
+    /// Linear decay.
     Linear,
-    /// As half a period of the cosine (Loshchilov and Hutter 2016, equation 5).
+    /// Cosine annealing (Loshchilov and Hutter 2016, equation 5).
     Cosine,
 }
 
-/// The learning rate falls when the validation loss no longer does (see [`crate::optim::ReduceLrOnPlateau`]).
+/// Reduces the learning rate when the validation loss stops improving (see [`crate::optim::ReduceLrOnPlateau`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReduceOnPlateau {
@@ -90,7 +90,7 @@ pub struct ReduceOnPlateau {
     pub threshold: f64,
 }
 
-/// Training ends when the validation loss no longer falls (see [`crate::optim::EarlyStopping`]).
+/// Stops training when the validation loss stops improving (see [`crate::optim::EarlyStopping`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StopEarly {
@@ -107,7 +107,7 @@ pub enum OptimizerKind {
     Adam,
 }
 
-/// The two ways of writing momentum; they differ when the learning rate changes.
+/// Update rule of momentum; the two differ only when the learning rate changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MomentumForm {

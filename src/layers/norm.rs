@@ -5,16 +5,16 @@ use super::{Description, LayerConfig, Mode, Module, Place, Relu, Shape};
 use anyhow::{Result, ensure};
 use tch::{Device, Kind, Tensor};
 
-/// Added to a variance, so that none is 0: libtorch's own choice.
+/// `eps`, as in PyTorch.
 const EPSILON: f64 = 1e-5;
-/// Of the running mean and variance, as in PyTorch: the weight of the minibatch's.
+/// `momentum` of the running statistics, as in PyTorch.
 const MOMENTUM: f64 = 0.1;
 
 /// y = weight (x - mean) / sqrt(variance + 1e-5) + bias, for each channel of x `[n, channels, height, width]` or each value of x
 /// `[n, channels]` (Ioffe and Szegedy 2015).
 ///
-/// In training mean and variance are those over the minibatch, and the running ones move towards them by a tenth of the way; in evaluation
-/// they are the running ones. All four are `[channels]`.
+/// In training mode, mean and variance are those of the minibatch, and the running statistics are updated with momentum 0.1; in evaluation
+/// mode they are the running statistics. All four tensors are `[channels]`.
 #[derive(Debug)]
 pub struct BatchNorm {
     pub weight: Tensor,
@@ -24,7 +24,7 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// One that leaves values of mean 0 and variance 1 as they are.
+    /// Weight 1, bias 0, running mean 0, running variance 1.
     pub fn new(channels: i64, kind: Kind, device: Device) -> BatchNorm {
         let (ones, zeros) = (|| Tensor::ones([channels], (kind, device)), || Tensor::zeros([channels], (kind, device)));
         BatchNorm { weight: ones(), bias: zeros(), running_mean: zeros(), running_variance: ones() }

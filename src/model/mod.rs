@@ -1,4 +1,4 @@
-//! Networks: what the training loop, evaluation and the gradient check need of one, and the report's three.
+//! Networks: the trait [`Model`], and the report's MLP, CNN and VGG.
 
 mod cnn;
 mod explain;
@@ -35,10 +35,9 @@ pub trait Model {
     /// Logits of a training minibatch, and the gradients of `objective` with respect to every parameter. Labels are int64, `[n]`.
     fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Tensor>);
 
-    /// What in images `[n, channels, height, width]` speaks for the class of each (int64 `[n]`), `[n, rows, columns]`: where global average
-    /// pooling and one linear layer end the network, the class activation map, the logits that the linear layer gives to each place before
-    /// the pool (Zhou et al. 2016); else, for each pixel, the gradient's saliency (Simonyan et al. 2014), 0 where autograd does not
-    /// follow [`Model::logits`].
+    /// Evidence for the class of each image (int64 `[n]`), `[n, rows, columns]`: the class activation map (Zhou et al. 2016), which is the
+    /// linear layer's logits at each place before the pool, where global average pooling and one linear layer end the network; else the
+    /// saliency map of the input gradient (Simonyan et al. 2014), 0 where autograd does not follow [`Model::logits`].
     fn explain(&self, images: &Tensor, classes: &Tensor) -> Tensor {
         explain::saliency(images, classes, |images| self.logits(images, Mode::Eval))
     }
@@ -61,16 +60,16 @@ pub trait Model {
         self.values()
     }
 
-    /// How many numbers the network learns.
+    /// Number of trainable parameters.
     fn parameter_count(&self) -> i64 {
         self.parameters().iter().map(|parameter| parameter.tensor.numel() as i64).sum()
     }
 }
 
-/// The network that `model` describes, for images `[channels, height, width]` of so many classes, as `seed` draws it.
+/// Builds the network `model` for images `[channels, height, width]` and so many `classes`, initialized from `seed`.
 ///
 /// # Errors
-/// If its layers do not fit the images or the classes, or it has not the number of parameters that the experiment states.
+/// If its layers do not fit the images or the classes, or its number of parameters differs from `model.parameters`.
 pub fn build(model: &experiment::Model, image: [i64; 3], classes: i64, seed: u64, device: Device) -> Result<Box<dyn Model>> {
     let experiment::Model { hidden, layers, precision, parameters, test_time_augmentation, .. } = model;
     let kind = precision.kind();
@@ -101,7 +100,7 @@ pub fn build(model: &experiment::Model, image: [i64; 3], classes: i64, seed: u64
 /// The layers of the network that `model` describes, for images `[channels, height, width]`.
 ///
 /// # Errors
-/// If the network that is built from them has not as many parameters as they, or as the experiment states.
+/// If the built network's number of parameters differs from that of the layers, or from `model.parameters`.
 pub fn architecture(model: &experiment::Model, image: [i64; 3]) -> Result<Architecture> {
     let architecture = Architecture::new(image, &model.layers)?;
     let Shape::Vector(classes) = architecture.output() else { bail!("the last layer of model.layers is not fully connected") };

@@ -16,8 +16,8 @@ use tch::Tensor;
 /// | [`MomentumForm::RateOutside`] | v = momentum * v + g, w = w - learning_rate * v |
 /// | [`MomentumForm::RateInside`] | v = momentum * v + learning_rate * g, w = w - v |
 ///
-/// The first two are libtorch's own (with neither dampening nor Nesterov's form). As long as the learning rate stays, the third takes the
-/// same steps as the second, with v in units of the rate; so v is kept in these, and converted when the rate changes.
+/// The first two are `torch.optim.SGD` with `dampening=0` and `nesterov=False`. At a constant learning rate the third takes the same steps as
+/// the second; its velocity is stored divided by the learning rate, and rescaled when the rate changes.
 #[derive(Debug)]
 pub struct Sgd {
     /// Above 0.

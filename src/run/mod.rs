@@ -58,7 +58,7 @@ pub struct Run {
     root: PathBuf,
     device: Device,
     variants: Vec<Variant>,
-    /// Whether this is the experiment as its file has it, on the report's data as far as data were read: a result that may be committed.
+    /// Whether this is the unmodified experiment on the report's data, as far as data were read: its results may go to `plots/`.
     is_reproduction: AtomicBool,
 }
 
@@ -131,8 +131,8 @@ impl Run {
     }
 
     /// As [`Run::train`], with a network of your own in place of the TOML's `[model]`: `build` makes it for an experiment, images
-    /// `[channels, height, width]`, so many classes, a seed that draws its parameters, and a device. Its trials' ids hold `name` in place of
-    /// `build`, of which nothing is known: change the name where the network changes, or finished trials of the earlier one are kept.
+    /// `[channels, height, width]`, a number of classes, a seed for its initialization, and a device. `name` identifies the network in the
+    /// trials' ids, since `build` cannot be hashed: change it whenever the network changes, or finished trials of the earlier one are kept.
     ///
     /// # Errors
     /// As [`Run::train`]; if `build` fails, or `name` is empty.
@@ -249,8 +249,7 @@ impl Run {
         self.is_reproduction.fetch_and(is_report_data(&data.source().name), Ordering::Relaxed);
     }
 
-    /// The folder that `--out` names; else `plots`, or `plots/local` for what is not to take the place of a committed result. What `--quick`
-    /// makes is apart from both.
+    /// The folder of `--out`; else `plots`, or `plots/local` for modified experiments and other data. `--quick` has a folder of its own.
     pub fn out(&self) -> PathBuf {
         match &self.flags.out {
             _ if self.flags.quick => self.flags.runs.join("quick/plots"),

@@ -24,11 +24,11 @@ use tch::{Device, Kind};
 /// Below the project's folder.
 const FOLDER: &str = "weights";
 
-/// Half precision is kept where it costs no more than this on the validation images: accuracy, of all of them, and loss, of itself.
+/// Largest cost of float16 on the validation images: absolute drop in accuracy, relative increase in loss.
 const ACCURACY_COST: f64 = 0.0005;
 const LOSS_COST: f64 = 0.001;
 
-/// What a committed network is.
+/// The model card of a committed network.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Card {

@@ -14,17 +14,16 @@ use crate::seed::{Purpose, draw};
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
-/// Augmentation draws from a random stream for each epoch (see [`crate::seed`]): of training images at position `epoch`, of validation
-/// images at this plus `epoch`.
-const VALIDATION: u64 = 1 << 32;
+/// Offset of the random streams of validation images' augmentation; that of training images has stream `epoch` (see [`crate::seed`]).
+const VALIDATION_STREAMS: u64 = 1 << 32;
 
-/// Trains `model` from `state` up to `training.epochs`, and evaluates it on every split after each epoch, or as often as `training` says.
+/// Trains `model` from `state` up to `training.epochs`, and evaluates it on every split every `training.evaluate_every` epochs.
 /// Afterwards the model has the parameters that `training.keep` asks for.
 ///
 /// # Errors
 /// If a loss, a gradient or a parameter is not finite: with epoch, minibatch, learning rate and layer. This is checked once an epoch and
-/// before each checkpoint, so that the device is never waited for in between, and every checkpoint is a good one. With [`Interrupted`]
-/// if `callbacks` asks to stop; with the error of a checkpoint that cannot be written.
+/// before each checkpoint, which avoids a synchronization with the device in each step, and no checkpoint holds NaN. With [`Interrupted`] if
+/// `callbacks` asks to stop; with the error of a checkpoint that cannot be written.
 pub fn fit(
     model: &dyn Model,
     splits: &Splits,
@@ -42,6 +41,7 @@ pub fn fit(
         let examples = splits.train.augmented(seed, epoch as u64);
         let order = permutation(training.order, &splits.train, seed, epoch);
         let mut monitor = NonFiniteMonitor::new(&parameters, epoch, steps_per_epoch, state.minibatch);
+        // A resumed epoch begins after the minibatches that the checkpoint has seen.
         for indices in order.split(training.minibatch, 0).iter().skip(state.minibatch as usize) {
             let step = state.epoch * steps_per_epoch + state.minibatch;
             if let Some(rate) = training.learning_rate_at(step, training.epochs * steps_per_epoch) {
@@ -50,19 +50,20 @@ pub fn fit(
             // Gathered when it is needed, a minibatch stays in the cache; a shuffled copy of all would pass through memory twice.
             let Minibatch { images, labels } = examples.select(indices);
             let mode = Mode::Train { seed, minibatch: step as u64 };
-            // Forward pass, loss and backward pass.
+            // Forward pass, loss and backward pass. The monitor computes the loss once more, for all steps of an epoch at once.
             let (logits, gradients) = model.gradients(&images, &labels, mode, objective);
             state.optimizer.step(&mut parameters, &gradients);
             if let Some(ema) = &mut state.ema {
                 ema.update(&values, step as u64);
             }
-            monitor.note(logits, labels, &gradients, state.optimizer.learning_rate());
+            monitor.observe(logits, labels, &gradients, state.optimizer.learning_rate());
             state.minibatch += 1;
             callbacks.after_minibatch();
             handle_request(callbacks, &mut monitor, &state, &values)?;
         }
         monitor.check(&values)?;
         if epoch % training.evaluate_every == 0 || epoch == training.epochs {
+            // The EMA weights are evaluated, where there are any.
             state.swap_ema(&mut values);
             let evaluated =
                 evaluate_epoch(model, splits, seed, epoch, callbacks).map(|records| state.record(&records, training.keep, &values));
@@ -74,10 +75,12 @@ pub fn fit(
             }
         }
         (state.epoch, state.minibatch) = (epoch, 0);
+        // Reduces the learning rate on a plateau, and stops early.
         state.after_epoch(epoch);
         callbacks.after_epoch(&state);
         handle_request(callbacks, &mut monitor, &state, &values)?;
     }
+    // The best epoch's values are already those of the EMA.
     match &state.best {
         Some(best) => values.iter_mut().zip(&best.values).for_each(|(value, best)| value.tensor.copy_(best)),
         None => state.swap_ema(&mut values),
@@ -107,12 +110,12 @@ fn evaluate_epoch(
     epoch: i64,
     callbacks: &mut dyn Callbacks,
 ) -> Result<Vec<Record>, Interrupted> {
-    let validation = splits.validation.augmented(seed, VALIDATION + epoch as u64);
+    let validation = splits.validation.augmented(seed, VALIDATION_STREAMS + epoch as u64);
     let mut records = Vec::new();
     for (split, inputs) in Split::ALL.into_iter().zip([Some(&splits.train), Some(&validation), splits.test.as_ref()]) {
         let Some(inputs) = inputs else { continue };
-        let go_on = |_| if callbacks.request() == Request::Stop { Err(Interrupted) } else { Ok(()) };
-        let metrics = metrics(&logits_while(model, inputs, go_on)?, &inputs.labels);
+        let check_stop = |_| if callbacks.request() == Request::Stop { Err(Interrupted) } else { Ok(()) };
+        let metrics = metrics(&logits_while(model, inputs, check_stop)?, &inputs.labels);
         records.extend(metrics.into_iter().map(|(metric, value)| Record { epoch, split, metric, value }));
     }
     Ok(records)

@@ -33,8 +33,8 @@ impl NonFiniteMonitor {
         NonFiniteMonitor { biases, epoch, steps_per_epoch, checked: minibatch, logits, labels, gradients, rates }
     }
 
-    /// Notes a step: logits and labels of its minibatch, the gradients of all parameters, and the learning rate.
-    pub fn note(&mut self, logits: Tensor, labels: Tensor, gradients: &[Tensor], learning_rate: f64) {
+    /// Records a step: logits and labels of its minibatch, the gradients of all parameters, and the learning rate.
+    pub fn observe(&mut self, logits: Tensor, labels: Tensor, gradients: &[Tensor], learning_rate: f64) {
         self.logits.push(logits);
         self.labels.push(labels);
         self.rates.push(learning_rate);
@@ -44,7 +44,7 @@ impl NonFiniteMonitor {
         }
     }
 
-    /// Checks all steps noted since the last check, and `parameters` as they are now.
+    /// Checks all steps recorded since the last check, and `parameters` as they are now.
     ///
     /// # Errors
     /// If a loss, a gradient or a parameter is not finite: the first such step, and the layer.
@@ -129,7 +129,7 @@ mod tests {
         for step in 0..3 {
             let (logit, one, two) = if step == 1 { (logit, one, two) } else { (1.0, 1.0, 1.0) };
             let gradients = [tensor(&[0.0; 6]), tensor(&[0.0, one]), tensor(&[0.0; 4]), tensor(&[two, 0.0])];
-            monitor.note(tensor(&[0.0, 1.0, logit, 0.0]).view([2, 2]), labels(), &gradients, 0.1);
+            monitor.observe(tensor(&[0.0, 1.0, logit, 0.0]).view([2, 2]), labels(), &gradients, 0.1);
         }
         let _ = parameters[2].tensor.shallow_clone().fill_(weight);
         monitor.check(&parameters).map_or_else(|error| error.to_string(), |()| "nothing".to_owned())
@@ -159,7 +159,7 @@ mod tests {
         let gradients: Vec<Tensor> = parameters.iter().map(|parameter| parameter.tensor.zeros_like()).collect();
         for step in 0..9 {
             let logits = tensor(&[0.0, if step == 7 { f64::NAN } else { 0.0 }]).view([1, 2]).repeat([2, 1]);
-            monitor.note(logits, labels(), &gradients, 0.1);
+            monitor.observe(logits, labels(), &gradients, 0.1);
             if step % 3 == 2 {
                 let checked = monitor.check(&parameters);
                 assert_eq!(checked.is_err(), step == 8);
