@@ -273,11 +273,11 @@ mod tests {
                 "learning_rate = 0.1\nlabel_smoothing = 1",
                 "training.label_smoothing is 1, expected a number from 0, below 1",
             ),
-            ("learning_rate = 0.1", "learning_rate = 0.1\nweight_averaging = -0.1", "training.ema_decay is -0.1, expected"),
-            ("learning_rate = 0.1", "learning_rate = 0.1\nmeasure_every = 0", "training.evaluate_every is 0, expected a number from 1"),
+            ("learning_rate = 0.1", "learning_rate = 0.1\nema_decay = -0.1", "training.ema_decay is -0.1, expected"),
+            ("learning_rate = 0.1", "learning_rate = 0.1\nevaluate_every = 0", "training.evaluate_every is 0, expected a number from 1"),
             (
                 "learning_rate = 0.1",
-                "learning_rate = 0.1\nmeasure_every = 2\nkeep = \"best\"",
+                "learning_rate = 0.1\nevaluate_every = 2\nkeep = \"best\"",
                 "training.evaluate_every is 2, expected 1 where",
             ),
             (
@@ -291,7 +291,7 @@ mod tests {
                 "training.schedule and training.reduce_on_plateau both set the learning rate",
             ),
             ("order = \"shuffled\"", "order = \"shuffled\"\nschedule = { warm_up = 0, decay = \"steps\" }", "`steps`"),
-            ("hidden = [5]", "hidden = [5]\nviews = \"many\"", "`many`"),
+            ("hidden = [5]", "hidden = [5]\ntest_time_augmentation = \"many\"", "`many`"),
             ("initialization = \"glorot\"", "initialization = \"xavier\"", "`xavier`"),
             ("order = \"shuffled\"", "", "missing field `order`"),
             ("run = [\"wide\"]", "run = [\"narrow\"]", "unknown variant `narrow` of x.toml; known are: plain, wide"),

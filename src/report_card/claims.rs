@@ -261,12 +261,12 @@ mod tests {
             (result.state, result.found)
         };
         let whole = judged(point("deep", 100.0, 0.8, "MNIST"));
-        assert_eq!(whole, (State::Reproduced, "0.9000 (n = 1), against 0.8000 (n = 1)".to_owned()));
-        let shorter = "0.9000 (n = 1), against 0.8000 (n = 1), at 6 in place of 100";
+        assert_eq!(whole, (State::Reproduced, "90.00 % (n = 1), against 80.00 % (n = 1)".to_owned()));
+        let shorter = "90.00 % (n = 1), against 80.00 % (n = 1), at 6 in place of 100";
         assert_eq!(judged(point("deep", 6.0, 0.8, "MNIST")), (State::Undecided, shorter.to_owned()));
         let limited = "MNIST, first 2000 training examples";
-        let fewer = format!("0.9000 (n = 1), against 0.8000 (n = 1), on {limited}");
+        let fewer = format!("90.00 % (n = 1), against 80.00 % (n = 1), on {limited}");
         assert_eq!(judged(point("deep", 100.0, 0.8, limited)), (State::Undecided, fewer));
-        assert_eq!(judged(point("other", 100.0, 0.8, "MNIST")).1, "0.9000 (n = 1), against 0.2000 (n = 1), at 1 in place of 100");
+        assert_eq!(judged(point("other", 100.0, 0.8, "MNIST")).1, "90.00 % (n = 1), against 20.00 % (n = 1), at 1 in place of 100");
     }
 }
