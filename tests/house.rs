@@ -2,6 +2,7 @@
 
 use reproduction::experiment::{ExperimentFile, Group};
 use reproduction::report_card::Contents;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 fn root() -> &'static Path {
@@ -89,4 +90,35 @@ fn examples_fit_on_a_screen_and_say_what_they_do() {
         assert!((20..=80).contains(&lines), "{} has {lines} lines, expected 20 to 80", file.display());
         assert!(text.lines().take(2).all(|line| line.starts_with("//! ")), "{}: two doc lines come first", file.display());
     }
+}
+
+/// The names behind `use super::` in a file, up to the next `::`; of a list in braces each.
+fn siblings(code: &str) -> Vec<String> {
+    let name = |text: &str| text.trim().chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect::<String>();
+    let uses = code.lines().filter_map(|line| line.trim().trim_start_matches("pub ").strip_prefix("use super::"));
+    uses.flat_map(|used| match used.strip_prefix('{') {
+        Some(list) => list.split(',').map(name).collect(),
+        None => vec![name(used)],
+    })
+    .collect()
+}
+
+/// Files of a folder do not import each other in a circle. A file may use what its `mod.rs` declares.
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let mut imports: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
+    for file in files(&root().join("src"), "rs") {
+        let text = read(&file);
+        let names = siblings(text.split("#[cfg(test)]").next().unwrap_or_default());
+        let found = names.iter().map(|name| file.with_file_name(format!("{name}.rs"))).filter(|path| path.exists()).collect();
+        imports.insert(file, found);
+    }
+    assert!(imports.values().map(Vec::len).sum::<usize>() > 30, "{imports:?}");
+    // Files that import none of the rest are taken away until none is left, or only circles are.
+    while let Some(free) =
+        imports.iter().find(|(_, used)| used.iter().all(|path| !imports.contains_key(path))).map(|(file, _)| file.clone())
+    {
+        imports.remove(&free);
+    }
+    assert!(imports.is_empty(), "these import each other: {:?}", imports.keys());
 }

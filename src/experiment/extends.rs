@@ -4,7 +4,8 @@
 //! a list of names takes each over those before it. What stands beside `extends` is written over all of them. `set` changes its own table and
 //! what that extends, not what is written over it.
 
-use super::file::{in_file, one_line, overlay, overlay_and_set};
+use super::line::{in_file, one_line};
+use super::set::{overlay, overlay_and_set};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use toml::{Table, Value};

@@ -2,8 +2,9 @@
 //! (see [`super::read_extended`]), and set a value in many places at once: `set."model.layers.*.dropout" = 0.5`.
 
 use super::extends::parse_extended;
-use super::line::place;
-use super::{Experiment, Search, Variant, set};
+use super::line::{in_file, nearest, one_line, place};
+use super::set::overlay_and_set;
+use super::{Experiment, Search, Variant};
 use anyhow::{Context, Result, bail, ensure};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -118,52 +119,6 @@ impl ExperimentFile {
 
 /// The most seeds that one command trains with.
 pub const MOST_SEEDS: u32 = 1_000;
-
-/// Writes what `changes` holds over `base`, and then sets what its key `set` names, in both.
-pub(super) fn overlay_and_set(base: &mut toml::Table, changes: &toml::Table) -> Result<()> {
-    overlay(base, changes);
-    let Some(set) = base.remove("set") else { return Ok(()) };
-    let set = set.try_into::<toml::Table>().map_err(one_line).context("key `set`")?;
-    for (path, value) in &set {
-        set::set(base, path, |_| value.clone())?;
-    }
-    Ok(())
-}
-
-/// Writes what `changes` holds over `base`, table by table.
-pub(super) fn overlay(base: &mut toml::Table, changes: &toml::Table) {
-    for (key, value) in changes {
-        match (base.get_mut(key), value) {
-            (Some(toml::Value::Table(base)), toml::Value::Table(changes)) => overlay(base, changes),
-            _ => {
-                base.insert(key.clone(), value.clone());
-            }
-        }
-    }
-}
-
-/// Where an error is.
-pub(super) fn in_file(path: &Path) -> String {
-    format!("in {}", path.display())
-}
-
-/// toml's messages quote the source over several lines; an error here is one chain. To an unknown key it adds which was probably meant.
-pub(super) fn one_line(error: toml::de::Error) -> anyhow::Error {
-    let text = error.to_string().trim().replace('\n', " ");
-    let quoted = |text: &str| text.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
-    let meant = text.strip_prefix("unknown ").and_then(|rest| {
-        let (unknown, expected) = rest.split_once(", expected ")?;
-        let known = quoted(expected.split(" in `").next()?);
-        nearest(quoted(unknown).first()?, known.iter().map(String::as_str))
-    });
-    anyhow::anyhow!("{text}{}", meant.unwrap_or_default())
-}
-
-/// Which of the words that are known was probably meant by one that is not.
-fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    let (word, likeness) = known.map(|word| (word, strsim::jaro(unknown, word))).max_by(|(_, one), (_, other)| one.total_cmp(other))?;
-    (likeness > 0.7).then(|| format!("; did you mean `{word}`?"))
-}
 
 #[cfg(test)]
 mod tests {

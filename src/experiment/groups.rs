@@ -1,6 +1,6 @@
 //! Groups into which a person files images by looking at them.
 
-use super::file::one_line;
+use super::line::one_line;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use std::path::Path;

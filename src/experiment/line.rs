@@ -1,4 +1,4 @@
-//! The line at which something in an experiment's file is wrong.
+//! Messages on what is wrong in an experiment's file: each in one line, with the line of the file.
 
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -57,6 +57,29 @@ fn table_at<'a, 'i>(table: &'a DeTable<'i>, mut path: impl Iterator<Item = &'a s
 
 fn as_table<'a, 'i>(value: &'a Spanned<DeValue<'i>>) -> Option<&'a DeTable<'i>> {
     if let DeValue::Table(table) = value.get_ref() { Some(table) } else { None }
+}
+
+/// Where an error is.
+pub(super) fn in_file(path: &Path) -> String {
+    format!("in {}", path.display())
+}
+
+/// toml's messages quote the source over several lines; an error here is one chain. To an unknown key it adds which was probably meant.
+pub(super) fn one_line(error: toml::de::Error) -> anyhow::Error {
+    let text = error.to_string().trim().replace('\n', " ");
+    let quoted = |text: &str| text.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let meant = text.strip_prefix("unknown ").and_then(|rest| {
+        let (unknown, expected) = rest.split_once(", expected ")?;
+        let known = quoted(expected.split(" in `").next()?);
+        nearest(quoted(unknown).first()?, known.iter().map(String::as_str))
+    });
+    anyhow::anyhow!("{text}{}", meant.unwrap_or_default())
+}
+
+/// Which of the words that are known was probably meant by one that is not.
+pub(super) fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    let (word, likeness) = known.map(|word| (word, strsim::jaro(unknown, word))).max_by(|(_, one), (_, other)| one.total_cmp(other))?;
+    (likeness > 0.7).then(|| format!("; did you mean `{word}`?"))
 }
 
 #[cfg(test)]

@@ -138,7 +138,7 @@ impl Experiment {
     pub fn with(&self, drawn: &BTreeMap<String, f64>) -> Result<Experiment> {
         let mut table = toml::Table::try_from(self)?;
         drawn.iter().try_for_each(|(path, value)| set::set(&mut table, path, |found| search::of_same_type(found, *value)))?;
-        let experiment: Experiment = table.try_into().map_err(file::one_line)?;
+        let experiment: Experiment = table.try_into().map_err(line::one_line)?;
         experiment.check()?;
         Ok(experiment)
     }

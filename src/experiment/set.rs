@@ -1,8 +1,32 @@
 //! Values in places of an experiment: of the TOML's key `set`, of a random search, and of the flag `--set`.
 
+use super::line::one_line;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::str::FromStr;
 use toml::{Table, Value};
+
+/// Writes what `changes` holds over `base`, and then sets what its key `set` names, in both.
+pub(super) fn overlay_and_set(base: &mut Table, changes: &Table) -> Result<()> {
+    overlay(base, changes);
+    let Some(values) = base.remove("set") else { return Ok(()) };
+    let values = values.try_into::<Table>().map_err(one_line).context("key `set`")?;
+    for (path, value) in &values {
+        set(base, path, |_| value.clone())?;
+    }
+    Ok(())
+}
+
+/// Writes what `changes` holds over `base`, table by table.
+pub(super) fn overlay(base: &mut Table, changes: &Table) {
+    for (key, value) in changes {
+        match (base.get_mut(key), value) {
+            (Some(Value::Table(base)), Value::Table(changes)) => overlay(base, changes),
+            _ => {
+                base.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
 
 /// Applies `value` to every entry that matches `path`: keys separated by dots; list elements by index from 0, or `*` for all that have the
 /// rest of the path. A missing key of a table is added.

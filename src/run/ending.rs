@@ -1,5 +1,6 @@
 //! How an example ends: what it says last, and its exit code.
 
+use super::early::Early;
 use super::{Run, predict};
 use crate::say;
 use anyhow::Result;
@@ -23,27 +24,6 @@ pub fn finish(done: Result<()>) -> ExitCode {
     }
     ExitCode::from(exit_code(&error))
 }
-
-/// The end of an example that was stopped, or that had only a share of the work to do.
-#[derive(Debug)]
-pub(super) struct Early {
-    pub message: String,
-    pub code: u8,
-}
-
-impl Early {
-    pub fn signal(signal: i32, message: impl Into<String>) -> Early {
-        Early { message: message.into(), code: 128 + signal as u8 }
-    }
-}
-
-impl std::fmt::Display for Early {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
-        formatter.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Early {}
 
 /// The whole of an example's `main`: does what `example` says with a run that was started or, with `--predict`, classifies images, with
 /// `--print-experiment` prints the experiment; prints its error, and gives its exit code.

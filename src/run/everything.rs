@@ -1,6 +1,6 @@
 //! Every example that makes a part of the report or goes beyond it, one after the other, the cheapest first.
 
-use super::ending::Early;
+use super::early::Early;
 use super::interrupt::{self, Listening};
 use super::trainer::rounded;
 use super::{Run, flags, provenance};

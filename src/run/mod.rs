@@ -1,6 +1,7 @@
 //! What an example holds: its flags, its inputs, its trials and its outputs.
 
 mod crash;
+mod early;
 mod ending;
 mod everything;
 mod flags;
@@ -76,7 +77,9 @@ impl Run {
         if !flags.redraw && !flags.merge {
             precision::check(&variants, device)?;
         }
-        precision::report(&flags, &variants, device, has_bf16);
+        if !flags.redraw {
+            precision::report(flags.changes.precision, &variants, device, has_bf16);
+        }
         Run::with(name, flags, root, device, variants, is_as_in_file)
     }
 

@@ -1,7 +1,6 @@
 //! The flag `--precision`, and which precision a device is fast in.
 
 use super::Variant;
-use super::flags::Flags;
 use crate::device::runtime_function;
 use crate::experiment::Precision;
 use anyhow::{Result, bail};
@@ -56,11 +55,8 @@ pub(super) fn check(variants: &[Variant], device: Device) -> Result<()> {
 }
 
 /// Says what `--precision auto` has come to, and that bf16 is slow where it is.
-pub(super) fn report(flags: &Flags, variants: &[Variant], device: Device, has_bf16: bool) {
-    if flags.redraw {
-        return;
-    }
-    if flags.changes.precision == Some(Choice::Auto) {
+pub(super) fn report(asked: Option<Choice>, variants: &[Variant], device: Device, has_bf16: bool) {
+    if asked == Some(Choice::Auto) {
         let mut resolved: Vec<&str> = variants.iter().map(|variant| variant.experiment.model.precision.name()).collect();
         resolved.dedup();
         let has = if has_bf16 { "has" } else { "has no" };

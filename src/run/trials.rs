@@ -1,6 +1,6 @@
 //! The trials of an experiment: every variant with every seed, trained side by side, each kept as it finishes.
 
-use super::ending::Early;
+use super::early::Early;
 use super::flags::Flags;
 use super::interrupt::{self, Listening};
 use super::progress::Display;

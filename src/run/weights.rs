@@ -1,7 +1,7 @@
 //! Trained networks to predict with: the trial that was finished last, else what is committed in `weights/`, for each network
 //! `<example>-<variant>.safetensors` and beside it a TOML that says what it is.
 
-use super::ending::Early;
+use super::early::Early;
 use super::flags::reads_photographs;
 use super::provenance::Provenance;
 use super::store::{self, Outcome};
