@@ -129,8 +129,10 @@ impl Project {
         }
         let scratch = Scratch::new();
         let home = scratch.path("home");
-        fs::create_dir_all(home.join("plots")).expect("made");
-        fs::write(home.join("plots/committed.csv"), "committed").expect("written");
+        for folder in ["plots", "weights"] {
+            fs::create_dir_all(home.join(folder)).expect("made");
+            fs::write(home.join(folder).join("committed.csv"), "committed").expect("written");
+        }
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         run(Command::new("cp")
             .arg("-r")
@@ -218,7 +220,7 @@ fn packing_says_what_is_missing_and_what_is_too_much() {
 }
 
 #[test]
-fn plots_are_set_aside_last_and_put_back() {
+fn results_and_weights_are_set_aside_last_and_put_back() {
     let Some(project) = Project::new() else { return };
     // What packs the program waits for it forever.
     let pipe = project.scratch.path("pipe");
@@ -235,7 +237,7 @@ fn plots_are_set_aside_last_and_put_back() {
     assert_eq!(project.status(), "", "an interrupted packing leaves the tree as it was");
 
     let told = said(&run(&mut project.pack("program", &["--tree"])));
-    assert!(told.contains("set aside") && !project.home.join("plots").exists(), "{told}");
+    assert!(told.contains("set aside") && ["plots", "weights"].iter().all(|folder| !project.home.join(folder).exists()), "{told}");
     run(&mut project.pack("program", &["--tree"]));
     // Something has written there meanwhile.
     fs::create_dir(project.home.join("plots")).expect("made");
