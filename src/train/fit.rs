@@ -63,8 +63,7 @@ pub fn fit(
         }
         monitor.check(&values)?;
         if epoch % training.evaluate_every == 0 || epoch == training.epochs {
-            // The EMA weights are evaluated, where there are any.
-            state.swap_ema(&mut values);
+            state.swap_ema(&mut values); // The EMA weights, if there are any, are evaluated.
             let evaluated =
                 evaluate_epoch(model, splits, seed, epoch, callbacks).map(|records| state.record(&records, training.keep, &values));
             state.swap_ema(&mut values);
@@ -75,12 +74,10 @@ pub fn fit(
             }
         }
         (state.epoch, state.minibatch) = (epoch, 0);
-        // Reduces the learning rate on a plateau, and stops early.
-        state.after_epoch(epoch);
+        state.after_epoch(epoch); // Reduces the learning rate on a plateau; stops early.
         callbacks.after_epoch(&state);
         handle_request(callbacks, &mut monitor, &state, &values)?;
     }
-    // The best epoch's values are already those of the EMA.
     match &state.best {
         Some(best) => values.iter_mut().zip(&best.values).for_each(|(value, best)| value.tensor.copy_(best)),
         None => state.swap_ema(&mut values),
