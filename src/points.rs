@@ -51,7 +51,8 @@ pub enum Quantity {
     DifferenceByEpsilon,
 }
 
-/// Of each quantity its name in CSV files, and the names of its axes, x and y. Longer names stand before their own suffixes, so that the longest is found.
+/// Each quantity's name in CSV files and the labels of its axes, x and y. Longer names stand before their own suffixes, so that the longest
+/// is found.
 const QUANTITIES: [(Quantity, &str, &str, &str); 11] = [
     (Quantity::TwiceSoftmaxedLoss, "twice_softmaxed_loss", "epoch", "cross-entropy of softmax outputs"),
     (Quantity::AccuracyBySeconds, "accuracy_by_seconds", "seconds", "accuracy (%)"),

@@ -5,6 +5,7 @@ use super::early::Early;
 use super::flags::reads_photographs;
 use super::provenance::Provenance;
 use super::store::{self, Outcome};
+use super::trainer::rounded;
 use super::{Run, Variant};
 use crate::data::DataSet;
 use crate::data::splits::{Inputs, Splits};
@@ -125,7 +126,7 @@ fn how_to_train(run: &Run) -> String {
     let programs = Contents::read(&run.root.join("experiments")).map(|contents| contents.programs()).unwrap_or_default();
     let minutes = programs.iter().find(|program| program.example == name).map(|program| program.minutes);
     let time = minutes.map_or(String::new(), |minutes| {
-        format!(", which takes about {} on two cores", humantime::format_duration(Duration::from_secs((60.0 * minutes) as u64)))
+        format!(", which takes about {} on two cores", humantime::format_duration(rounded(Duration::from_secs_f64(60.0 * minutes))))
     });
     let others = list(&run.root).unwrap_or_default().into_iter().map(|path| example_of(&path));
     let other = others.into_iter().find(|other| other != name && reads_photographs(other) == reads_photographs(name));
