@@ -32,7 +32,9 @@ fn the_cpu_agrees_with_itself() {
 
 #[test]
 fn the_benchmark_runs_in_small() {
-    gpu_bench::run(words("gpu_bench --device cpu --network mlp --images 140 --steps 1")).expect("runs");
+    for flags in ["", " --profile"] {
+        gpu_bench::run(words(&format!("gpu_bench --device cpu --network mlp --images 140 --steps 1{flags}"))).expect("runs");
+    }
 }
 
 #[test]

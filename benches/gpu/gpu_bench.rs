@@ -14,7 +14,7 @@ use reproduction::data::splits::Splits;
 use reproduction::device::{self, Choice};
 use reproduction::experiment::{Experiment, Precision};
 use reproduction::layers::Mode;
-use reproduction::libtorch::Arithmetic;
+use reproduction::libtorch::{Arithmetic, profile};
 use reproduction::loss::Objective;
 use reproduction::model;
 use reproduction::optim;
@@ -46,6 +46,9 @@ struct Flags {
     /// Images of an epoch with its evaluations [default: 70,000 on a GPU, 1,400 on the CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(7..=1_000_000))]
     images: Option<i64>,
+    /// Count what a step launches and how long it keeps the device busy, in place of measuring
+    #[arg(long)]
+    profile: bool,
     /// Cargo's own
     #[arg(long, hide = true)]
     bench: bool,
@@ -64,9 +67,11 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<()> {
     reproduction::say!("{}", device::describe(device));
     let (rounds, steps, images) = if device == Device::Cpu { (1, 2, 1_400) } else { (3, 30, 70_000) };
     let (rounds, steps) = (flags.rounds.unwrap_or(rounds), flags.steps.unwrap_or(steps));
-    let bench = Bench { device, rounds, steps, images: flags.images.unwrap_or(images) };
+    let bench = Bench { device, rounds, steps, images: flags.images.unwrap_or(images), profile: flags.profile };
     let networks = if flags.network.is_empty() { Network::value_variants() } else { &flags.network };
-    bench.ceilings();
+    if !bench.profile {
+        bench.ceilings();
+    }
     for network in networks {
         let mut experiment = network.experiment()?;
         // Drawing the pictures takes longer than a measurement: once for a network, and no more than its minibatch needs.
@@ -86,13 +91,13 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<()> {
             Arithmetic { tf32_convolutions, tf32_products: precision == Precision::Tf32, benchmark: true }.set();
             experiment.model.precision = precision;
             bench.step(*network, name, &experiment, &splits, Layout::ChannelsLast)?;
-            if *network != Network::Mlp && matches!(name, "f32" | "bf16") {
+            if !bench.profile && *network != Network::Mlp && matches!(name, "f32" | "bf16") {
                 bench.step(*network, name, &experiment, &splits, Layout::ChannelsFirst)?;
             }
         }
     }
     device::set_arithmetic(false);
-    for network in networks.iter().filter(|network| matches!(network, Network::Mlp | Network::Cnn)) {
+    for network in networks.iter().filter(|network| !bench.profile && matches!(network, Network::Mlp | Network::Cnn)) {
         bench.epoch(*network)?;
     }
     Ok(())
@@ -111,6 +116,7 @@ struct Bench {
     rounds: u64,
     steps: u64,
     images: i64,
+    profile: bool,
 }
 
 impl Bench {
@@ -157,7 +163,7 @@ impl Bench {
         }
         let examples = splits.train.augmented(1, 1);
         let index = Tensor::randperm(examples.len(), (Kind::Int64, self.device)).narrow(0, 0, training.minibatch.min(examples.len()));
-        let (whole, host) = self.timed(|| {
+        let mut train = || {
             for number in 0..self.steps {
                 let minibatch = examples.select(&index);
                 let objective = Objective { label_smoothing: training.label_smoothing };
@@ -165,13 +171,18 @@ impl Bench {
                 let (_, gradients) = model.gradients(&minibatch.images, &minibatch.labels, mode, objective);
                 sgd.step(&mut parameters, &gradients);
             }
-        });
+        };
+        let name = format!("{}, {precision}", network.name());
+        if self.profile {
+            self.print_profile(&name, train);
+            return Ok(());
+        }
+        let (whole, host) = self.timed(&mut train);
         let (data, _) = self.timed(|| (0..self.steps).for_each(|_| drop(examples.select(&index))));
         let in_ms = 1e3 / self.steps as f64;
         let memory = device::memory(self.device);
         reproduction::say!(
-            "{}, {precision}{}, step of {}: {:.3} ms; host {:.3} ms; gathering and augmentation {:.3} ms{}",
-            network.name(),
+            "{name}{}, step of {}: {:.3} ms; host {:.3} ms; gathering and augmentation {:.3} ms{}",
             if layout == Layout::ChannelsFirst { ", channels first" } else { "" },
             index.size()[0],
             whole * in_ms,
@@ -184,6 +195,26 @@ impl Bench {
             ))
         );
         Ok(())
+    }
+
+    /// Kernels a step and how long the device works at them, and the five that take longest; on the CPU operations.
+    fn print_profile(&self, name: &str, mut train: impl FnMut()) {
+        // cuDNN's trials of algorithms stay out.
+        train();
+        self.wait();
+        let kernels = profile(self.device, || {
+            train();
+            self.wait();
+        });
+        let a_step = |value: f64| value / self.steps as f64;
+        let (count, seconds) =
+            kernels.iter().fold((0.0, 0.0), |(count, seconds), kernel| (count + kernel.count as f64, seconds + kernel.seconds));
+        let what = if self.device.is_cuda() { "kernels and copies" } else { "operations" };
+        reproduction::say!("{name}, a step: {:.1} {what}, {:.3} ms of the device", a_step(count), a_step(1e3 * seconds));
+        for kernel in kernels.iter().take(5) {
+            let name: String = kernel.name.chars().take(100).collect();
+            reproduction::say!("    {:6.1} x {:8.3} ms in all  {name}", a_step(kernel.count as f64), a_step(1e3 * kernel.seconds));
+        }
     }
 
     /// Three epochs of [`fit`] with the evaluations after each; the first three warm up.

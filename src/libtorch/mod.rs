@@ -1,8 +1,8 @@
-//! Functions of libtorch that tch lacks, through `shim.cpp`: fused updates, the arithmetic of CUDA, the version that is loaded.
+//! Functions of libtorch that tch lacks, through `shim.cpp`: fused updates, the arithmetic of CUDA, the profiler, the version that is loaded.
 
 use anyhow::{Result, ensure};
 use std::ffi::{CStr, c_char, c_void};
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 type Tensors = *const *const c_void;
 
@@ -22,6 +22,8 @@ unsafe extern "C" {
     fn shim_arithmetic(tf32_convolutions: *mut bool, tf32_products: *mut bool, benchmark: *mut bool, deterministic: *mut bool);
     fn shim_no_tf32() -> *mut c_void;
     fn shim_end_no_tf32(guard: *mut c_void);
+    fn shim_start_profile(on_gpu: bool) -> *mut c_char;
+    fn shim_end_profile(on_gpu: bool, lines: *mut *mut c_char) -> *mut c_char;
     fn shim_config() -> *mut c_char;
     fn shim_cudnn_version() -> i64;
 }
@@ -127,6 +129,37 @@ pub(crate) fn without_tf32<T>(compute: impl FnOnce() -> T) -> T {
     compute()
 }
 
+/// A kernel of a GPU, a copy or fill of its memory, or an operation on the CPU, in a [`profile`].
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    pub name: String,
+    /// How often it ran
+    pub count: u64,
+    /// All runs together; on the CPU with the operations that it called itself
+    pub seconds: f64,
+}
+
+/// What `work` launches on `device`, by libtorch's profiler, the longest first; on the CPU the operations that it calls.
+/// `work` waits for the device before it ends, or later kernels are missing.
+pub fn profile(device: Device, work: impl FnOnce()) -> Vec<Kernel> {
+    let (on_gpu, mut lines) = (device.is_cuda(), std::ptr::null_mut());
+    // SAFETY: the second call ends what the first began, and leaves a string of strdup's.
+    let lines = unsafe {
+        well(shim_start_profile(on_gpu));
+        work();
+        well(shim_end_profile(on_gpu, &mut lines));
+        owned(lines)
+    };
+    let kernel = |line: &str| {
+        let (count, rest) = line.split_once('\t')?;
+        let (nanoseconds, name) = rest.split_once('\t')?;
+        Some(Kernel { name: name.to_owned(), count: count.parse().ok()?, seconds: nanoseconds.parse::<f64>().ok()? / 1e9 })
+    };
+    let mut kernels: Vec<Kernel> = lines.lines().filter_map(kernel).collect();
+    kernels.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+    kernels
+}
+
 /// The version of the libtorch that is loaded, as it says itself: `2.11.0`.
 pub(crate) fn version() -> String {
     // SAFETY: a string of strdup's.
@@ -173,7 +206,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::seed::{Purpose, draw};
     use std::sync::Mutex;
-    use tch::{Device, Kind};
+    use tch::Kind;
 
     unsafe extern "C" {
         fn shim_count_transfers() -> u64;
@@ -229,6 +262,19 @@ pub(crate) mod tests {
         let values = tensors.each_ref().map(|tensor| tensor + 4.0);
         lerp(&tensors.each_ref(), &values.each_ref(), 0.25);
         assert_eq!(tensors.map(|tensor| tensor.double_value(&[2])), [3.0, 0.0]);
+    }
+
+    #[test]
+    fn a_profile_has_what_ran_in_it_and_nothing_else() {
+        let tensor = Tensor::ones([64, 64], (Kind::Float, Device::Cpu));
+        let kernels = profile(Device::Cpu, || {
+            for _ in 0..3 {
+                let _ = tensor.matmul(&tensor);
+            }
+        });
+        let times = |name| kernels.iter().find(|kernel| kernel.name == name).map_or(0, |kernel| kernel.count);
+        assert_eq!((times("aten::matmul"), times("aten::mm"), times("aten::ones")), (3, 3, 0), "{kernels:?}");
+        assert!(kernels[0].seconds > 0.0 && kernels.is_sorted_by(|a, b| a.seconds >= b.seconds));
     }
 
     #[test]

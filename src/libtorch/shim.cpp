@@ -6,9 +6,11 @@
 #include <ATen/ops/_foreach_lerp.h>
 #include <ATen/ops/_fused_sgd.h>
 #include <ATen/record_function.h>
+#include <torch/csrc/autograd/profiler_kineto.h>
 
 #include <atomic>
 #include <cstring>
+#include <map>
 #include <string_view>
 #include <vector>
 
@@ -98,6 +100,35 @@ int64_t shim_cudnn_version() {
   } catch (const std::exception &) {
     return 0;
   }
+}
+
+// libtorch's profiler, of kernels and copies on the GPU or of the CPU's operations.
+char *shim_start_profile(bool on_gpu) {
+  return attempt([&] {
+    using torch::profiler::impl::ActivityType;
+    const torch::profiler::impl::ProfilerConfig config(torch::profiler::impl::ProfilerState::KINETO);
+    const std::set<ActivityType> activities{on_gpu ? ActivityType::CUDA : ActivityType::CPU};
+    torch::autograd::profiler::prepareProfiler(config, activities);
+    torch::autograd::profiler::enableProfiler(config, activities, {at::RecordScope::FUNCTION});
+  });
+}
+
+// A line for each name: how often it ran, its nanoseconds in all, the name.
+char *shim_end_profile(bool on_gpu, char **lines) {
+  return attempt([&] {
+    std::map<std::string, std::pair<uint64_t, uint64_t>> found;
+    const auto result = torch::autograd::profiler::disableProfiler();
+    for (const auto &event : result->events()) {
+      if ((event.deviceType() == c10::DeviceType::CUDA) != on_gpu) continue;
+      auto &[count, nanoseconds] = found[event.name()];
+      count += 1;
+      nanoseconds += event.durationNs();
+    }
+    std::string text;
+    for (const auto &[name, sums] : found)
+      text += std::to_string(sums.first) + '\t' + std::to_string(sums.second) + '\t' + name + '\n';
+    *lines = strdup(text.c_str());
+  });
 }
 
 uint64_t shim_count_transfers() {
