@@ -325,6 +325,24 @@ fn wherever_it_is_interrupted_it_ends_where_the_uninterrupted_run_does() -> anyh
 }
 
 #[test]
+fn the_time_of_earlier_runs_is_a_part_of_the_state() -> anyhow::Result<()> {
+    let (experiment, _) = averaged();
+    let (training, model, folder) = (experiment.training()?, built(&experiment), tempfile::tempdir()?);
+    let checkpoints = Checkpoints::new(folder.path().join("checkpoints"));
+    let mut earlier = 100.0;
+    for _ in 0..2 {
+        let mut state = State::new(training);
+        state.earlier_seconds = earlier;
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        checkpoints.write(&state, &model.values(), &RunIdentity::default())?;
+        let resumed = checkpoints.resume(training, &mut model.values(), &RunIdentity::default())?.expect("there is a checkpoint");
+        assert!((earlier + 0.002..earlier + 60.0).contains(&resumed.state.earlier_seconds), "{}", resumed.state.earlier_seconds);
+        earlier = resumed.state.earlier_seconds;
+    }
+    Ok(())
+}
+
+#[test]
 fn the_average_is_a_part_of_the_state() -> anyhow::Result<()> {
     let what = averaged();
     let (history, values, _) = uninterrupted(&what)?;

@@ -104,6 +104,7 @@ pub(super) fn train(job: Job, network: Network, device: Device, display: &Displa
         }
         _ => resume_from(&checkpoints, training, &*model, &identity, &name)?,
     };
+    let earlier_seconds = state.earlier_seconds;
     display.go_on_from(state.epoch as u64 * job.minibatches_an_epoch() + state.minibatch as u64);
     let scalars = job.scalars.as_ref().map(|folder| Scalars::begin(folder, training, &state)).transpose()?;
     let mut callbacks =
@@ -113,7 +114,7 @@ pub(super) fn train(job: Job, network: Network, device: Device, display: &Displa
         format!("trial {name}{}", last.map_or(String::new(), |path| format!(" (its last checkpoint is {})", path.display())))
     })?;
     let elsewhere = elsewhere.map(|from| checkpoints_in(from));
-    let outcome = job.trial.keep(history, &*model, started.elapsed().as_secs_f64())?;
+    let outcome = job.trial.keep(history, &*model, earlier_seconds + started.elapsed().as_secs_f64())?;
     elsewhere.iter().chain([&checkpoints]).try_for_each(Checkpoints::remove)?;
     Ok(outcome)
 }

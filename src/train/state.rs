@@ -9,6 +9,7 @@ use crate::optim::{self, EarlyStopping, Optimizer, ReduceLrOnPlateau};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 use tch::Tensor;
 
 /// The state of a training run between two minibatches, but for the network's own values (see
@@ -30,6 +31,9 @@ pub struct State {
     pub best: Option<Best>,
     /// The EMA of the network's values, where `training.ema_decay` asks for it.
     pub ema: Option<Ema>,
+    /// Seconds that training took before it was interrupted, all earlier runs together.
+    pub earlier_seconds: f64,
+    started: Instant,
 }
 
 /// The network after the epoch with the best validation accuracy: its state dict, in order.
@@ -71,6 +75,8 @@ struct Numbers {
     best: Option<(i64, f64)>,
     plateau: Option<ReduceLrOnPlateau>,
     early_stopping: Option<EarlyStopping>,
+    #[serde(default)]
+    seconds: f64,
     identity: RunIdentity,
 }
 
@@ -88,6 +94,8 @@ impl State {
             history: History::default(),
             best: None,
             ema: (training.ema_decay > 0.0).then(|| Ema::new(training.ema_decay)),
+            earlier_seconds: 0.0,
+            started: Instant::now(),
         }
     }
 
@@ -129,7 +137,7 @@ impl State {
 
     /// The state and the network's `values` as tensors by name.
     pub(super) fn to_tensors(&self, values: &[Parameter], identity: &RunIdentity) -> Result<Vec<(String, Tensor)>> {
-        let State { epoch, minibatch, is_stopped, optimizer, plateau, early_stopping, history, best, ema } = self;
+        let State { epoch, minibatch, is_stopped, optimizer, plateau, early_stopping, history, best, ema, earlier_seconds, started } = self;
         let numbers = Numbers {
             epoch: *epoch,
             minibatch: *minibatch,
@@ -139,6 +147,7 @@ impl State {
             best: best.as_ref().map(|best| (best.epoch, best.accuracy)),
             plateau: plateau.clone(),
             early_stopping: early_stopping.clone(),
+            seconds: earlier_seconds + started.elapsed().as_secs_f64(),
             identity: identity.clone(),
         };
         let mut tensors: Vec<(String, Tensor)> = vec![
@@ -173,6 +182,7 @@ impl State {
         let mut state =
             State { epoch: numbers.epoch, minibatch: numbers.minibatch, is_stopped: numbers.is_stopped, ..State::new(training) };
         (state.plateau, state.early_stopping) = (numbers.plateau, numbers.early_stopping);
+        state.earlier_seconds = numbers.seconds;
         state.history = History::parse(&saved.bytes(HISTORY)?, saved.path())?;
         let like = |prefix: &str, Parameter { name, tensor }: &Parameter| -> Result<Tensor> {
             let mut copy = tensor.empty_like();
