@@ -18,6 +18,7 @@ use reproduction::libtorch::{Arithmetic, profile};
 use reproduction::loss::Objective;
 use reproduction::model;
 use reproduction::optim;
+use reproduction::seed::{Purpose, draw};
 use reproduction::train::{State, fit};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -148,7 +149,7 @@ impl Bench {
         let (copy, _) = self.timed(|| to.copy_(&from));
         reproduction::say!("copy: {:.3} TB/s read and written", 8.0 * values as f64 / copy / 1e12);
         for kind in [Kind::Float, Kind::BFloat16].into_iter().take(if self.device == Device::Cpu { 1 } else { 2 }) {
-            let a = Tensor::randn([side, side], (Kind::Float, self.device)).to_kind(kind);
+            let a = draw(1, Purpose::Embedded, 0, || Tensor::randn([side, side], (Kind::Float, self.device))).to_kind(kind);
             let (product, _) = self.timed(|| drop(a.matmul(&a)));
             reproduction::say!("matrix product, {kind:?}: {:.2} TFLOP/s", 2.0 * (side as f64).powi(3) / product / 1e12);
         }
@@ -162,7 +163,8 @@ impl Bench {
             parameters.iter_mut().for_each(|parameter| parameter.tensor.set_data(&parameter.tensor.contiguous()));
         }
         let examples = splits.train.augmented(1, 1);
-        let index = Tensor::randperm(examples.len(), (Kind::Int64, self.device)).narrow(0, 0, training.minibatch.min(examples.len()));
+        let index = draw(1, Purpose::Shuffle, 1, || Tensor::randperm(examples.len(), (Kind::Int64, self.device)));
+        let index = index.narrow(0, 0, training.minibatch.min(examples.len()));
         let mut train = || {
             for number in 0..self.steps {
                 let minibatch = examples.select(&index);
