@@ -175,3 +175,19 @@ fn the_numbers_beyond_the_report_are_those_of_the_results() {
     }
     expect("docs/beyond.md", "the same with augmentation", &last("mlp_tuned", "augmented", "test", "reproduced"));
 }
+
+#[test]
+fn the_errors_that_are_named_are_errors() {
+    let page = read(&root().join("docs/beyond.md"));
+    let predictions = reproduction::submission::read_predictions(&root().join("plots"), "kaggle_ahead").expect("committed");
+    let wrong: Vec<_> = predictions.iter().filter(|row| row.label != row.prediction).collect();
+    let count = |label: &str| wrong.iter().filter(|row| row.label == label).count();
+    for number in [format!("all {} of the", wrong.len()), format!("{} are cats", count("Cat")), format!("{} are dogs", count("Dog"))] {
+        assert!(page.contains(&number), "docs/beyond.md does not say {number}");
+    }
+    let named: Vec<&str> = page.split('`').filter(|word| word.ends_with(".jpg")).collect();
+    for name in &named {
+        assert!(wrong.iter().any(|row| row.file.ends_with(name)), "{name} is no error");
+    }
+    assert_eq!(wrong.len() - named.len(), 172, "as the page says");
+}
