@@ -122,3 +122,15 @@ fn no_files_import_each_other_in_a_circle() {
     }
     assert!(imports.is_empty(), "these import each other: {:?}", imports.keys());
 }
+
+#[test]
+fn no_page_has_the_marks_of_an_unfinished_merge() {
+    let pages = files(&root().join("docs"), "md");
+    let experiments = files(&root().join("experiments"), "toml");
+    let others = ["README.md", "CHANGELOG.md", "Cargo.toml"].map(|name| root().join(name));
+    for path in pages.iter().chain(&experiments).chain(&others) {
+        let text = read(path);
+        let mark = text.lines().find(|line| ["<<<<<<<", "=======", ">>>>>>>"].iter().any(|mark| line.starts_with(mark)));
+        assert_eq!(mark, None, "{}", path.display());
+    }
+}
