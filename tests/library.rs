@@ -1,4 +1,4 @@
-//! The crate as a library: the program of the documentation, and parameters that PyTorch reads.
+//! The crate as a library: the program of the documentation, parameters that PyTorch reads, and tables that SciPy recomputes.
 
 mod common;
 
@@ -13,7 +13,7 @@ use reproduction::train::logits;
 use reproduction::train::parameters::{load, save};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use tch::{Device, Kind, Tensor};
 
 #[path = "../docs/library.rs"]
@@ -103,6 +103,16 @@ fn write_committed(card: &Path, folder: &Path) {
     write_example(&images, &logits(&*network, &inputs), submitted.as_ref(), &folder.join(format!("{name}.example")));
 }
 
+/// Runs python3, with the packages of `benches/` where they are.
+fn python(arguments: &[&str]) -> std::io::Result<Output> {
+    let mut command = Command::new("python3");
+    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/python");
+    if packages.is_dir() {
+        command.env("PYTHONPATH", packages);
+    }
+    command.args(arguments).output()
+}
+
 /// Saved, read by another network of ours and, where there is one, by PyTorch: the logits are the same.
 #[test]
 fn a_saved_network_has_the_same_logits_here_and_in_pytorch() {
@@ -134,14 +144,6 @@ fn a_saved_network_has_the_same_logits_here_and_in_pytorch() {
         assert_eq!(again.logits(&images, Mode::Eval), logits, "{name}");
     }
 
-    let python = |arguments: &[&str]| {
-        let mut command = Command::new("python3");
-        let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/python");
-        if packages.is_dir() {
-            command.env("PYTHONPATH", packages);
-        }
-        command.args(arguments).output()
-    };
     if !python(&["-c", "import torch, safetensors.torch"]).is_ok_and(|output| output.status.success()) {
         eprintln!("python3 has no torch and safetensors: what PyTorch makes of the saved networks is not tested");
         return;
@@ -152,6 +154,17 @@ fn a_saved_network_has_the_same_logits_here_and_in_pytorch() {
         }
     }
     let output = python(&["-c", program, &scratch.path("").to_string_lossy()]).expect("runs");
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn scipy_computes_the_same_tables_from_the_csvs() {
+    if !python(&["-c", "import tomllib, scipy"]).is_ok_and(|output| output.status.success()) {
+        eprintln!("python3 has no scipy: the committed tables are not recomputed with it");
+        return;
+    }
+    let output = python(&["-c", include_str!("tables.py"), env!("CARGO_MANIFEST_DIR")]).expect("runs");
     print!("{}", String::from_utf8_lossy(&output.stdout));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
