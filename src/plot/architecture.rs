@@ -1,11 +1,12 @@
 //! A network as a row of blocks, one for each layer, with shapes and numbers of parameters.
 
-use super::canvas::{Area, Canvas, paint_title};
+use super::canvas::{Area, paint_title, picture};
 use super::style::{INK, OVERSAMPLING, at, bold, centered, scaled, text};
 use crate::architecture::{Architecture, Shape, Stage};
 use crate::layers::Relu;
 use anyhow::Result;
 use image::RgbImage;
+use indicatif::HumanCount;
 use plotters::prelude::*;
 
 /// Colors of what is no layer; a layer has its own.
@@ -41,8 +42,8 @@ struct Block {
 /// but in order.
 pub fn draw_architecture(title: &str, architecture: &Architecture) -> Result<RgbImage> {
     let blocks = blocks(architecture);
-    let canvas = Canvas::new(LEFT + blocks.len() as u32 * COLUMN + 20, HEADER + BLOCKS + LABELS);
-    canvas.paint(title, |area| {
+    let size = [LEFT + blocks.len() as u32 * COLUMN + 20, HEADER + BLOCKS + LABELS];
+    picture(title, size, |area| {
         paint_header(area, title, architecture, &blocks)?;
         let largest = blocks.iter().map(|block| side(block.shape)).fold(1.0, f64::max);
         for (name, y) in [("layer", NAME), ("output", SHAPE), ("parameters", PARAMETERS)] {
@@ -149,12 +150,7 @@ fn side(shape: Shape) -> f64 {
 
 /// 570436 as "570,436".
 pub fn thousands(number: i64) -> String {
-    let digits = number.to_string();
-    let group = |(index, digit): (usize, char)| {
-        let is_border = index > 0 && (digits.len() - index).is_multiple_of(3);
-        [is_border.then_some(','), Some(digit)].into_iter().flatten()
-    };
-    digits.chars().enumerate().flat_map(group).collect()
+    HumanCount(number.unsigned_abs()).to_string()
 }
 
 #[cfg(test)]

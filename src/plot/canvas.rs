@@ -1,6 +1,6 @@
 //! An empty picture to draw on, larger than it is written.
 
-use super::style::{OVERSAMPLING, SMALL, at, bold, load_font, scaled, text};
+use super::style::{SMALL, at, bold, load_font, scaled, text};
 use anyhow::{Context, Result, anyhow};
 use image::{RgbImage, imageops};
 use plotters::coord::Shift;
@@ -8,31 +8,20 @@ use plotters::prelude::*;
 
 pub type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 
-/// A white picture of this size, in pixels of the written picture.
-pub struct Canvas {
-    width: u32,
-    height: u32,
-}
-
-impl Canvas {
-    pub fn new(width: u32, height: u32) -> Canvas {
-        Canvas { width, height }
-    }
-
-    /// What `paint` draws; `title` is for messages.
-    pub fn paint(&self, title: &str, paint: impl FnOnce(&Area) -> Result<()>) -> Result<RgbImage> {
-        load_font();
-        let (width, height) = (scaled(self.width), scaled(self.height));
-        let mut buffer = vec![0; (width * height * 3) as usize];
-        {
-            let area = BitMapBackend::with_buffer(&mut buffer, (width, height)).into_drawing_area();
-            area.fill(&WHITE).map_err(|error| anyhow!("cannot draw {title}: {error}"))?;
-            paint(&area).map_err(|error| anyhow!("cannot draw {title}: {error:#}"))?;
-            area.present().map_err(|error| anyhow!("cannot draw {title}: {error}"))?;
-        }
-        let large = RgbImage::from_raw(width, height, buffer).context("a picture of the size asked for")?;
-        Ok(imageops::thumbnail(&large, width / OVERSAMPLING, height / OVERSAMPLING))
-    }
+/// The picture that `paint` draws on white, `width` and `height` in pixels of the written picture; `title` is for messages.
+pub fn picture(title: &str, [width, height]: [u32; 2], paint: impl FnOnce(&Area) -> Result<()>) -> Result<RgbImage> {
+    load_font();
+    let (large_width, large_height) = (scaled(width), scaled(height));
+    let mut buffer = vec![0; (large_width * large_height * 3) as usize];
+    let draw = |buffer: &mut [u8]| -> Result<()> {
+        let area = BitMapBackend::with_buffer(buffer, (large_width, large_height)).into_drawing_area();
+        area.fill(&WHITE)?;
+        paint(&area)?;
+        Ok(area.present()?)
+    };
+    draw(&mut buffer).map_err(|error| anyhow!("cannot draw {title}: {error:#}"))?;
+    let large = RgbImage::from_raw(large_width, large_height, buffer).context("a picture of the size asked for")?;
+    Ok(imageops::thumbnail(&large, width, height))
 }
 
 /// The title of a picture, and a line below it.

@@ -1,6 +1,6 @@
 //! Grids of learning curves: ours as a mean with its band or one by one, the report's dashed over it.
 
-use super::canvas::{Area, Canvas, paint_title};
+use super::canvas::{Area, paint_title, picture};
 use super::ruler::{Ruler, Scale};
 use super::style::{BODY, FAINT, INK, OVERSAMPLING, SMALL, at, centered, color, scaled, text, tint};
 use crate::history::Metric;
@@ -15,7 +15,7 @@ pub struct Figure {
     pub title: String,
     /// From top to bottom; each from left to right.
     pub rows: Vec<Vec<Axes>>,
-    /// What is drawn beside the points of the CSV: what follows from them, or numbers that the report prints.
+    /// Points beside those of the CSV: computed from them, or numbers that the report prints.
     pub beside: Vec<Point>,
 }
 
@@ -123,7 +123,7 @@ pub fn draw(figure: &Figure, points: &[Point]) -> Result<RgbImage> {
     let columns = figure.rows.iter().map(Vec::len).max().unwrap_or(1).max(1) as u32;
     let width = (WIDTH / columns).min(WIDEST);
     let height = 240 + width / 4;
-    Canvas::new(columns * width, HEADER + figure.rows.len() as u32 * height).paint(&figure.title, |area| {
+    picture(&figure.title, [columns * width, HEADER + figure.rows.len() as u32 * height], |area| {
         paint_title(area, &figure.title, &origin_of(&points))?;
         paint_legend(area, &points, &series)?;
         let (_, body) = area.split_vertically(scaled(HEADER));

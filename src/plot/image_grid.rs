@@ -1,6 +1,6 @@
 //! Small images in rows under headings.
 
-use super::canvas::{Area, Canvas, paint_title};
+use super::canvas::{Area, paint_title, picture};
 use super::style::{BODY, INK, OVERSAMPLING, at, bold, centered, scaled, text};
 use anyhow::Result;
 use image::{Rgb, RgbImage, imageops};
@@ -32,7 +32,7 @@ pub fn draw_grid(title: &str, subtitle: &str, sections: &[Section], columns: u32
     let rows = |section: &Section| (section.tiles.len() as u32).div_ceil(columns);
     let row_height = TILE + CAPTION + GAP;
     let height: u32 = sections.iter().map(|section| HEADING + rows(section) * row_height).sum();
-    Canvas::new(columns * (TILE + GAP) + GAP + 20, TITLE + height + GAP).paint(title, |area| {
+    picture(title, [columns * (TILE + GAP) + GAP + 20, TITLE + height + GAP], |area| {
         paint_title(area, title, subtitle)?;
         let mut top = TITLE;
         for section in sections {

@@ -1,6 +1,6 @@
 //! Which hyperparameters mattered: accuracy against each of them, and all of them together as parallel coordinates.
 
-use super::canvas::{Area, Canvas, paint_title};
+use super::canvas::{Area, paint_title, picture};
 use super::ruler::{Ruler, Scale};
 use super::style::{BODY, FAINT, INK, SMALL, at, centered, color, scaled, text};
 use crate::experiment::Distribution;
@@ -13,7 +13,7 @@ use plotters::prelude::*;
 pub struct Hyperparameter {
     /// Its place in the experiment.
     pub key: String,
-    /// What people call it.
+    /// Label of its axis.
     pub name: String,
     ruler: Ruler,
 }
@@ -47,7 +47,7 @@ const PARALLEL: u32 = 420;
 
 /// Draws the trials of a search.
 pub fn draw_search(title: &str, subtitle: &str, axes: &[Hyperparameter], trials: &[Tried]) -> Result<RgbImage> {
-    Canvas::new(WIDTH, HEADER + SCATTER + PARALLEL).paint(title, |area| {
+    picture(title, [WIDTH, HEADER + SCATTER + PARALLEL], |area| {
         let (header, body) = area.split_vertically(scaled(HEADER));
         paint_header(&header, title, subtitle)?;
         let (scatters, parallel) = body.split_vertically(scaled(SCATTER));
