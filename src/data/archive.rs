@@ -108,7 +108,7 @@ impl Archive {
         self.files.iter().map(|file| file.name.as_str())
     }
 
-    /// What is there but cannot be listed as a file, with the reason: links to nothing, folders without the right to read them, names that
+    /// Entries that cannot be listed as files, with the reason: links to nothing, folders without the right to read them, names that
     /// are not UTF-8, zips that are damaged or nested too deep.
     pub(crate) fn unread(&self) -> &[(String, String)] {
         &self.unread
@@ -193,7 +193,7 @@ impl Lister {
             self.count(1)?;
             let place = entry.as_ref().map_or_else(|error| error.path().unwrap_or(path), walkdir::DirEntry::path);
             let inside = place.strip_prefix(path).unwrap_or(place).to_owned();
-            let name = inside.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
+            let name = inside.to_string_lossy().into_owned();
             let entry = match entry {
                 Err(error) if name.is_empty() => bail!(error),
                 Err(_) if name.split('/').any(is_hidden) => continue,
@@ -229,7 +229,7 @@ impl Lister {
     fn zip(&mut self, container: Container, around: usize) -> Result<()> {
         let mut zip = container.open()?.context("this is a folder")?;
         self.count(zip.len())?;
-        let mut inner = Vec::new();
+        let mut zips = Vec::new();
         for place in 0..zip.len() {
             let entry = zip.by_index_raw(place)?;
             let Ok(name) = entry.name().map(|name| name.replace('\\', "/")) else {
@@ -245,28 +245,25 @@ impl Lister {
             check_method(entry.compression()).with_context(|| name.clone())?;
             self.total = self.total.saturating_add(entry.size());
             ensure!(self.total <= LARGEST_TOTAL, "its files claim to unpack to more than {} GiB", LARGEST_TOTAL >> 30);
-            let name = format!("{}{name}", container.prefix);
-            match zip_prefix(&name).filter(|_| self.nested > 0) {
-                None => self.archive.files.push(Listed { name, container: self.archive.containers.len(), place }),
-                Some(_) if around == self.nested => self.unread(name, format!("it is nested in more than {} zips", self.nested)),
-                Some(prefix) => {
-                    self.held = self.held.saturating_add(entry.size());
-                    let most = LARGEST_INNER >> 30;
-                    ensure!(self.held <= LARGEST_INNER, "the zips inside have more than {most} GiB: unpack it, and name the folder");
-                    inner.push((prefix, place, entry.size()));
-                }
+            let (name, size) = (format!("{}{name}", container.prefix), entry.size());
+            drop(entry);
+            let Some(prefix) = zip_prefix(&name).filter(|_| self.nested > 0) else {
+                self.archive.files.push(Listed { name, container: self.archive.containers.len(), place });
+                continue;
+            };
+            if around == self.nested {
+                self.unread(name, format!("it is nested in more than {} zips", self.nested));
+                continue;
             }
-        }
-        let mut zips = Vec::new();
-        for (prefix, place, size) in inner {
+            self.held = self.held.saturating_add(size);
+            let most = LARGEST_INNER >> 30;
+            ensure!(self.held <= LARGEST_INNER, "the zips inside have more than {most} GiB: unpack it, and name the folder");
             let mut contents = Vec::new();
-            let read = zip.by_index(place).map_err(anyhow::Error::from);
             // What has more than it claims is damaged.
-            let read = read.and_then(|entry| Ok(entry.take(size + 1).read_to_end(&mut contents)?));
-            let zip = Container { prefix, place: Place::Memory(contents) };
-            match read {
-                Ok(_) => zips.push(zip),
-                Err(error) => self.unread(zip.name(), format!("{error:#}")),
+            let read = zip.by_index(place).map_err(anyhow::Error::from);
+            match read.and_then(|entry| Ok(entry.take(size + 1).read_to_end(&mut contents)?)) {
+                Ok(_) => zips.push(Container { prefix, place: Place::Memory(contents) }),
+                Err(error) => self.unread(name, format!("{error:#}")),
             }
         }
         drop(zip);

@@ -44,12 +44,12 @@ pub(crate) fn decode_digit(file: &[u8], target: &mut [u8]) -> Result<()> {
     Ok(())
 }
 
-/// How much of each pixel is ink, 0 to 255: how far its color is from that of most of the border, whichever of the two is darker.
+/// Ink of each pixel, 0 to 255: the distance of its color from that of most of the border, whichever of the two is darker.
 fn ink(picture: &DynamicImage) -> Result<GrayImage> {
     let is_large = picture.width().max(picture.height()) > LARGEST;
     let colors = if is_large { picture.thumbnail(LARGEST, LARGEST).into_rgba8() } else { picture.to_rgba8() };
     let (width, height) = colors.dimensions();
-    // What is transparent is gray: black and white show on it.
+    // Transparent pixels are gray: black and white show on it.
     let channel = |x, y, channel: usize| {
         let [.., opacity] = colors.get_pixel(x, y).0.map(u32::from);
         ((u32::from(colors.get_pixel(x, y).0[channel]) * opacity + 128 * (255 - opacity)) / 255) as u8

@@ -139,7 +139,7 @@ fn ink(points: &Tensor, width: &Tensor) -> Tensor {
     (factor(1) * way / (width * TAU.sqrt())).transpose(1, 2).bmm(&factor(0))
 }
 
-/// How much of a digit is rubbed out, `[n, 28, 28]`, 0 to 1: on some images a round spot.
+/// The part of a digit that is rubbed out, `[n, 28, 28]`, 0 to 1: on some images a round spot.
 fn spot() -> Tensor {
     let (center, radius) = (uniform(&[1, 2], 6.0, 21.0), uniform(&[1, 1], 1.0, 2.4));
     let factor = |axis| (((center.narrow(2, axis, 1) - Tensor::arange(DIGIT_SIDE, FLOAT)) / &radius).square() * -0.5).exp();
@@ -220,7 +220,7 @@ fn color() -> Tensor {
     color.lerp(&color.mean_dim(1, true, Kind::Float), 0.5)
 }
 
-/// How much of each pixel, at x and y (which broadcast to `[n, 64, 64]`), lies in an ellipse `form` (`[n, 4]`), 0 to 1, with a soft edge.
+/// Coverage of each pixel, at x and y (which broadcast to `[n, 64, 64]`), by an ellipse `form` (`[n, 4]`), 0 to 1, with a soft edge.
 fn cover((x, y): &(Tensor, Tensor), form: &Tensor) -> Tensor {
     let number = |index| form.narrow(1, index, 1).unsqueeze(2);
     let radius = |index| number(index).clamp_min(0.02);

@@ -7,7 +7,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, imageops};
 use rayon::prelude::*;
 use std::io::Cursor;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// Height and width that every image is brought to, in pixels.
 pub(crate) const SIDE: u32 = 64;
@@ -16,7 +16,7 @@ pub(crate) const SIDE: u32 = 64;
 const LARGEST_SIDE: u32 = 20_000;
 const LARGEST_MEMORY: u64 = 1 << 30;
 
-/// What became of some image files.
+/// Decoded image files, and those that could not be decoded.
 #[derive(Debug)]
 pub struct Decoded {
     /// uint8, `[n, channels, height, width]`: the good ones, in the order asked for.
@@ -75,7 +75,6 @@ pub(crate) fn decode_each(
     } else {
         images.index_select(0, &Tensor::from_slice(&good.iter().map(|index| *index as i64).collect::<Vec<_>>()))
     };
-    debug_assert_eq!(images.kind(), Kind::Uint8);
     Ok(Decoded { images, good, bad })
 }
 

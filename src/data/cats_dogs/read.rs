@@ -34,19 +34,20 @@ pub fn read(path: &Path, corrupt: Corrupt) -> Result<CatsDogs> {
 
     labelled = good.into_iter().map(|index| labelled[index]).collect();
     let labels: Vec<i64> = labelled.iter().map(|image| image.label).collect();
-    let all = Named {
-        examples: Examples { images, labels: Tensor::from_slice(&labels) },
-        names: labelled.iter().map(|image| names[image.place].to_owned()).collect(),
-    };
-    let mut checksum = checksum(&all.examples, &asked_images)?;
+    let all = Examples { images, labels: Tensor::from_slice(&labels) };
+    let mut checksum = checksum(&all, &asked_images)?;
     let counts = [Part::Train, Part::Validation, Part::Test].map(|part| labelled.iter().filter(|image| image.part == part).count() as i64);
     let [train, validation, test] = counts;
     let is_own = validation + test == 0 && numbered.is_empty();
     let (kept, held_out) = if is_own { own_split(train) } else { given_split(counts) };
-    let (kept, held_out) = (all.select(&kept)?, all.select(&held_out)?);
-    let (training, asked) = (kept.examples.len() - validation, asked_images.size()[0]);
+    let names_at = |index: &Tensor| -> Result<Vec<String>> {
+        Ok(Vec::<i64>::try_from(index)?.into_iter().map(|index| names[labelled[index as usize].place].to_owned()).collect())
+    };
+    let (kept_names, test_names) = (names_at(&kept)?, names_at(&held_out)?);
+    let (kept, held_out) = (all.select(&kept), all.select(&held_out));
+    let (training, asked) = (kept.len() - validation, asked_images.size()[0]);
     let name = if is_own {
-        format!("cats and dogs, {training} + {} images, own test split", held_out.examples.len())
+        format!("cats and dogs, {training} + {} images, own test split", held_out.len())
     } else if validation + test == 0 {
         format!("cats and dogs, {training} + {asked} images")
     } else {
@@ -54,16 +55,16 @@ pub fn read(path: &Path, corrupt: Corrupt) -> Result<CatsDogs> {
         checksum = sha256_of(format!("{checksum}{counts:?}").as_bytes())?;
         format!("cats and dogs, {training} + {validation} + {} images", test + asked)
     };
-    ensure_both_classes(path, &kept.examples.labels.narrow(0, 0, training), &left_out, held_out.examples.len())?;
+    ensure_both_classes(path, &kept.labels.narrow(0, 0, training), &left_out, held_out.len())?;
     let ids: Vec<i64> = good_asked.iter().map(|index| numbered[*index].1).collect();
     let unreadable = numbered.iter().map(|(_, id)| *id).chain(unlisted).filter(|id| ids.binary_search(id).is_err()).collect();
     let mut read = CatsDogs {
-        train: kept.examples,
-        names: kept.names,
+        train: kept,
+        names: kept_names,
         validation: (validation > 0).then_some(validation),
-        test: held_out.examples.images,
-        test_names: held_out.names,
-        test_labels: (!held_out.examples.labels.size().contains(&0)).then_some(held_out.examples.labels),
+        test: held_out.images,
+        test_names,
+        test_labels: (!held_out.labels.size().contains(&0)).then_some(held_out.labels),
         asked: None,
         left_out,
         notes,
@@ -98,19 +99,6 @@ fn ensure_both_classes(path: &Path, labels: &Tensor, left_out: &[(String, String
         left_out.len()
     );
     Ok(())
-}
-
-/// Examples with the file of each.
-struct Named {
-    examples: Examples,
-    names: Vec<String>,
-}
-
-impl Named {
-    fn select(&self, index: &Tensor) -> Result<Named> {
-        let names = Vec::<i64>::try_from(index)?.into_iter().map(|place| self.names[place as usize].clone()).collect();
-        Ok(Named { examples: self.examples.select(index), names })
-    }
 }
 
 /// How many of `labels` are cats, and how many dogs.
