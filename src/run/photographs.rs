@@ -52,8 +52,7 @@ pub(super) fn write_submission(run: &Run, trained: &Trained, photographs: &CatsD
         tell!("no submission is written, for these data have no competition's test images (testset/test, test1 or test){older}");
         return Ok(());
     };
-    let answers = submission::answers(asked, &predictions, &photographs.train.labels)?;
-    write(run, "submission.csv", &submission::to_csv(asked.competition, &answers)?)?;
+    write(run, "submission.csv", &submission::to_csv(asked, &predictions, &photographs.train.labels)?)?;
     if !asked.unreadable.is_empty() {
         let count = asked.unreadable.len();
         let numbers: Vec<String> = asked.unreadable.iter().take(FEW).map(i64::to_string).collect();
