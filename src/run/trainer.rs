@@ -1,7 +1,7 @@
 //! Training one trial, and keeping it.
 
 use super::interrupt;
-use super::progress::Display;
+use super::progress::{Display, rounded};
 use super::scalars::Scalars;
 use super::store::{Outcome, Trial, checkpoints_in};
 use crate::architecture::Architecture;
@@ -187,9 +187,3 @@ fn cost(experiment: &Experiment, splits: &Splits) -> Result<Option<String>> {
 
 /// Multiply-adds of some minutes on two cores.
 const WORTH_TELLING: f64 = 1e14;
-
-/// To minutes, or to seconds where it is less than ten minutes.
-pub(super) fn rounded(duration: Duration) -> Duration {
-    let unit = if duration.as_secs() < 600 { 1 } else { 60 };
-    Duration::from_secs(duration.as_secs().div_ceil(unit) * unit)
-}

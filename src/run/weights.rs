@@ -3,9 +3,9 @@
 
 use super::early::Early;
 use super::flags::reads_photographs;
+use super::progress::rounded;
 use super::provenance::Provenance;
 use super::store::{self, Outcome};
-use super::trainer::rounded;
 use super::{Run, Variant};
 use crate::data::DataSet;
 use crate::data::splits::{Inputs, Splits};
