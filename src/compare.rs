@@ -7,7 +7,7 @@
 
 use crate::history::Metric;
 use crate::plot::thousands;
-use crate::points::{Origin, Panel, Point, Quantity, REPORT_DATA, is_report_data, mean_and_deviation};
+use crate::points::{Origin, Panel, Point, Quantity, REPORT_DATA, is_report_data, mean_and_deviation, with_deviation};
 use crate::reported::Number;
 use crate::table::{self, LayerRow};
 use comfy_table::Table;
@@ -169,9 +169,8 @@ pub(crate) fn in_words(point: &Point, decimals: usize) -> String {
     let (scale, unit) = scale_and_unit(point.panel.quantity);
     let y = scale * point.y;
     let number = match point.deviation {
-        Some(deviation) => format!("{y:.decimals$} ± {:.decimals$}", scale * deviation),
         None if y.abs() < 1e-3 && y != 0.0 => format!("{y:.2e}"),
-        None => format!("{y:.decimals$}"),
+        deviation => with_deviation(y, deviation.map(|deviation| scale * deviation), decimals),
     };
     let seeds = point.seeds.filter(|seeds| *seeds > 0 && point.origin == Origin::Reproduced);
     format!("{number}{unit}{}", seeds.map_or(String::new(), |seeds| format!(" (n = {seeds})")))

@@ -159,6 +159,15 @@ pub struct Point {
     pub device: String,
 }
 
+impl Point {
+    /// The mean of `values`, one for each of several runs, with their deviation.
+    pub(crate) fn of_runs(panel: Panel, series: &str, x: f64, values: &[f64], data: &str, device: &str) -> Point {
+        let (y, deviation) = mean_and_deviation(values);
+        let (series, data, device) = (series.to_owned(), data.to_owned(), device.to_owned());
+        Point { panel, series, x, y, deviation, seeds: Some(values.len() as u32), data, device, ..Point::default() }
+    }
+}
+
 /// The variants that have points of `metric`, in the order of the points.
 pub fn variants(points: &[Point], metric: Metric) -> Vec<String> {
     let of_metric = points.iter().filter(|point| point.panel.quantity == metric.into() && point.panel.seed.is_none());
@@ -180,19 +189,7 @@ pub fn mean_over_seeds(
     let epochs = histories.iter().map(|history| history.epochs()).min().unwrap_or(0);
     let point = |epoch| {
         let values: Option<Vec<f64>> = histories.iter().map(|history| value(history, epoch)).collect();
-        let (mean, deviation) = mean_and_deviation(&values?);
-        Some(Point {
-            panel: panel.clone(),
-            series: series.to_owned(),
-            origin: Origin::Reproduced,
-            x: epoch as f64,
-            y: mean,
-            deviation,
-            resolution: None,
-            seeds: Some(histories.len() as u32),
-            data: data.to_owned(),
-            device: device.to_owned(),
-        })
+        Some(Point::of_runs(panel.clone(), series, epoch as f64, &values?, data, device))
     };
     (1..=epochs).filter_map(point).collect()
 }
@@ -203,6 +200,12 @@ pub fn mean_and_deviation(values: &[f64]) -> (f64, Option<f64>) {
     let mean = values.iter().sum::<f64>() / n;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     (mean, (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt()))
+}
+
+/// A value with its deviation, if it has one: "0.9751 ± 0.0004".
+pub fn with_deviation(y: f64, deviation: Option<f64>, decimals: usize) -> String {
+    let deviation = deviation.map_or(String::new(), |deviation| format!(" ± {deviation:.decimals$}"));
+    format!("{y:.decimals$}{deviation}")
 }
 
 /// The points as CSV.

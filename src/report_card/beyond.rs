@@ -1,10 +1,10 @@
 //! Networks that go further than the report with the means of the report: what they aim at, and how far they get.
 
 use super::made::Made;
-use super::{Program, Results, State};
+use super::{Results, State};
 use crate::compare::{in_words, mark};
 use crate::history::Split;
-use crate::points::{Origin, Panel, Point, is_report_data};
+use crate::points::{Origin, Panel, Point, is_report_data, with_deviation};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct Beyond {
     pub what: String,
-    example: String,
+    pub(super) example: String,
     aim: Option<Aim>,
     report: Option<Reported>,
     command: String,
     /// What the whole run takes on two cores; without it `--all` leaves the example out.
-    minutes: Option<f64>,
+    pub(super) minutes: Option<f64>,
 }
 
 /// The accuracy that the mean of our last point is to reach, and where that is.
@@ -56,10 +56,6 @@ pub struct BeyondResult {
 }
 
 impl Beyond {
-    pub fn program(&self) -> Option<Program> {
-        Some(Program { example: self.example.clone(), of: "Beyond the report".to_owned(), minutes: self.minutes? })
-    }
-
     pub(super) fn judge(self, results: &Results) -> BeyondResult {
         let points = results.points(&self.example);
         let found = self.aim.as_ref().and_then(|aim| Some((aim, last(points, &aim.panel, aim.series)?)));
@@ -68,10 +64,8 @@ impl Beyond {
             let state = if is_shown { State::Shown } else { State::NotRun };
             return BeyondResult { entry: self, ours: String::new(), state, mark: "", reason: String::new() };
         };
-        let seconds = aim.seconds_panel.as_ref().and_then(|panel| last(points, panel, Split::Train)).map(|point| {
-            let deviation = point.deviation.map_or(String::new(), |deviation| format!(" ± {deviation:.1}"));
-            format!(", {:.1}{deviation} s", point.y)
-        });
+        let seconds = aim.seconds_panel.as_ref().and_then(|panel| last(points, panel, Split::Train));
+        let seconds = seconds.map(|point| format!(", {} s", with_deviation(point.y, point.deviation, 1)));
         let plural = if found.x == 1.0 { "" } else { "s" };
         let ours = format!("{} after {} epoch{plural}{}", in_words(found, 2), found.x, seconds.unwrap_or_default());
         let (state, reason) = match aim.accuracy - found.y {

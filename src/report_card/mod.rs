@@ -72,9 +72,11 @@ pub struct Item {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
     pub example: String,
-    /// What it makes, as people name it.
+    /// Figures and tables that it makes, in the report's numbering.
     pub of: String,
-    /// What the whole run takes on two cores.
+    /// Description, of all entries together.
+    pub what: String,
+    /// Duration of the whole run on two cores.
     pub minutes: f64,
 }
 
@@ -216,12 +218,14 @@ impl Contents {
 
     /// The examples to run, each once, the cheapest first.
     pub fn programs(&self) -> Vec<Program> {
-        let of_item =
-            |Item { example, report, minutes, .. }: &Item| Program { example: example.clone(), of: report.clone(), minutes: *minutes };
+        let items = self.item.iter().map(|item| (&item.example, item.report.as_str(), &item.what, Some(item.minutes)));
+        let beyond = self.beyond.iter().map(|entry| (&entry.example, "Beyond the report", &entry.what, entry.minutes));
         let mut programs: Vec<Program> = Vec::new();
-        for program in self.item.iter().map(of_item).chain(self.beyond.iter().filter_map(Beyond::program)) {
-            if !programs.iter().any(|earlier| earlier.example == program.example) {
-                programs.push(program);
+        for (example, of, what, minutes) in items.chain(beyond) {
+            if let Some(earlier) = programs.iter_mut().find(|earlier| earlier.example == *example) {
+                earlier.what = format!("{}; {what}", earlier.what);
+            } else if let Some(minutes) = minutes {
+                programs.push(Program { example: example.clone(), of: of.to_owned(), what: what.clone(), minutes });
             }
         }
         programs.sort_by(|one, other| one.minutes.total_cmp(&other.minutes));

@@ -1,11 +1,12 @@
 //! The flags of every example.
 
+use super::progress::rounded;
 use super::shard::Shard;
-use super::trainer::rounded;
 use super::{precision, project_root};
 use crate::data::Location;
 use crate::device;
 use crate::experiment::{Experiment, LARGEST_COUNT, MOST_SEEDS, Search, Setting, Variant};
+use crate::report_card::{Contents, Program};
 use anyhow::{Result, bail};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -14,7 +15,6 @@ use std::ffi::OsString;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
-use toml::{Table, Value};
 
 #[derive(Clone, Debug, Parser)]
 #[command(version)]
@@ -102,7 +102,7 @@ pub(super) struct Changes {
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_SEEDS)), help_heading = "Training")]
     pub seeds: Option<u32>,
     /// f32, tf32, bf16, f64, or auto: bf16 where that is fast, else f32
-    #[arg(long, value_enum, hide_possible_values = true, help_heading = "Training")]
+    #[arg(long, value_name = "PRECISION", help_heading = "Training")]
     pub precision: Option<precision::Choice>,
 }
 
@@ -158,20 +158,15 @@ pub(super) fn takes_value(flag: &str) -> bool {
     command.get_arguments().any(|argument| argument.get_long() == flag.strip_prefix("--") && argument.get_action().takes_values())
 }
 
-/// What example `name` makes, from what, and in what time: from the contents of the report card.
+/// What example `name` makes, from what, and in what time.
 fn about(name: &str) -> Option<String> {
-    let text = std::fs::read_to_string(project_root().ok()?.join("experiments/report_card.toml")).ok()?;
-    let contents: Table = text.parse().ok()?;
-    let all = ["item", "beyond"].into_iter().filter_map(|list| contents.get(list)?.as_array()).flatten();
-    let entries: Vec<&Value> = all.filter(|entry| entry.get("example").and_then(Value::as_str) == Some(name)).collect();
-    let words = |key| entries.iter().filter_map(|entry| entry.get(key)?.as_str()).collect::<Vec<_>>();
-    let (of, what) = (words("report").first().copied().unwrap_or("Beyond the report"), words("what").join("; "));
+    let programs = Contents::read(&project_root().ok()?.join("experiments")).ok()?.programs();
+    let Program { of, what, minutes, .. } = programs.into_iter().find(|program| program.example == name)?;
     let from = match name {
         "fig8_cnn_architecture" | "fig13_vgg_architecture" => "without data",
         _ if reads_photographs(name) => "from photographs of cats and dogs",
         _ => "from MNIST",
     };
-    let minutes = entries.iter().filter_map(|entry| entry.get("minutes")).find_map(|found| found.clone().try_into::<f64>().ok())?;
     // Of Figure 16 the minutes are mostly those of the network that it needs.
     let time = if name == "fig16_errors" { Duration::from_secs(60) } else { rounded(Duration::from_secs_f64(60.0 * minutes)) };
     Some(format!("{of}: {what}; {from}, in about {} on two cores", humantime::format_duration(time)))

@@ -154,10 +154,6 @@ pub(super) fn flatten(path: &str, value: &toml::Value, into: &mut BTreeMap<Strin
 
 /// Keys and texts for the PNG.
 pub fn text_chunks(run: &Run, title: &str) -> Result<Vec<(String, String)>> {
-    let experiment = read_extended(&run.root.join("experiments").join(format!("{}.toml", run.name)));
-    let experiment = experiment.map_or(String::new(), |experiment| experiment.to_string());
-    let of = |variant: &Variant| format!("{} {}", variant.name, variant.experiment.model.precision.name());
-    let precision: Vec<String> = run.variants.iter().map(of).collect();
     let chunk = |key: &str, text: String| (key.to_owned(), text);
     // A picture that is drawn again keeps what says how its points were made.
     if run.flags.redraw
@@ -167,6 +163,7 @@ pub fn text_chunks(run: &Run, title: &str) -> Result<Vec<(String, String)>> {
         let redrawn = format!("{}, commit {}: {}", date(), commit(&run.root), command());
         return Ok([chunk("Title", title.to_owned())].into_iter().chain(texts).chain([chunk("Redrawn", redrawn)]).collect());
     }
+    let experiment = read_extended(&run.experiment_path()).map_or(String::new(), |experiment| experiment.to_string());
     let mut chunks = vec![
         chunk("Title", title.to_owned()),
         chunk("Software", format!("{} {}, {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), device::libraries())),
@@ -177,6 +174,8 @@ pub fn text_chunks(run: &Run, title: &str) -> Result<Vec<(String, String)>> {
     ];
     // What only draws says nothing of how the networks were trained.
     if !run.flags.redraw && !run.flags.merge {
+        let of = |variant: &Variant| format!("{} {}", variant.name, variant.experiment.model.precision.name());
+        let precision: Vec<String> = run.variants.iter().map(of).collect();
         let device = [device::describe(run.device), device::drivers(run.device)].join(", ");
         chunks.extend([chunk("Device", device.trim_end_matches(", ").to_owned()), chunk("Precision", precision.join(", "))]);
     }

@@ -14,7 +14,7 @@ use crate::device;
 use crate::experiment::Experiment;
 use crate::files::ensure_writable;
 use crate::history::{History, Metric, Split};
-use crate::points::{Origin, Panel, Point, Quantity, mean_and_deviation, mean_over_seeds};
+use crate::points::{Panel, Point, Quantity, mean_over_seeds};
 use crate::reported;
 use crate::train::{Interrupted, side_by_side};
 use anyhow::{Result, bail, ensure};
@@ -62,34 +62,8 @@ impl Trained {
     pub fn seconds(&self, variant: &str) -> Point {
         let (seconds, epochs): (Vec<f64>, Vec<i64>) = self.of(variant).map(|outcome| (outcome.seconds, outcome.history.epochs())).unzip();
         let x = epochs.into_iter().max().unwrap_or(0) as f64;
-        self.point(Panel::new(variant, Quantity::Seconds), Split::Train, x, &seconds)
-    }
-
-    /// The mean of `values`, one for each of several runs.
-    fn point(&self, panel: Panel, series: Split, x: f64, values: &[f64]) -> Point {
-        let (y, deviation) = mean_and_deviation(values);
-        Point {
-            panel,
-            series: series.name().to_owned(),
-            origin: Origin::Reproduced,
-            x,
-            y,
-            deviation,
-            resolution: None,
-            seeds: Some(values.len() as u32),
-            data: self.data.clone(),
-            device: self.device.clone(),
-        }
-    }
-
-    /// The last accuracy on the test images, and the seconds of training and measuring, of each network of `variant`: against the seed.
-    pub fn by_seed(&self, variant: &str) -> Vec<Point> {
-        let points = |outcome: &Outcome| {
-            let accuracy = outcome.history.get(outcome.history.epochs(), Split::Test, Metric::Accuracy);
-            let point = |(quantity, value)| self.point(Panel::new(variant, quantity), Split::Test, outcome.seed as f64, &[value]);
-            accuracy.map(|accuracy| [(Quantity::AccuracyBySeed, accuracy), (Quantity::SecondsBySeed, outcome.seconds)].map(point))
-        };
-        self.of(variant).filter_map(points).flatten().collect()
+        let panel = Panel::new(variant, Quantity::Seconds);
+        Point::of_runs(panel, Split::Train.name(), x, &seconds, &self.data, &self.device)
     }
 
     /// Losses, accuracies and seconds of every variant: the points of a figure that the report does not have.
@@ -230,7 +204,7 @@ fn job(run: &Run, variant: &Variant, data: &dyn DataSet, store: &Store, trial: T
         );
         tell!("{name} seed {seed} begins anew: the interrupted training in {path} has other settings, data or code");
     }
-    let scalars = run.scalars_of(name, *seed);
+    let scalars = run.flags.tensorboard.as_ref().map(|folder| folder.join(run.name).join(format!("{name}-seed{seed}")));
     scalars.as_deref().map_or(Ok(()), ensure_writable)?;
     Ok(Job {
         trial,
@@ -287,7 +261,7 @@ pub(super) fn share_done(shard: Shard, trials: usize, next: &str) -> Early {
     Early { message: format!("{what} {next}"), code: 0 }
 }
 
-/// The device that trained all of `outcomes`, or how many different ones there were.
+/// The device that trained all of `outcomes`, or how many devices did.
 fn device_of(outcomes: &[Outcome]) -> String {
     let devices: BTreeSet<&String> = outcomes.iter().map(|outcome| &outcome.provenance.device).collect();
     match devices.first() {
