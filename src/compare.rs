@@ -16,8 +16,6 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 /// One number of the report beside ours.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
-    /// Which of an experiment's variants; empty where there is but one network.
-    pub variant: String,
     pub what: String,
     pub reported: f64,
     /// Half a unit of the last digit reported.
@@ -63,9 +61,8 @@ pub const RULES: [(&str, &str); 5] = [
 ];
 
 impl Comparison {
-    /// `reported` beside our point, each with what belongs to it.
     pub(crate) fn new(what: String, reported: f64, resolution: f64, ours: &Point) -> Comparison {
-        Comparison { variant: ours.panel.variant.clone(), what, reported, resolution, ours: ours.clone() }
+        Comparison { what, reported, resolution, ours: ours.clone() }
     }
 
     fn seeds(&self) -> u32 {
@@ -122,7 +119,7 @@ impl Comparison {
     }
 }
 
-/// What marks a verdict from so many seeds.
+/// Marks a verdict from fewer than five seeds.
 pub(crate) fn mark(seeds: u32) -> &'static str {
     if (1..5).contains(&seeds) { "*" } else { "" }
 }
@@ -140,7 +137,7 @@ impl std::fmt::Display for Verdict {
     }
 }
 
-/// What a panel shows, for people.
+/// The name of a quantity, for people.
 pub(crate) fn measure(quantity: Quantity) -> &'static str {
     match quantity {
         Quantity::TwiceSoftmaxedLoss => "cross-entropy of softmax outputs",
@@ -323,7 +320,7 @@ pub fn print_summary(comparisons: &[Comparison]) {
 pub fn table(comparisons: &[Comparison]) -> Table {
     let mut table = table::new(["", "reported", "reproduced", "difference", "detectable", "verdict"]);
     for comparison in comparisons {
-        let variant = comparison.variant.replace('_', " ");
+        let variant = comparison.ours.panel.variant.replace('_', " ");
         let what = [variant.as_str(), &comparison.what].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
         table.add_row([what].into_iter().chain(words(comparison)));
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display};
 use std::path::Path;
 
-/// Who a curve is from.
+/// The source of a curve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
@@ -21,7 +21,7 @@ pub enum Origin {
     Guide,
 }
 
-/// What [`Point::data`] begins with where the data are the report's.
+/// The names of the report's data sets in [`Point::data`].
 pub const REPORT_DATA: [&str; 3] = ["MNIST", "cats and dogs, 19998 + 4999 images", "cats and dogs, 19998 + 4999 images, own test split"];
 
 /// Whether `data` is one of the report's data sets, whole; otherwise nothing is compared.
@@ -29,7 +29,7 @@ pub fn is_report_data(data: &str) -> bool {
     REPORT_DATA.contains(&data)
 }
 
-/// What a panel shows, and against what.
+/// The y axis of a panel, and the x axis that goes with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Quantity {
     #[default]
@@ -77,7 +77,7 @@ impl Quantity {
         self.names()[1]
     }
 
-    /// What y is, and in which unit.
+    /// Quantity and unit of y.
     pub fn y_label(self) -> &'static str {
         self.names()[2]
     }

@@ -17,7 +17,7 @@ pub struct Beyond {
     aim: Option<Aim>,
     report: Option<Reported>,
     command: String,
-    /// What the whole run takes on two cores; without it `--all` leaves the example out.
+    /// Duration of the whole run on two cores; without it `--all` leaves the example out.
     pub(super) minutes: Option<f64>,
 }
 
@@ -32,7 +32,7 @@ struct Aim {
     seconds_panel: Option<Panel>,
 }
 
-/// What the report has, and where.
+/// The report's accuracy, and its place in the report.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Reported {
@@ -40,7 +40,7 @@ struct Reported {
     place: String,
 }
 
-/// What a mean may lack of its aim for reasons of rounding; one image more or less in one of the runs is far more.
+/// Tolerance for rounding of a mean; one image more or less in one of the runs is far more.
 const ROUNDING: f64 = 1e-9;
 
 /// An aim with our number, as words.
@@ -84,7 +84,7 @@ fn last<'a>(points: &'a [Point], panel: &Panel, series: Split) -> Option<&'a Poi
     points.iter().filter(is_ours).max_by(|one, other| one.x.total_cmp(&other.x))
 }
 
-/// What there is to see of `entries`, once for each example, but for what an item shows.
+/// Pictures, curves and tables of `entries`, once for each example, unless an item shows them.
 pub(super) fn shown(entries: &[Beyond], is_item: impl Fn(&str) -> bool, results: &Results) -> Result<Vec<Made>> {
     let mut all: Vec<Made> = Vec::new();
     for Beyond { example, .. } in entries {

@@ -5,7 +5,7 @@ use crate::points::{Origin, Panel, Point};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What an experiment's variants are called.
+/// Display names of an experiment's variants.
 pub(super) type Names = BTreeMap<String, String>;
 
 /// The variant's name for people.

@@ -33,7 +33,7 @@ pub fn report_card(run: &Run) -> Result<ReportCard> {
     Ok(card)
 }
 
-/// What a quick card says on top.
+/// Notice at the top of a quick card.
 const QUICK: &str = "Quick: small networks on drawn stand-ins, two epochs each. Shows that everything runs; no number here is a result.";
 
 /// Where everything is read and written.

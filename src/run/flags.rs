@@ -81,7 +81,7 @@ pub(super) struct Flags {
 }
 
 /// The flags that change what is trained.
-#[derive(Args, Clone, Debug, PartialEq)]
+#[derive(Args, Clone, Debug, Default, PartialEq)]
 pub(super) struct Changes {
     /// Train on the first N examples only
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..), help_heading = "Data")]
@@ -95,22 +95,15 @@ pub(super) struct Changes {
     /// Epochs instead of the experiment's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=LARGEST_COUNT), help_heading = "Training")]
     pub epochs: Option<i64>,
-    /// The first seed
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=1 << 53), help_heading = "Training")]
-    pub seed: u64,
+    /// The first seed [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=1 << 53), help_heading = "Training")]
+    seed: Option<u64>,
     /// Train with so many seeds: N, N + 1, ... [default: the TOML's]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_SEEDS)), help_heading = "Training")]
     pub seeds: Option<u32>,
     /// f32, tf32, bf16, f64, or auto: bf16 where that is fast, else f32
     #[arg(long, value_name = "PRECISION", help_heading = "Training")]
     pub precision: Option<precision::Choice>,
-}
-
-/// What changes nothing.
-impl Default for Changes {
-    fn default() -> Changes {
-        Changes { seed: 1, seeds: None, epochs: None, limit: None, precision: None, variant: Vec::new(), set: Vec::new() }
-    }
 }
 
 const READ_PHOTOGRAPHS: [&str; 7] =
@@ -158,7 +151,7 @@ pub(super) fn takes_value(flag: &str) -> bool {
     command.get_arguments().any(|argument| argument.get_long() == flag.strip_prefix("--") && argument.get_action().takes_values())
 }
 
-/// What example `name` makes, from what, and in what time.
+/// The first line of an example's help: its figure, its data and its duration.
 fn about(name: &str) -> Option<String> {
     let programs = Contents::read(&project_root().ok()?.join("experiments")).ok()?.programs();
     let Program { of, what, minutes, .. } = programs.into_iter().find(|program| program.example == name)?;
@@ -204,7 +197,8 @@ impl Flags {
 impl Changes {
     /// The seeds to train with, if the experiment asks for so many.
     pub fn seeds(&self, default: u64) -> Range<u64> {
-        self.seed..self.seed + self.seeds.map_or(default, u64::from)
+        let first = self.seed.unwrap_or(1);
+        first..first + self.seeds.map_or(default, u64::from)
     }
 
     /// The variant with what the flags change, but for `--set`, on a device that has instructions for bf16 or not.

@@ -1,4 +1,4 @@
-//! What an example holds: its flags, its inputs, its trials and its outputs.
+//! One run of an example: its flags, its inputs, its trials and its outputs.
 
 mod crash;
 mod early;
@@ -30,7 +30,7 @@ pub use store::Outcome;
 pub use trainer::Build;
 pub use trials::Trained;
 
-use crate::data::cats_dogs::CatsDogs;
+use crate::data::cats_dogs::{self, CatsDogs, Corrupt};
 use crate::data::mnist::{self, Mnist};
 use crate::data::{DataSet, Location};
 use crate::device;
@@ -119,7 +119,8 @@ impl Run {
 
     /// Photographs of cats and dogs, or what `--data` says.
     pub fn cats_dogs(&self) -> Result<CatsDogs> {
-        let photographs = photographs::load(self)?;
+        let corrupt = if self.flags.skip_corrupt { Corrupt::LeaveOut } else { Corrupt::Refuse };
+        let photographs = cats_dogs::load(&self.flags.data(), corrupt, &self.root)?;
         self.note(&photographs);
         Ok(photographs)
     }
@@ -218,6 +219,11 @@ impl Run {
         Ok(())
     }
 
+    /// With `--tensorboard`, the folder for the scalars of a trial.
+    fn scalars_of(&self, variant: &str, seed: u64) -> Option<PathBuf> {
+        Some(self.flags.tensorboard.as_ref()?.join(self.name).join(format!("{variant}-seed{seed}")))
+    }
+
     /// Prints titled tables and writes them to `<out>/<name>.md`.
     pub fn write_tables(&self, tables: &[(&str, Table)]) -> Result<()> {
         let path = self.output("md");
@@ -241,13 +247,6 @@ impl Run {
     /// The variants that are run, with what the flags change.
     pub fn variants(&self) -> &[Variant] {
         &self.variants
-    }
-
-    /// Prints each variant's resolved experiment as TOML, as its trials keep it.
-    fn print_experiments(&self) {
-        for Variant { name, experiment, seeds, .. } in &self.variants {
-            say!("# {name}, seeds {} to {}\n{}", seeds.start, seeds.end - 1, experiment.to_toml());
-        }
     }
 
     /// Results on other data than the report's are not its reproduction.

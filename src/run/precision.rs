@@ -10,7 +10,7 @@ use std::ffi::c_int;
 use std::str::FromStr;
 use tch::Device;
 
-/// What `--precision` says.
+/// The value of `--precision`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Choice {
     This(Precision),

@@ -41,8 +41,8 @@ const NAMED: usize = 10;
 /// A file with its class and the probability of that; or with the reason why it cannot be read.
 type Row = (String, Result<(&'static str, f64), String>);
 
-/// What a network says of images: the class of each with its probability, and what speaks for it (see [`crate::model::Model::explain`]) in
-/// the first ones, as many as are drawn.
+/// The predicted class of each image with its probability, and the evidence for it (see [`crate::model::Model::explain`]) in the first
+/// ones, as many as are drawn.
 type Predictions = (Vec<(&'static str, f64)>, Tensor);
 
 /// Classifies the image `path`, or each file in the folder or zip `path`, with the network of this example that was trained last, else with

@@ -86,7 +86,7 @@ impl Drop for Display {
     }
 }
 
-/// What is left at the mean pace so far: the bar's own estimate goes astray where minutes pass between two steps.
+/// Time left at the mean pace so far: the bar's own estimate goes astray where minutes pass between two steps.
 fn time_left(done: u64, all: Option<u64>, before: u64, elapsed: Duration) -> String {
     match done.saturating_sub(before) {
         0 => "?".to_owned(),

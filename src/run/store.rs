@@ -33,7 +33,7 @@ pub struct Outcome {
     pub seconds: f64,
     /// Where the trial is kept, its parameters among the files.
     pub folder: PathBuf,
-    /// What trained it, resolved.
+    /// The resolved experiment.
     pub experiment: Experiment,
     pub(super) provenance: Provenance,
 }
@@ -190,7 +190,7 @@ pub(super) fn finished(folder: &Path, is_wanted: impl Fn(&Provenance) -> bool) -
     Ok(wanted)
 }
 
-/// What is in `folder`, in the order of the names; nothing where it is no folder.
+/// The entries of `folder`, sorted by name; empty where it is no folder.
 pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries: std::io::Result<Vec<PathBuf>> = match std::fs::read_dir(folder) {
         Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => return Ok(Vec::new()),

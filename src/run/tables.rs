@@ -1,4 +1,4 @@
-//! What each trial came to, as tables.
+//! The results of all trials, as tables.
 
 use super::Run;
 use super::provenance::{Provenance, flatten};
@@ -12,7 +12,7 @@ use anyhow::Result;
 use comfy_table::Table;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// With `--merge`, writes `<out>/<name>_trials.csv`, a line for each trial: its id, what sets it apart, and what it came to; and
+/// With `--merge`, writes `<out>/<name>_trials.csv`, a line for each trial: its id, the settings that differ, and its results; and
 /// `<name>_times.csv`, which alone depends on when and by whom it was trained.
 pub(super) fn write(run: &Run, outcomes: &[Outcome]) -> Result<()> {
     if !run.flags.merge {

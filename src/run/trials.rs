@@ -57,8 +57,7 @@ impl Trained {
         Split::ALL.into_iter().flat_map(curve).collect()
     }
 
-    /// What training and measuring the networks of `variant` took in seconds, mean and deviation over seeds, at their last
-    /// epoch.
+    /// Seconds of training and evaluation of `variant`, mean and deviation over seeds, at the last epoch.
     pub fn seconds(&self, variant: &str) -> Point {
         let (seconds, epochs): (Vec<f64>, Vec<i64>) = self.of(variant).map(|outcome| (outcome.seconds, outcome.history.epochs())).unzip();
         let x = epochs.into_iter().max().unwrap_or(0) as f64;
@@ -119,7 +118,7 @@ pub(super) fn train(run: &Run, variants: &[Variant], network: Network, data: &dy
     let listening = Listening::start()?;
     let trained = side_by_side(jobs, workers, |job| {
         ensure!(interrupt::asked().is_none(), Interrupted);
-        trainer::train(job, network, run.device, &display)
+        trainer::train(run, job, network, &display)
     });
     drop(display);
     if let Some(signal) = interrupt::asked() {
@@ -142,13 +141,13 @@ pub(super) fn train(run: &Run, variants: &[Variant], network: Network, data: &dy
     Ok(Trained { outcomes, data: format!("{}{limit}{set}", data.source().name), device })
 }
 
-/// What is to be done for a list of trials.
+/// A list of trials, divided.
 struct Work {
-    /// What was finished before.
+    /// Finished before.
     outcomes: Vec<Outcome>,
-    /// What this process is to train.
+    /// For this process to train.
     jobs: Vec<Job>,
-    /// What others are to train.
+    /// For other processes to train.
     others: Vec<Trial>,
 }
 
@@ -191,7 +190,7 @@ fn work(run: &Run, variants: &[Variant], network: &str, data: &dyn DataSet, thre
 /// `trial` with all that the thread needs that trains it.
 ///
 /// # Errors
-/// If it was interrupted, and no flag says what is to become of that; if its scalars cannot be written.
+/// If it was interrupted, and no flag says whether to resume it.
 fn job(run: &Run, variant: &Variant, data: &dyn DataSet, store: &Store, trial: Trial, tell_cost: bool) -> Result<Job> {
     let Flags { resume, fresh, .. } = run.flags;
     let Provenance { variant: name, seed, .. } = &trial.provenance;
@@ -204,16 +203,13 @@ fn job(run: &Run, variant: &Variant, data: &dyn DataSet, store: &Store, trial: T
         );
         tell!("{name} seed {seed} begins anew: the interrupted training in {path} has other settings, data or code");
     }
-    let scalars = run.flags.tensorboard.as_ref().map(|folder| folder.join(run.name).join(format!("{name}-seed{seed}")));
-    scalars.as_deref().map_or(Ok(()), ensure_writable)?;
+    run.scalars_of(name, *seed).as_deref().map_or(Ok(()), ensure_writable)?;
     Ok(Job {
         trial,
-        scalars,
         train: data.train(),
         test: data.test(),
         classes: data.classes().len() as i64,
         tell_cost,
-        fresh,
         interrupted: interrupted.map(|(folder, _)| folder).filter(|_| resume),
         checkpoint_after: variant.checkpoint_after,
     })
@@ -238,7 +234,7 @@ fn tell_kept(run: &Run, Work { outcomes, jobs, others }: &Work) {
     }
 }
 
-/// What `others` have come to in the meantime.
+/// The results of `others`, which other processes have finished in the meantime.
 ///
 /// # Errors
 /// Where one is not finished: it is for another process, and `next` says what to do when that is done.

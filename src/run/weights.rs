@@ -83,13 +83,7 @@ pub(super) fn find(run: &Run, image: [i64; 3], classes: i64) -> Result<Trained> 
         tell!("the network is that of {}: {what}", folder.display());
         return Ok(Trained { model: outcome.network(image, classes, run.device)?, experiment: experiment.clone(), what });
     }
-    let mut cards = Vec::new();
-    for path in list(&run.root)?.into_iter().filter(|path| example_of(path) == run.name) {
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let card: Card = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
-        cards.push((path.with_extension("safetensors"), card));
-    }
-    let best = cards.into_iter().filter(|(_, card)| is_wanted(&card.provenance));
+    let best = cards(&run.root)?.into_iter().filter(|(_, card)| card.example == run.name && is_wanted(&card.provenance));
     let best = best.max_by(|(_, one), (_, other)| one.validation.accuracy.total_cmp(&other.validation.accuracy));
     let (path, Card { sha256, experiment, provenance, epochs, validation, .. }) = best.with_context(|| how_to_train(run))?;
     let found = File::open(&path).and_then(sha256_of).with_context(|| format!("cannot read {}", path.display()))?;
@@ -108,19 +102,18 @@ fn describe(Provenance { variant, seed, date, .. }: &Provenance, epochs: i64, ac
     format!("{variant} seed {seed}, after {epochs} epochs, validation accuracy {:.2} %, trained {day}", 100.0 * accuracy)
 }
 
-/// The files that say what the committed networks are, in the order of their names.
-fn list(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut paths = store::list(&root.join(FOLDER))?;
-    paths.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
-    Ok(paths)
+/// The committed networks with their model cards, in the order of their names.
+fn cards(root: &Path) -> Result<Vec<(PathBuf, Card)>> {
+    let paths = store::list(&root.join(FOLDER))?.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let card: Card = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+        Ok((path.with_extension("safetensors"), card))
+    };
+    paths.map(read).collect()
 }
 
-fn example_of(path: &Path) -> String {
-    let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    name.split('-').next().unwrap_or_default().to_owned()
-}
-
-/// Where there is no network: what makes one, how long that takes, and whose may be taken in its place.
+/// The message where there is no network: the command that trains one, its duration, and a committed network to use instead.
 fn how_to_train(run: &Run) -> String {
     let name = run.name;
     let programs = Contents::read(&run.root.join("experiments")).map(|contents| contents.programs()).unwrap_or_default();
@@ -128,7 +121,7 @@ fn how_to_train(run: &Run) -> String {
     let time = minutes.map_or(String::new(), |minutes| {
         format!(", which takes about {} on two cores", humantime::format_duration(rounded(Duration::from_secs_f64(60.0 * minutes))))
     });
-    let others = list(&run.root).unwrap_or_default().into_iter().map(|path| example_of(&path));
+    let others = cards(&run.root).unwrap_or_default().into_iter().map(|(_, card)| card.example);
     let other = others.into_iter().find(|other| other != name && reads_photographs(other) == reads_photographs(name));
     let other =
         other.map_or(String::new(), |other| format!("; or take the network that is there: cargo run --example {other} -- --predict PATH"));
