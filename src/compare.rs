@@ -137,21 +137,6 @@ impl std::fmt::Display for Verdict {
     }
 }
 
-/// The name of a quantity, for people.
-pub(crate) fn measure(quantity: Quantity) -> &'static str {
-    match quantity {
-        Quantity::TwiceSoftmaxedLoss => "cross-entropy of softmax outputs",
-        Quantity::Loss => "cross-entropy",
-        Quantity::Accuracy | Quantity::AccuracyBySeconds => "accuracy",
-        Quantity::LossGap => "cross-entropy, training minus validation",
-        Quantity::AccuracyGap => "accuracy, training minus validation",
-        Quantity::Seconds => "seconds of training",
-        Quantity::AccuracyBySeed => "accuracy by seed",
-        Quantity::SecondsBySeed => "seconds of training by seed",
-        Quantity::DifferenceByN | Quantity::DifferenceByEpsilon => "largest difference",
-    }
-}
-
 /// The factor and the unit in which people read values: accuracies are fractions in files and per cent for readers.
 pub(crate) fn scale_and_unit(quantity: Quantity) -> (f64, &'static str) {
     match quantity {
@@ -197,7 +182,7 @@ pub fn last_points(points: &[Point]) -> Vec<Comparison> {
         };
         let Some(theirs) = points.iter().find(same) else { continue };
         comparisons.retain(|earlier| (&earlier.ours.panel, &earlier.ours.series) != (&ours.panel, &ours.series));
-        let what = format!("{} {}, epoch {}", split_in_words(&ours.series), measure(ours.panel.quantity), ours.x);
+        let what = format!("{} {}, epoch {}", split_in_words(&ours.series), ours.panel.quantity.words(), ours.x);
         comparisons.push(Comparison::new(what, theirs.y, theirs.resolution.unwrap_or(0.0), ours));
     }
     comparisons

@@ -51,26 +51,27 @@ pub enum Quantity {
     DifferenceByEpsilon,
 }
 
-/// Each quantity's name in CSV files and the labels of its axes, x and y. Longer names stand before their own suffixes, so that the longest
-/// is found.
-const QUANTITIES: [(Quantity, &str, &str, &str); 11] = [
-    (Quantity::TwiceSoftmaxedLoss, "twice_softmaxed_loss", "epoch", "cross-entropy of softmax outputs"),
-    (Quantity::AccuracyBySeconds, "accuracy_by_seconds", "seconds", "accuracy (%)"),
-    (Quantity::Loss, "loss", "epoch", "cross-entropy"),
-    (Quantity::Accuracy, "accuracy", "epoch", "accuracy (%)"),
-    (Quantity::LossGap, "loss_gap", "epoch", "validation - training loss"),
-    (Quantity::AccuracyGap, "accuracy_gap", "epoch", "train - validation (% points)"),
-    (Quantity::Seconds, "seconds", "epoch", "seconds"),
-    (Quantity::AccuracyBySeed, "accuracy_by_seed", "seed", "accuracy (%)"),
-    (Quantity::SecondsBySeed, "seconds_by_seed", "seed", "seconds"),
-    (Quantity::DifferenceByN, "n", "N = 1 / epsilon", "largest difference"),
-    (Quantity::DifferenceByEpsilon, "epsilon", "epsilon", "largest difference"),
+/// Each quantity's name in CSV files, the labels of its axes, x and y, and its name in sentences. Longer names stand before their own
+/// suffixes, so that the longest is found.
+const QUANTITIES: [(Quantity, &str, &str, &str, &str); 11] = [
+    (Quantity::TwiceSoftmaxedLoss, "twice_softmaxed_loss", "epoch", TWICE_SOFTMAXED, TWICE_SOFTMAXED),
+    (Quantity::AccuracyBySeconds, "accuracy_by_seconds", "seconds", "accuracy (%)", "accuracy"),
+    (Quantity::Loss, "loss", "epoch", "cross-entropy", "cross-entropy"),
+    (Quantity::Accuracy, "accuracy", "epoch", "accuracy (%)", "accuracy"),
+    (Quantity::LossGap, "loss_gap", "epoch", "validation - training loss", "cross-entropy, training minus validation"),
+    (Quantity::AccuracyGap, "accuracy_gap", "epoch", "train - validation (% points)", "accuracy, training minus validation"),
+    (Quantity::Seconds, "seconds", "epoch", "seconds", "seconds of training"),
+    (Quantity::AccuracyBySeed, "accuracy_by_seed", "seed", "accuracy (%)", "accuracy by seed"),
+    (Quantity::SecondsBySeed, "seconds_by_seed", "seed", "seconds", "seconds of training by seed"),
+    (Quantity::DifferenceByN, "n", "N = 1 / epsilon", "largest difference", "largest difference"),
+    (Quantity::DifferenceByEpsilon, "epsilon", "epsilon", "largest difference", "largest difference"),
 ];
+const TWICE_SOFTMAXED: &str = "cross-entropy of softmax outputs";
 
 impl Quantity {
-    /// Its name, and those of its axes, x and y.
-    fn names(self) -> [&'static str; 3] {
-        QUANTITIES.iter().find(|(quantity, ..)| *quantity == self).map_or([""; 3], |(_, name, x, y)| [name, x, y])
+    /// Its name, the labels of its axes, x and y, and its name in sentences.
+    fn names(self) -> [&'static str; 4] {
+        QUANTITIES.iter().find(|(quantity, ..)| *quantity == self).map_or([""; 4], |(_, name, x, y, words)| [name, x, y, words])
     }
 
     pub fn x_label(self) -> &'static str {
@@ -80,6 +81,11 @@ impl Quantity {
     /// Quantity and unit of y.
     pub fn y_label(self) -> &'static str {
         self.names()[2]
+    }
+
+    /// Its name in sentences.
+    pub(crate) fn words(self) -> &'static str {
+        self.names()[3]
     }
 
     /// How far training is ahead of validation in this accuracy or loss.
@@ -132,7 +138,7 @@ impl TryFrom<String> for Panel {
     fn try_from(name: String) -> Result<Panel> {
         let of_seed = name.rsplit_once("_seed_").and_then(|(rest, seed)| Some((rest, seed.parse().ok()?)));
         let (rest, seed) = of_seed.map_or((name.as_str(), None), |(rest, seed)| (rest, Some(seed)));
-        let panel = |(quantity, suffix, ..): &(Quantity, &str, _, _)| {
+        let panel = |(quantity, suffix, ..): &(Quantity, &str, _, _, _)| {
             let variant = rest.strip_suffix(suffix)?.strip_suffix('_')?.to_owned();
             Some(Panel { variant, quantity: *quantity, seed })
         };

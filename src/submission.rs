@@ -52,9 +52,6 @@ pub fn confusion(predictions: &[Prediction]) -> Table {
 
 /// The submission to the competition that asks: the predictions, a class and its probability, for the images that can be read; for the
 /// others the class that most of `labels` (int64 `[n]`, those of the training images) have, and its share of them.
-///
-/// # Errors
-/// If there are no test images, or not as many predictions as images that can be read.
 pub(crate) fn to_csv(asked: &Asked, predictions: &[(&str, f64)], labels: &Tensor) -> Result<Vec<u8>> {
     let (images, count) = (asked.ids.len(), predictions.len());
     ensure!(images == count, "{images} test images have {count} predictions, expected one for each");

@@ -38,7 +38,7 @@ impl Made {
         let read = || std::fs::read_to_string(&tables).with_context(|| format!("cannot read {}", tables.display()));
         Ok(Made {
             example: example.to_owned(),
-            charts: charts::of(points, results.names(example)),
+            charts: charts::of(points, &results.names(example)),
             picture: Picture::read(&results.path(example, "png"))?,
             tables: if has_tables && tables.exists() { read()? } else { String::new() },
             device: distinct(points, |point| point.device.clone()),

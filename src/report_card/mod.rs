@@ -306,9 +306,8 @@ impl Results<'_> {
         self.points.get(example).map_or(&[], Vec::as_slice)
     }
 
-    fn names(&self, example: &str) -> &Names {
-        static NONE: Names = Names::new();
-        self.names.get(example).unwrap_or(&NONE)
+    fn names(&self, example: &str) -> Names {
+        self.names.get(example).cloned().unwrap_or_default()
     }
 
     fn path(&self, example: &str, extension: &str) -> PathBuf {
@@ -318,7 +317,7 @@ impl Results<'_> {
 
 impl ItemResult {
     fn read(item: Item, reported: &Reported, results: &Results) -> Result<ItemResult> {
-        let (names, points) = (results.names(&item.example), results.points(&item.example));
+        let (names, points) = (&results.names(&item.example), results.points(&item.example));
         let made = Made::read(&item.example, false, results)?;
         let comparisons = item.comparisons(points, reported, &results.path(&item.example, "csv"))?;
         let verdicts: Vec<Verdict> = comparisons.iter().map(Comparison::verdict).collect();

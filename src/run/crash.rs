@@ -9,11 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Has a panic of this process told as what it is: too little memory, too few threads, or a bug in this program. The exit code stays Rust's,
 /// 101; with `RUST_BACKTRACE=1` Rust's own message, with its backtrace, comes first.
 pub fn explain_panics() {
-    static INSTALLED: AtomicBool = AtomicBool::new(false);
     static TOLD: AtomicBool = AtomicBool::new(false);
-    if INSTALLED.swap(true, Ordering::SeqCst) {
-        return;
-    }
     let of_rust = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {

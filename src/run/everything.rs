@@ -61,9 +61,6 @@ impl Folders {
 }
 
 /// Runs every example that has no result yet. What fails is told, and the others are run all the same.
-///
-/// # Errors
-/// If an example is not built, or one of them failed.
 fn run_all(run: &Run, folders: &Folders) -> Result<()> {
     let mut programs = Contents::read(&run.root.join("experiments"))?.programs();
     if run.flags.quick {

@@ -167,9 +167,6 @@ fn about(name: &str) -> Option<String> {
 
 impl Flags {
     /// Reads the command line of example `name`, the program first.
-    ///
-    /// # Errors
-    /// If flags do not parse, or it has them not; if it was asked for help.
     pub fn read(name: &'static str, words: impl IntoIterator<Item = OsString>) -> Result<Flags, clap::Error> {
         let about = about(name).unwrap_or_else(|| "The report card: everything beside the report, as a page".to_owned());
         let mut command = Flags::command().name(name).bin_name(name).about(about);
@@ -202,9 +199,6 @@ impl Changes {
     }
 
     /// The variant with what the flags change, but for `--set`, on a device that has instructions for bf16 or not.
-    ///
-    /// # Errors
-    /// If `--epochs` is given and nothing is trained.
     pub fn apply(&self, mut variant: Variant, has_bf16: bool) -> Result<Variant> {
         let Experiment { split, model, training, .. } = &mut variant.experiment;
         match (training, self.epochs) {

@@ -39,8 +39,7 @@ impl Choice {
     }
 }
 
-/// # Errors
-/// If a variant asks for TF32 and this is no NVIDIA GPU.
+/// Refuses TF32 on anything but an NVIDIA GPU.
 pub(super) fn check(variants: &[Variant], device: Device) -> Result<()> {
     let needs_cuda = variants.iter().find(|variant| variant.experiment.model.precision == Precision::Tf32 && !device.is_cuda());
     if let Some(Variant { name, .. }) = needs_cuda {

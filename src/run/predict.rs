@@ -4,7 +4,7 @@ use super::Run;
 use super::flags::reads_photographs;
 use super::photographs::{inputs, predict, write};
 use super::progress::Display;
-use super::weights::{self, Trained};
+use super::weights;
 use crate::data::archive::Archive;
 use crate::data::digits::{self, decode_digit};
 use crate::data::photographs::{self, Decoded, decode_each, decode_upright, to_picture};
@@ -52,13 +52,10 @@ type Predictions = (Vec<(&'static str, f64)>, Tensor);
 /// cannot be read as an image, `prediction` and `probability` are empty and `reason` says why. Files are read by their contents, whatever
 /// their names, and turned upright as their EXIF data say. The picture shows the first fifty or so, and beside each in red
 /// what speaks for its class.
-///
-/// # Errors
-/// If no network has been trained, or no file can be read as an image.
 pub(super) fn write_predictions(run: &Run, path: &Path) -> Result<()> {
     let images = if reads_photographs(run.name) { PHOTOGRAPHS } else { DIGITS };
     let archive = open(path)?;
-    let Trained { model, experiment, what } = weights::find(run, images.shape.map(i64::from), images.classes.len() as i64)?;
+    let (model, experiment, what) = weights::find(run, images.shape.map(i64::from), images.classes.len() as i64)?;
     let predict = |pixels: &Tensor, drawn: usize| -> Result<Predictions> {
         let all = predict(&*model, pixels, &experiment, images.classes, run.device, |_| ())?;
         let place = |class: &str| images.classes.iter().position(|known| *known == class).map_or(0, |place| place as i64);

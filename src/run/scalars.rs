@@ -15,9 +15,6 @@ pub(super) struct Scalars {
 
 impl Scalars {
     /// Begins the events of a trial in `folder`, in place of those of an earlier training, with the epochs that `state` has behind it.
-    ///
-    /// # Errors
-    /// If the folder cannot be written.
     pub fn begin(folder: &Path, training: &Training, state: &State) -> Result<Scalars> {
         let mut scalars = Scalars { events: EventFile::replace(folder, "scalars")?, training: training.clone() };
         (1..=state.epoch).try_for_each(|epoch| scalars.epoch(epoch, &state.history))?;
@@ -25,9 +22,6 @@ impl Scalars {
     }
 
     /// Appends an epoch.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
     pub fn epoch(&mut self, epoch: i64, history: &History) -> Result<()> {
         let measured = history.records.iter().filter(|record| record.epoch == epoch);
         let mut values: Vec<(String, f64)> =

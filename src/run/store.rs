@@ -53,9 +53,6 @@ impl Trial {
 
     /// The trial as `folder` holds it; none where it is not finished there, or where that is the result of another machine or without its
     /// network, unless `anywhere` says that it will do.
-    ///
-    /// # Errors
-    /// If the files are damaged.
     pub fn finished_in(&self, folder: &Path, anywhere: bool) -> Result<Option<Outcome>> {
         let whole = || format!("the trial in {} is not whole; remove that folder to train it anew", folder.display());
         let Some(found) = Provenance::read(&folder.join(PROVENANCE)).with_context(whole)? else { return Ok(None) };
@@ -154,9 +151,6 @@ impl Store {
     /// `trial` as it was trained before, here or as a trial of another example, under its own name; none where it is not finished. It has
     /// the same bits as if it were trained now, and its network, unless `anywhere` says that another machine's result will do, best one that
     /// has its network.
-    ///
-    /// # Errors
-    /// If its files are damaged.
     pub fn finished(&self, trial: &Trial, anywhere: bool) -> Result<Option<Outcome>> {
         let id = trial.provenance.id();
         let folders = self.0.iter().filter(|folder| bytes(folder).ends_with(id.as_bytes()));

@@ -63,9 +63,6 @@ impl Job {
 }
 
 /// Trains a trial and keeps it; what another process has finished or begun since the job was made is taken over.
-///
-/// # Errors
-/// If another process trains it, if training fails, or if a signal stops it.
 pub(super) fn train(run: &Run, job: Job, network: Network, display: &Display) -> Result<Outcome> {
     let Trial { experiment, provenance, folder } = &job.trial;
     let (started, name, training, fresh) = (Instant::now(), provenance.name(), experiment.training()?, run.flags.fresh);

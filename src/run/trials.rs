@@ -188,9 +188,6 @@ fn work(run: &Run, variants: &[Variant], network: &str, data: &dyn DataSet, thre
 }
 
 /// `trial` with all that the thread needs that trains it.
-///
-/// # Errors
-/// If it was interrupted, and no flag says whether to resume it.
 fn job(run: &Run, variant: &Variant, data: &dyn DataSet, store: &Store, trial: Trial, tell_cost: bool) -> Result<Job> {
     let Flags { resume, fresh, .. } = run.flags;
     let Provenance { variant: name, seed, .. } = &trial.provenance;
@@ -234,10 +231,7 @@ fn tell_kept(run: &Run, Work { outcomes, jobs, others }: &Work) {
     }
 }
 
-/// The results of `others`, which other processes have finished in the meantime.
-///
-/// # Errors
-/// Where one is not finished: it is for another process, and `next` says what to do when that is done.
+/// The results of `others`, which other processes have finished in the meantime; else an error with `next`, how to go on.
 fn of_others(run: &Run, others: Vec<Trial>, all: usize, next: &str) -> Result<Vec<Outcome>> {
     // Without --shard there are none.
     let (Some(shard), false) = (run.flags.shard, others.is_empty()) else { return Ok(Vec::new()) };

@@ -56,19 +56,9 @@ struct Measured {
     loss: f64,
 }
 
-/// A network to predict with.
-pub(super) struct Trained {
-    pub model: Box<dyn Model>,
-    pub experiment: Experiment,
-    /// Variant, seed, epochs and accuracy.
-    pub what: String,
-}
-
-/// The trained network of `run`, or of the variants that its flags name, for images `[channels, height, width]` of so many classes.
-///
-/// # Errors
-/// If there is none; if its files are damaged.
-pub(super) fn find(run: &Run, image: [i64; 3], classes: i64) -> Result<Trained> {
+/// The trained network of `run`, or of the variants that its flags name, for images `[channels, height, width]` of so many classes; its
+/// experiment; and in words variant, seed, epochs and accuracy.
+pub(super) fn find(run: &Run, image: [i64; 3], classes: i64) -> Result<(Box<dyn Model>, Experiment, String)> {
     let (trials, names) = (run.flags.runs.join(run.name), &run.flags.changes.variant);
     let is_wanted = |provenance: &Provenance| names.is_empty() || names.contains(&provenance.variant);
     if let Some(newest) = store::finished(&trials, is_wanted)?.pop() {
@@ -81,7 +71,7 @@ pub(super) fn find(run: &Run, image: [i64; 3], classes: i64) -> Result<Trained> 
         let accuracy = history.get(epoch, Split::Validation, Metric::Accuracy);
         let what = describe(provenance, history.epochs(), accuracy.unwrap_or(f64::NAN));
         tell!("the network is that of {}: {what}", folder.display());
-        return Ok(Trained { model: outcome.network(image, classes, run.device)?, experiment: experiment.clone(), what });
+        return Ok((outcome.network(image, classes, run.device)?, experiment.clone(), what));
     }
     let best = cards(&run.root)?.into_iter().filter(|(_, card)| card.example == run.name && is_wanted(&card.provenance));
     let best = best.max_by(|(_, one), (_, other)| one.validation.accuracy.total_cmp(&other.validation.accuracy));
@@ -94,7 +84,7 @@ pub(super) fn find(run: &Run, image: [i64; 3], classes: i64) -> Result<Trained> 
     parameters::load(&mut model.state_dict(), &path)?;
     let what = describe(&provenance, epochs, validation.accuracy);
     tell!("the network is {shown}: {what}");
-    Ok(Trained { model, experiment, what })
+    Ok((model, experiment, what))
 }
 
 fn describe(Provenance { variant, seed, date, .. }: &Provenance, epochs: i64, accuracy: f64) -> String {
