@@ -111,29 +111,17 @@ fn built(name: &str) -> Result<PathBuf> {
 
 /// An example with the flags of this command, but for those that it does not take.
 fn command(program: &Path, folders: &Folders, run: &Run) -> Command {
-    let (name, mut flags) = (program.file_stem().unwrap_or_default().to_string_lossy(), Vec::new());
+    let name = program.file_stem().unwrap_or_default().to_string_lossy();
     // What is wrong with an experiment, its example says.
     let file = ExperimentFile::read(&folders.root.join("experiments").join(format!("{name}.toml")));
     let is_search =
         file.is_ok_and(|file| file.resolve(&file.default_variants()[0], &Table::new()).is_ok_and(|variant| variant.search.is_some()));
-    let mut given = std::env::args().skip(1);
-    while let Some(flag) = given.next() {
-        let (key, has_value) = flag.split_once('=').map_or((flag.as_str(), false), |(key, _)| (key, true));
-        let is_dropped = match key {
-            "--all" | "--quick" | "--resume" | "--quiet" => continue,
-            "--out" | "--runs" => true,
-            "--seeds" => is_search,
-            // A key of [training] would make one of what trains nothing.
-            "--set" => flags::lacks(&name, "--epochs"),
-            _ => flags::lacks(&name, key),
-        };
-        match is_dropped {
-            false => flags.push(flag),
-            true if has_value || !flags::takes_value(key) => {}
-            true => drop(given.next()),
-        }
-    }
-    let can_resume = !flags.iter().any(|flag| flag == "--fresh") && !flags::lacks(&name, "--resume");
+    let mut left_out = vec!["all", "quick", "resume", "quiet", "out", "runs"];
+    left_out.extend(is_search.then_some("seeds"));
+    // A key of [training] would make one of what trains nothing.
+    left_out.extend((!flags::trains(&name)).then_some("set"));
+    let flags = flags::taken_by(&name, &left_out);
+    let can_resume = flags::trains(&name) && !run.flags.fresh;
     let mut command = Command::new(program);
     command.args(flags).arg("--runs").arg(&folders.runs).args(can_resume.then_some("--resume"));
     if run.flags.quick {

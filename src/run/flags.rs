@@ -120,10 +120,14 @@ pub(super) fn reads_photographs(name: &str) -> bool {
     READ_PHOTOGRAPHS.contains(&name)
 }
 
+pub(super) fn trains(name: &str) -> bool {
+    !TRAIN_NOTHING.contains(&name)
+}
+
 /// The flags that example `name` does not have, and why.
 fn lacking(name: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     // The card hands its flags on to the examples that it runs.
-    let (is_card, trains) = (name == "report_card", !TRAIN_NOTHING.contains(&name));
+    let (is_card, trains) = (name == "report_card", trains(name));
     let reads_experiment = name != "fig16_errors";
     let some_have = [
         (&["skip_corrupt"][..], reads_photographs(name), "reads no photographs"),
@@ -140,15 +144,25 @@ fn lacking(name: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     lacking.flat_map(|(flags, _, why)| flags.iter().map(move |flag| (*flag, why)))
 }
 
-/// Whether example `name` does not have this flag, for example `--epochs`.
-pub(super) fn lacks(name: &str, flag: &str) -> bool {
-    lacking(name).any(|(lacking, _)| flag == format!("--{}", lacking.replace('_', "-")))
-}
-
-/// Whether a value stands behind this flag.
-pub(super) fn takes_value(flag: &str) -> bool {
+/// The flags of this command line that example `name` takes too, but for `left_out`.
+pub(super) fn taken_by(name: &str, left_out: &[&str]) -> Vec<OsString> {
     let command = Flags::command();
-    command.get_arguments().any(|argument| argument.get_long() == flag.strip_prefix("--") && argument.get_action().takes_values())
+    let Ok(matches) = command.clone().try_get_matches_from(std::env::args_os()) else { return Vec::new() };
+    let mut flags = Vec::new();
+    for argument in command.get_arguments() {
+        let id = argument.get_id().as_str();
+        let is_given = matches.value_source(id) == Some(ValueSource::CommandLine);
+        if !is_given || left_out.contains(&id) || lacking(name).any(|(flag, _)| flag == id) {
+            continue;
+        }
+        let flag = OsString::from(format!("--{}", id.replace('_', "-")));
+        if argument.get_action().takes_values() {
+            flags.extend(matches.get_raw(id).into_iter().flatten().flat_map(|value| [flag.clone(), value.to_owned()]));
+        } else {
+            flags.push(flag);
+        }
+    }
+    flags
 }
 
 /// The first line of an example's help: its figure, its data and its duration.
