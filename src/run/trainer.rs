@@ -76,11 +76,9 @@ pub(super) fn train(run: &Run, job: Job, network: Network, display: &Display) ->
     device::set_arithmetic(experiment.model.precision == Precision::Tf32);
     let splits = Splits::new(&job.train, job.test.as_ref(), experiment, provenance.seed, run.device)?;
     let model = (network.build)(experiment, splits.train.image(), job.classes, provenance.seed, run.device)?;
-    if job.tell_cost
-        && let Some(cost) = cost(experiment, &splits)?
-    {
+    if job.tell_cost && is_long(experiment, &splits)? {
         let time = humantime::format_duration(rounded(expected_time(&*model, &splits, training)));
-        tell!("{name}: {cost}; about {time} for {} epochs on this machine, as a few steps took", training.epochs);
+        tell!("{name}: about {time} for {} epochs on this machine, as a few steps took", training.epochs);
     }
     let (checkpoints, identity) = (checkpoints_in(folder), provenance.identity(experiment)?);
     if fresh {
@@ -164,18 +162,14 @@ impl Callbacks for TrialCallbacks<'_> {
     }
 }
 
-/// The work of a training that takes long enough to be told beforehand.
-fn cost(experiment: &Experiment, splits: &Splits) -> Result<Option<String>> {
+/// Whether training takes longer than some minutes on two cores.
+fn is_long(experiment: &Experiment, splits: &Splits) -> Result<bool> {
+    const MULTIPLY_ADDS: f64 = 1e14;
     let (model, training) = (&experiment.model, experiment.training()?);
     if model.layers.is_empty() {
-        return Ok(None);
+        return Ok(false);
     }
     let forward = Architecture::new(splits.train.image(), &model.layers)?.multiply_adds() as f64;
     // The backward pass takes two products for each of the forward one.
-    let all = 3.0 * forward * (splits.train.len() * training.epochs) as f64;
-    let words = || format!("{:.0} million multiply-adds an image forward, {all:.1e} for all of training", forward / 1e6);
-    Ok((all > WORTH_TELLING).then(words))
+    Ok(3.0 * forward * (splits.train.len() * training.epochs) as f64 > MULTIPLY_ADDS)
 }
-
-/// Multiply-adds of some minutes on two cores.
-const WORTH_TELLING: f64 = 1e14;
