@@ -2,10 +2,11 @@
 //! Trains. Reads experiments/speed_records.toml, which has the rules; writes plots/speed_records.png, .csv and .md.
 
 use reproduction::history::Metric::Accuracy;
+use reproduction::history::Split;
 use reproduction::plot::{Axes, Figure};
 use reproduction::points::Quantity::{AccuracyBySeconds, AccuracyBySeed, SecondsBySeed};
 use reproduction::points::{Origin, Panel, Point};
-use reproduction::run::{self, ExitCode, Result, Run};
+use reproduction::run::{self, ExitCode, Outcome, Result, Run, Trained};
 use reproduction::table;
 
 fn main() -> ExitCode {
@@ -18,7 +19,7 @@ fn make(run: &Run) -> Result<()> {
         let mut points = Vec::new();
         for variant in trained.variants() {
             points.extend(trained.curves(variant, Accuracy));
-            points.extend(trained.by_seed(variant));
+            points.extend(by_seed(&trained, variant));
             points.push(trained.seconds(variant));
         }
         Ok(points)
@@ -30,6 +31,25 @@ fn make(run: &Run) -> Result<()> {
     });
     run.write(&figure.with(by_seconds(&points)), &points)?;
     run.write_tables(&[("Means over seeds", table::networks(&points, run.variants(), [1, 28, 28])?)])
+}
+
+/// The last accuracy on the test images, and the seconds of training and measuring, of each network of `variant`: against the seed.
+fn by_seed(trained: &Trained, variant: &str) -> Vec<Point> {
+    let points = |outcome: &Outcome| {
+        let accuracy = outcome.history.get(outcome.history.epochs(), Split::Test, Accuracy)?;
+        let point = |(quantity, y)| Point {
+            panel: Panel::new(variant, quantity),
+            series: Split::Test.name().to_owned(),
+            x: outcome.seed as f64,
+            y,
+            seeds: Some(1),
+            data: trained.data.clone(),
+            device: trained.device.clone(),
+            ..Point::default()
+        };
+        Some([(AccuracyBySeed, accuracy), (SecondsBySeed, outcome.seconds)].map(point))
+    };
+    trained.outcomes.iter().filter(|outcome| outcome.variant == variant).filter_map(points).flatten().collect()
 }
 
 /// Each network's accuracy against its seconds, over what was to be reached.

@@ -7,7 +7,7 @@
 
 use crate::history::Metric;
 use crate::plot::thousands;
-use crate::points::{Origin, Panel, Point, Quantity, REPORT_DATA, is_report_data, mean_and_deviation};
+use crate::points::{Origin, Panel, Point, Quantity, REPORT_DATA, is_report_data, mean_and_deviation, with_deviation};
 use crate::reported::Number;
 use crate::table::{self, LayerRow};
 use comfy_table::Table;
@@ -16,8 +16,6 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 /// One number of the report beside ours.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
-    /// Which of an experiment's variants; empty where there is but one network.
-    pub variant: String,
     pub what: String,
     pub reported: f64,
     /// Half a unit of the last digit reported.
@@ -63,9 +61,8 @@ pub const RULES: [(&str, &str); 5] = [
 ];
 
 impl Comparison {
-    /// `reported` beside our point, each with what belongs to it.
     pub(crate) fn new(what: String, reported: f64, resolution: f64, ours: &Point) -> Comparison {
-        Comparison { variant: ours.panel.variant.clone(), what, reported, resolution, ours: ours.clone() }
+        Comparison { what, reported, resolution, ours: ours.clone() }
     }
 
     fn seeds(&self) -> u32 {
@@ -122,7 +119,7 @@ impl Comparison {
     }
 }
 
-/// What marks a verdict from so many seeds.
+/// Marks a verdict from fewer than five seeds.
 pub(crate) fn mark(seeds: u32) -> &'static str {
     if (1..5).contains(&seeds) { "*" } else { "" }
 }
@@ -140,21 +137,6 @@ impl std::fmt::Display for Verdict {
     }
 }
 
-/// What a panel shows, for people.
-pub(crate) fn measure(quantity: Quantity) -> &'static str {
-    match quantity {
-        Quantity::TwiceSoftmaxedLoss => "cross-entropy of softmax outputs",
-        Quantity::Loss => "cross-entropy",
-        Quantity::Accuracy | Quantity::AccuracyBySeconds => "accuracy",
-        Quantity::LossGap => "cross-entropy, training minus validation",
-        Quantity::AccuracyGap => "accuracy, training minus validation",
-        Quantity::Seconds => "seconds of training",
-        Quantity::AccuracyBySeed => "accuracy by seed",
-        Quantity::SecondsBySeed => "seconds of training by seed",
-        Quantity::DifferenceByN | Quantity::DifferenceByEpsilon => "largest difference",
-    }
-}
-
 /// The factor and the unit in which people read values: accuracies are fractions in files and per cent for readers.
 pub(crate) fn scale_and_unit(quantity: Quantity) -> (f64, &'static str) {
     match quantity {
@@ -169,9 +151,8 @@ pub(crate) fn in_words(point: &Point, decimals: usize) -> String {
     let (scale, unit) = scale_and_unit(point.panel.quantity);
     let y = scale * point.y;
     let number = match point.deviation {
-        Some(deviation) => format!("{y:.decimals$} ± {:.decimals$}", scale * deviation),
         None if y.abs() < 1e-3 && y != 0.0 => format!("{y:.2e}"),
-        None => format!("{y:.decimals$}"),
+        deviation => with_deviation(y, deviation.map(|deviation| scale * deviation), decimals),
     };
     let seeds = point.seeds.filter(|seeds| *seeds > 0 && point.origin == Origin::Reproduced);
     format!("{number}{unit}{}", seeds.map_or(String::new(), |seeds| format!(" (n = {seeds})")))
@@ -201,7 +182,7 @@ pub fn last_points(points: &[Point]) -> Vec<Comparison> {
         };
         let Some(theirs) = points.iter().find(same) else { continue };
         comparisons.retain(|earlier| (&earlier.ours.panel, &earlier.ours.series) != (&ours.panel, &ours.series));
-        let what = format!("{} {}, epoch {}", split_in_words(&ours.series), measure(ours.panel.quantity), ours.x);
+        let what = format!("{} {}, epoch {}", split_in_words(&ours.series), ours.panel.quantity.words(), ours.x);
         comparisons.push(Comparison::new(what, theirs.y, theirs.resolution.unwrap_or(0.0), ours));
     }
     comparisons
@@ -324,7 +305,7 @@ pub fn print_summary(comparisons: &[Comparison]) {
 pub fn table(comparisons: &[Comparison]) -> Table {
     let mut table = table::new(["", "reported", "reproduced", "difference", "detectable", "verdict"]);
     for comparison in comparisons {
-        let variant = comparison.variant.replace('_', " ");
+        let variant = comparison.ours.panel.variant.replace('_', " ");
         let what = [variant.as_str(), &comparison.what].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
         table.add_row([what].into_iter().chain(words(comparison)));
     }

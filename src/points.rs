@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display};
 use std::path::Path;
 
-/// Who a curve is from.
+/// The source of a curve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
@@ -21,7 +21,7 @@ pub enum Origin {
     Guide,
 }
 
-/// What [`Point::data`] begins with where the data are the report's.
+/// The names of the report's data sets in [`Point::data`].
 pub const REPORT_DATA: [&str; 3] = ["MNIST", "cats and dogs, 19998 + 4999 images", "cats and dogs, 19998 + 4999 images, own test split"];
 
 /// Whether `data` is one of the report's data sets, whole; otherwise nothing is compared.
@@ -29,7 +29,7 @@ pub fn is_report_data(data: &str) -> bool {
     REPORT_DATA.contains(&data)
 }
 
-/// What a panel shows, and against what.
+/// The y axis of a panel, and the x axis that goes with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Quantity {
     #[default]
@@ -51,35 +51,41 @@ pub enum Quantity {
     DifferenceByEpsilon,
 }
 
-/// Each quantity's name in CSV files and the labels of its axes, x and y. Longer names stand before their own suffixes, so that the longest
-/// is found.
-const QUANTITIES: [(Quantity, &str, &str, &str); 11] = [
-    (Quantity::TwiceSoftmaxedLoss, "twice_softmaxed_loss", "epoch", "cross-entropy of softmax outputs"),
-    (Quantity::AccuracyBySeconds, "accuracy_by_seconds", "seconds", "accuracy (%)"),
-    (Quantity::Loss, "loss", "epoch", "cross-entropy"),
-    (Quantity::Accuracy, "accuracy", "epoch", "accuracy (%)"),
-    (Quantity::LossGap, "loss_gap", "epoch", "validation - training loss"),
-    (Quantity::AccuracyGap, "accuracy_gap", "epoch", "train - validation (% points)"),
-    (Quantity::Seconds, "seconds", "epoch", "seconds"),
-    (Quantity::AccuracyBySeed, "accuracy_by_seed", "seed", "accuracy (%)"),
-    (Quantity::SecondsBySeed, "seconds_by_seed", "seed", "seconds"),
-    (Quantity::DifferenceByN, "n", "N = 1 / epsilon", "largest difference"),
-    (Quantity::DifferenceByEpsilon, "epsilon", "epsilon", "largest difference"),
+/// Each quantity's name in CSV files, the labels of its axes, x and y, and its name in sentences. Longer names stand before their own
+/// suffixes, so that the longest is found.
+const QUANTITIES: [(Quantity, &str, &str, &str, &str); 11] = [
+    (Quantity::TwiceSoftmaxedLoss, "twice_softmaxed_loss", "epoch", TWICE_SOFTMAXED, TWICE_SOFTMAXED),
+    (Quantity::AccuracyBySeconds, "accuracy_by_seconds", "seconds", "accuracy (%)", "accuracy"),
+    (Quantity::Loss, "loss", "epoch", "cross-entropy", "cross-entropy"),
+    (Quantity::Accuracy, "accuracy", "epoch", "accuracy (%)", "accuracy"),
+    (Quantity::LossGap, "loss_gap", "epoch", "validation - training loss", "cross-entropy, training minus validation"),
+    (Quantity::AccuracyGap, "accuracy_gap", "epoch", "train - validation (% points)", "accuracy, training minus validation"),
+    (Quantity::Seconds, "seconds", "epoch", "seconds", "seconds of training"),
+    (Quantity::AccuracyBySeed, "accuracy_by_seed", "seed", "accuracy (%)", "accuracy by seed"),
+    (Quantity::SecondsBySeed, "seconds_by_seed", "seed", "seconds", "seconds of training by seed"),
+    (Quantity::DifferenceByN, "n", "N = 1 / epsilon", "largest difference", "largest difference"),
+    (Quantity::DifferenceByEpsilon, "epsilon", "epsilon", "largest difference", "largest difference"),
 ];
+const TWICE_SOFTMAXED: &str = "cross-entropy of softmax outputs";
 
 impl Quantity {
-    /// Its name, and those of its axes, x and y.
-    fn names(self) -> [&'static str; 3] {
-        QUANTITIES.iter().find(|(quantity, ..)| *quantity == self).map_or([""; 3], |(_, name, x, y)| [name, x, y])
+    /// Its name, the labels of its axes, x and y, and its name in sentences.
+    fn names(self) -> [&'static str; 4] {
+        QUANTITIES.iter().find(|(quantity, ..)| *quantity == self).map_or([""; 4], |(_, name, x, y, words)| [name, x, y, words])
     }
 
     pub fn x_label(self) -> &'static str {
         self.names()[1]
     }
 
-    /// What y is, and in which unit.
+    /// Quantity and unit of y.
     pub fn y_label(self) -> &'static str {
         self.names()[2]
+    }
+
+    /// Its name in sentences.
+    pub(crate) fn words(self) -> &'static str {
+        self.names()[3]
     }
 
     /// How far training is ahead of validation in this accuracy or loss.
@@ -132,7 +138,7 @@ impl TryFrom<String> for Panel {
     fn try_from(name: String) -> Result<Panel> {
         let of_seed = name.rsplit_once("_seed_").and_then(|(rest, seed)| Some((rest, seed.parse().ok()?)));
         let (rest, seed) = of_seed.map_or((name.as_str(), None), |(rest, seed)| (rest, Some(seed)));
-        let panel = |(quantity, suffix, ..): &(Quantity, &str, _, _)| {
+        let panel = |(quantity, suffix, ..): &(Quantity, &str, _, _, _)| {
             let variant = rest.strip_suffix(suffix)?.strip_suffix('_')?.to_owned();
             Some(Panel { variant, quantity: *quantity, seed })
         };
@@ -159,6 +165,15 @@ pub struct Point {
     pub device: String,
 }
 
+impl Point {
+    /// The mean of `values`, one for each of several runs, with their deviation.
+    pub(crate) fn of_runs(panel: Panel, series: &str, x: f64, values: &[f64], data: &str, device: &str) -> Point {
+        let (y, deviation) = mean_and_deviation(values);
+        let (series, data, device) = (series.to_owned(), data.to_owned(), device.to_owned());
+        Point { panel, series, x, y, deviation, seeds: Some(values.len() as u32), data, device, ..Point::default() }
+    }
+}
+
 /// The variants that have points of `metric`, in the order of the points.
 pub fn variants(points: &[Point], metric: Metric) -> Vec<String> {
     let of_metric = points.iter().filter(|point| point.panel.quantity == metric.into() && point.panel.seed.is_none());
@@ -180,19 +195,7 @@ pub fn mean_over_seeds(
     let epochs = histories.iter().map(|history| history.epochs()).min().unwrap_or(0);
     let point = |epoch| {
         let values: Option<Vec<f64>> = histories.iter().map(|history| value(history, epoch)).collect();
-        let (mean, deviation) = mean_and_deviation(&values?);
-        Some(Point {
-            panel: panel.clone(),
-            series: series.to_owned(),
-            origin: Origin::Reproduced,
-            x: epoch as f64,
-            y: mean,
-            deviation,
-            resolution: None,
-            seeds: Some(histories.len() as u32),
-            data: data.to_owned(),
-            device: device.to_owned(),
-        })
+        Some(Point::of_runs(panel.clone(), series, epoch as f64, &values?, data, device))
     };
     (1..=epochs).filter_map(point).collect()
 }
@@ -203,6 +206,12 @@ pub fn mean_and_deviation(values: &[f64]) -> (f64, Option<f64>) {
     let mean = values.iter().sum::<f64>() / n;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     (mean, (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt()))
+}
+
+/// A value with its deviation, if it has one: "0.9751 ± 0.0004".
+pub fn with_deviation(y: f64, deviation: Option<f64>, decimals: usize) -> String {
+    let deviation = deviation.map_or(String::new(), |deviation| format!(" ± {deviation:.decimals$}"));
+    format!("{y:.decimals$}{deviation}")
 }
 
 /// The points as CSV.

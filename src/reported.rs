@@ -34,7 +34,7 @@ pub struct Number {
     /// After the best epoch, where the report means that.
     pub best_validation: Option<f64>,
     pub test: Option<f64>,
-    /// What Kaggle's public leaderboard said of the submission. Only Kaggle has the labels to compare with.
+    /// Accuracy of the submission on Kaggle's public leaderboard. Only Kaggle has the labels to compare with.
     pub leaderboard: Option<f64>,
     /// Parameters of each layer.
     #[serde(default)]
@@ -45,7 +45,7 @@ pub struct Number {
     pub resolution: Option<f64>,
 }
 
-/// What stands behind a printed number.
+/// The origin of a printed number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -83,7 +83,7 @@ impl Reported {
         Ok(Reported { experiments: experiments.to_owned(), ..reported })
     }
 
-    /// What the report prints in `place`.
+    /// The number that the report prints in `place`.
     pub fn number(&self, place: &str) -> Result<&Number> {
         let found = self.number.iter().find(|number| number.place == place);
         found.with_context(|| format!("reported.toml has no number where = \"{place}\""))

@@ -2,7 +2,7 @@
 
 use crate::data::cats_dogs::{Asked, CLASSES, Competition};
 use crate::table::{self, Table};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -50,55 +50,26 @@ pub fn confusion(predictions: &[Prediction]) -> Table {
     table
 }
 
-/// An answer for one test image.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Answer<'a> {
-    pub id: i64,
-    /// One of [`CLASSES`].
-    pub class: &'a str,
-    /// Its probability.
-    pub confidence: f64,
-}
-
-/// An answer for every image that is asked about: those that can be read have the class and confidence of their prediction, the others
-/// the class that most of `labels` (int64 `[n]`, those of the training images) have, and its share of them.
-///
-/// # Errors
-/// If there are not as many predictions as images that can be read.
-pub fn answers<'a>(asked: &Asked, predictions: &[(&'a str, f64)], labels: &Tensor) -> Result<Vec<Answer<'a>>> {
+/// The submission to the competition that asks: the predictions, a class and its probability, for the images that can be read; for the
+/// others the class that most of `labels` (int64 `[n]`, those of the training images) have, and its share of them.
+pub(crate) fn to_csv(asked: &Asked, predictions: &[(&str, f64)], labels: &Tensor) -> Result<Vec<u8>> {
     let (images, count) = (asked.ids.len(), predictions.len());
     ensure!(images == count, "{images} test images have {count} predictions, expected one for each");
     let dogs = labels.to_kind(Kind::Double).mean(None::<Kind>).double_value(&[]);
-    let (class, confidence) = if dogs > 0.5 { (CLASSES[1], dogs) } else { (CLASSES[0], 1.0 - dogs) };
-    let read = asked.ids.iter().zip(predictions).map(|(&id, &(class, confidence))| Answer { id, class, confidence });
-    let others = asked.unreadable.iter().map(|&id| Answer { id, class, confidence });
-    let mut answers: Vec<Answer> = read.chain(others).collect();
-    answers.sort_by_key(|answer| answer.id);
-    Ok(answers)
-}
-
-/// The submission to `competition` with these answers.
-///
-/// # Errors
-/// If Kaggle would refuse it: there is no answer, numbers do not ascend, a class is none of [`CLASSES`], a confidence no probability.
-pub fn to_csv(competition: Competition, answers: &[Answer]) -> Result<Vec<u8>> {
-    ensure!(!answers.is_empty(), "there are no test images to submit labels for");
-    if let Some(pair) = answers.windows(2).find(|pair| pair[0].id >= pair[1].id) {
-        bail!("test image {} comes before {} in the submission, expected ascending numbers, each once", pair[0].id, pair[1].id);
-    }
+    let most = if dogs > 0.5 { (CLASSES[1], dogs) } else { (CLASSES[0], 1.0 - dogs) };
+    let read = asked.ids.iter().zip(predictions.iter().copied());
+    let all: BTreeMap<i64, (&str, f64)> = asked.unreadable.iter().map(|id| (*id, most)).chain(read.map(|(id, one)| (*id, one))).collect();
+    ensure!(!all.is_empty(), "there are no test images to submit labels for");
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(["id", "label"])?;
-    for Answer { id, class, confidence } in answers {
-        let label = CLASSES.iter().position(|known| known == class);
-        let expected = || format!("test image {id} has the label `{class}` in the submission, expected one of {}", CLASSES.join(", "));
-        let label = label.with_context(expected)?;
-        ensure!((0.0..=1.0).contains(confidence), "test image {id} has the confidence {confidence}, expected a probability");
-        let text = match competition {
-            Competition::Course => (*class).to_owned(),
-            Competition::DogsVsCats => label.to_string(),
-            Competition::Redux => (if label == 1 { *confidence } else { 1.0 - confidence }).to_string(),
+    for (id, (class, confidence)) in all {
+        let is_dog = class == CLASSES[1];
+        let label = match asked.competition {
+            Competition::Course => class.to_owned(),
+            Competition::DogsVsCats => u8::from(is_dog).to_string(),
+            Competition::Redux => (if is_dog { confidence } else { 1.0 - confidence }).to_string(),
         };
-        writer.write_record([&id.to_string(), &text])?;
+        writer.write_record([id.to_string(), label])?;
     }
     Ok(writer.into_inner()?)
 }
@@ -106,10 +77,6 @@ pub fn to_csv(competition: Competition, answers: &[Answer]) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn answer(id: i64, class: &str, confidence: f64) -> Answer<'_> {
-        Answer { id, class, confidence }
-    }
 
     #[test]
     fn a_confusion_matrix_counts_each_label_under_each_prediction() {
@@ -125,10 +92,20 @@ mod tests {
         assert_eq!((rows[0], rows[2], rows[3]), ("|label|takenforCat|takenforDog|accuracy|", "|Cat|3|1|0.7500|", "|Dog|2|0|0.0000|"));
     }
 
+    fn submission(
+        competition: Competition,
+        ids: &[i64],
+        unreadable: &[i64],
+        predictions: &[(&str, f64)],
+        labels: &[i64],
+    ) -> Result<String> {
+        let asked = Asked { competition, ids: ids.to_vec(), unreadable: unreadable.to_vec() };
+        Ok(String::from_utf8(to_csv(&asked, predictions, &Tensor::from_slice(labels))?)?)
+    }
+
     #[test]
     fn it_is_as_each_competition_wants_it() -> Result<()> {
-        let answers = [answer(1, "Cat", 0.75), answer(2, "Dog", 0.625), answer(4, "Cat", 0.5)];
-        let csv = |competition| Ok::<_, anyhow::Error>(String::from_utf8(to_csv(competition, &answers)?)?);
+        let csv = |competition| submission(competition, &[1, 2, 4], &[], &[("Cat", 0.75), ("Dog", 0.625), ("Cat", 0.5)], &[0, 1]);
         assert_eq!(csv(Competition::Course)?, "id,label\n1,Cat\n2,Dog\n4,Cat\n");
         assert_eq!(csv(Competition::DogsVsCats)?, "id,label\n1,0\n2,1\n4,0\n");
         assert_eq!(csv(Competition::Redux)?, "id,label\n1,0.25\n2,0.625\n4,0.5\n");
@@ -137,24 +114,14 @@ mod tests {
 
     #[test]
     fn images_that_cannot_be_read_have_the_class_of_most_training_images() -> Result<()> {
-        let asked = Asked { competition: Competition::Course, ids: vec![1, 3], unreadable: vec![2, 4] };
-        let said = [("Cat", 0.9), ("Dog", 0.8)];
-        let of = |labels: &[i64]| answers(&asked, &said, &Tensor::from_slice(labels));
-        let dogs = [answer(1, "Cat", 0.9), answer(2, "Dog", 0.75), answer(3, "Dog", 0.8), answer(4, "Dog", 0.75)];
-        assert_eq!(of(&[1, 0, 1, 1])?, dogs);
-        assert_eq!(of(&[1, 0, 0, 0])?[1], answer(2, "Cat", 0.75));
-        let error = answers(&asked, &said[1..], &Tensor::from_slice(&[0_i64])).expect_err("one is missing").to_string();
-        assert!(error.contains("2 test images have 1 predictions"), "{error}");
+        let of = |count: usize, labels: &[i64]| {
+            submission(Competition::Redux, &[1, 3], &[2, 4], &[("Cat", 0.75), ("Dog", 0.5)][..count], labels)
+        };
+        assert_eq!(of(2, &[1, 0, 1, 1])?, "id,label\n1,0.25\n2,0.75\n3,0.5\n4,0.75\n");
+        assert_eq!(of(2, &[1, 0, 0, 0])?, "id,label\n1,0.25\n2,0.25\n3,0.5\n4,0.25\n");
+        assert!(of(1, &[0]).expect_err("one is missing").to_string().contains("2 test images have 1 predictions"));
+        let none = submission(Competition::Course, &[], &[], &[], &[0]).expect_err("refused").to_string();
+        assert!(none.contains("no test images"), "{none}");
         Ok(())
-    }
-
-    #[test]
-    fn what_kaggle_would_refuse_is_not_written() {
-        let error = |answers: &[Answer]| to_csv(Competition::Course, answers).expect_err("refused").to_string();
-        assert!(error(&[]).contains("no test images"));
-        assert!(error(&[answer(1, "Cat", 1.0), answer(1, "Dog", 1.0)]).contains("1 comes before 1"));
-        assert!(error(&[answer(2, "Dog", 1.0), answer(1, "Cat", 1.0)]).contains("2 comes before 1"));
-        assert!(error(&[answer(1, "cat", 1.0)]).contains("label `cat`"));
-        assert!(error(&[answer(1, "Cat", f64::NAN)]).contains("expected a probability"));
     }
 }

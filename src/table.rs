@@ -1,11 +1,10 @@
 //! Tables, for a terminal and as Markdown.
 
 use crate::architecture::{Architecture, Stage};
-use crate::experiment::{Experiment, Layer, Training, Variant};
-use crate::history::Metric;
+use crate::experiment::{Layer, Variant};
 use crate::layers::Description;
 use crate::plot::thousands;
-use crate::points::{Origin, Panel, Point, Quantity};
+use crate::points::{Origin, Panel, Point, Quantity, with_deviation};
 use anyhow::{Context, Result};
 pub use comfy_table::Table;
 use comfy_table::{CellAlignment, presets};
@@ -25,29 +24,6 @@ pub fn markdown(table: &Table) -> String {
     let mut table = table.clone();
     table.load_style(presets::ASCII_MARKDOWN);
     format!("{table}\n")
-}
-
-/// Hyperparameters, a column per variant, as the report's Table 1 has them.
-pub fn hyperparameters(variants: &[Variant]) -> Table {
-    let mut table = new(std::iter::once("").chain(variants.iter().map(|variant| variant.name.as_str())));
-    let mut row = |name: &str, value: &dyn Fn(&Experiment) -> String| {
-        let values = variants.iter().map(|variant| value(&variant.experiment));
-        table.add_row(std::iter::once(name.to_owned()).chain(values));
-    };
-    let deepest = variants.iter().map(|variant| variant.experiment.model.hidden.len()).max().unwrap_or(0);
-    for layer in 0..deepest {
-        let width = |experiment: &Experiment| experiment.model.hidden.get(layer).map_or(String::new(), i64::to_string);
-        row(&format!("h{}", layer + 1), &width);
-    }
-    row("non-linearity", &|_| "ReLU".to_owned());
-    let mut of_training = |name: &str, value: fn(&Training) -> String| {
-        row(name, &|experiment| experiment.training.as_ref().map_or(String::new(), value));
-    };
-    of_training("learning rate", |training| training.learning_rate.to_string());
-    of_training("minibatch", |training| training.minibatch.to_string());
-    of_training("epochs", |training| training.epochs.to_string());
-    row("parameters", &|experiment| experiment.model.parameters.map_or(String::new(), |count| count.to_string()));
-    table
 }
 
 /// The variant `name` as people call it, with the sizes of its hidden layers or its number of parameters if it is one of `variants`.
@@ -117,39 +93,7 @@ pub fn parameters(architecture: &Architecture) -> Table {
     table
 }
 
-/// How far training is ahead of validation after the last epoch, from the panels `<variant>_<metric>_gap`, a line per variant.
-pub fn gaps(points: &[Point], variants: &[String]) -> Table {
-    let mut table = new(["", "accuracy, train - validation", "loss, validation - train", "published accuracy", "published loss", "seeds"]);
-    for variant in variants {
-        let last = |quantity: Quantity, series: &str, origin: Origin| {
-            let panel = Panel::new(variant, quantity);
-            points.iter().rfind(|point| point.panel == panel && point.series == series && point.origin == origin)
-        };
-        let ours = |metric| {
-            last(Quantity::from(metric).gap(), "train ahead of validation", Origin::Reproduced).map_or(String::new(), |point| {
-                let deviation = point.deviation.map_or(String::new(), |deviation| format!(" ± {deviation:.4}"));
-                format!("{:.4}{deviation}", point.y)
-            })
-        };
-        let published = |metric: Metric, sign: f64| {
-            let of = |split| last(metric.into(), split, Origin::Reported).map(|point| point.y);
-            of("train").zip(of("validation")).map_or(String::new(), |(train, validation)| format!("{:.4}", sign * (train - validation)))
-        };
-        let seeds = last(Quantity::AccuracyGap, "train ahead of validation", Origin::Reproduced).and_then(|point| point.seeds);
-        table.add_row([
-            variant.clone(),
-            ours(Metric::Accuracy),
-            ours(Metric::Loss),
-            published(Metric::Accuracy, 1.0),
-            published(Metric::Loss, -1.0),
-            seeds.map_or(String::new(), |seeds| seeds.to_string()),
-        ]);
-    }
-    align_right(&mut table, 1..6);
-    table
-}
-
-/// What each network for images `[channels, height, width]` came to after its last epoch, from the panels `<variant>_accuracy` and
+/// Results of each network, for images `[channels, height, width]`, after its last epoch, from the panels `<variant>_accuracy` and
 /// `<variant>_seconds`, a line per variant.
 ///
 /// # Errors
@@ -162,19 +106,16 @@ pub fn networks(points: &[Point], variants: &[Variant], image: [i64; 3]) -> Resu
             points.iter().rfind(|point| point.panel == panel && point.series == series && point.origin == Origin::Reproduced)
         };
         let (Some(train), Some(validation)) = (last(Quantity::Accuracy, "train"), last(Quantity::Accuracy, "validation")) else { continue };
-        let with_deviation = |point: &Point| {
-            let deviation = point.deviation.map_or(String::new(), |deviation| format!(" ± {deviation:.4}"));
-            format!("{:.4}{deviation}", point.y)
-        };
+        let words = |point: &Point| with_deviation(point.y, point.deviation, 4);
         let seconds = last(Quantity::Seconds, "train").map_or(String::new(), |seconds| format!("{:.1}", seconds.y / seconds.x));
         table.add_row([
             variant.replace('_', " "),
             thousands(Architecture::new(image, &experiment.model.layers)?.parameters()),
             seconds,
-            with_deviation(train),
-            with_deviation(validation),
+            words(train),
+            words(validation),
             format!("{:+.4}", train.y - validation.y),
-            last(Quantity::Accuracy, "test").map_or(String::new(), with_deviation),
+            last(Quantity::Accuracy, "test").map_or(String::new(), words),
             train.x.to_string(),
             train.seeds.map_or(String::new(), |seeds| seeds.to_string()),
         ]);

@@ -12,7 +12,7 @@ const PREFIX: &str = "events.out.tfevents.";
 
 /// A file of events, to which they are appended as they happen.
 #[derive(Debug)]
-pub struct EventFile {
+pub(crate) struct EventFile {
     file: File,
     path: PathBuf,
 }
@@ -20,9 +20,6 @@ pub struct EventFile {
 impl EventFile {
     /// A new file in `folder`, with what `of` it tells in its name; earlier ones that told of the same are removed, so nothing is there
     /// twice. Missing folders are made.
-    ///
-    /// # Errors
-    /// If the folder cannot be made or listed, or a file in it not removed or written: with its path.
     pub fn replace(folder: &Path, of: &str) -> Result<EventFile> {
         fs::create_dir_all(folder).with_context(|| cannot("make the folder", folder))?;
         let ending = format!(".{of}");
@@ -43,17 +40,11 @@ impl EventFile {
     }
 
     /// Appends values, each with its tag, as TensorBoard keeps them: in single precision.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
     pub fn scalars(&mut self, step: i64, values: &[(String, f64)]) -> Result<()> {
         self.append(step, (SUMMARY, &scalars(values)))
     }
 
     /// Appends a picture in color, encoded as PNG; `size` is width and height in pixels.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
     pub fn picture(&mut self, step: i64, tag: &str, size: (u32, u32), png: &[u8]) -> Result<()> {
         self.append(step, (SUMMARY, &picture(tag, size, png)))
     }

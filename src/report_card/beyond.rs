@@ -1,10 +1,10 @@
 //! Networks that go further than the report with the means of the report: what they aim at, and how far they get.
 
 use super::made::Made;
-use super::{Program, Results, State};
+use super::{Results, State};
 use crate::compare::{in_words, mark};
 use crate::history::Split;
-use crate::points::{Origin, Panel, Point, is_report_data};
+use crate::points::{Origin, Panel, Point, is_report_data, with_deviation};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct Beyond {
     pub what: String,
-    example: String,
+    pub(super) example: String,
     aim: Option<Aim>,
     report: Option<Reported>,
     command: String,
-    /// What the whole run takes on two cores; without it `--all` leaves the example out.
-    minutes: Option<f64>,
+    /// Duration of the whole run on two cores; without it `--all` leaves the example out.
+    pub(super) minutes: Option<f64>,
 }
 
 /// The accuracy that the mean of our last point is to reach, and where that is.
@@ -32,7 +32,7 @@ struct Aim {
     seconds_panel: Option<Panel>,
 }
 
-/// What the report has, and where.
+/// The report's accuracy, and its place in the report.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Reported {
@@ -40,7 +40,7 @@ struct Reported {
     place: String,
 }
 
-/// What a mean may lack of its aim for reasons of rounding; one image more or less in one of the runs is far more.
+/// Tolerance for rounding of a mean; one image more or less in one of the runs is far more.
 const ROUNDING: f64 = 1e-9;
 
 /// An aim with our number, as words.
@@ -56,10 +56,6 @@ pub struct BeyondResult {
 }
 
 impl Beyond {
-    pub fn program(&self) -> Option<Program> {
-        Some(Program { example: self.example.clone(), of: "Beyond the report".to_owned(), minutes: self.minutes? })
-    }
-
     pub(super) fn judge(self, results: &Results) -> BeyondResult {
         let points = results.points(&self.example);
         let found = self.aim.as_ref().and_then(|aim| Some((aim, last(points, &aim.panel, aim.series)?)));
@@ -68,10 +64,8 @@ impl Beyond {
             let state = if is_shown { State::Shown } else { State::NotRun };
             return BeyondResult { entry: self, ours: String::new(), state, mark: "", reason: String::new() };
         };
-        let seconds = aim.seconds_panel.as_ref().and_then(|panel| last(points, panel, Split::Train)).map(|point| {
-            let deviation = point.deviation.map_or(String::new(), |deviation| format!(" ± {deviation:.1}"));
-            format!(", {:.1}{deviation} s", point.y)
-        });
+        let seconds = aim.seconds_panel.as_ref().and_then(|panel| last(points, panel, Split::Train));
+        let seconds = seconds.map(|point| format!(", {} s", with_deviation(point.y, point.deviation, 1)));
         let plural = if found.x == 1.0 { "" } else { "s" };
         let ours = format!("{} after {} epoch{plural}{}", in_words(found, 2), found.x, seconds.unwrap_or_default());
         let (state, reason) = match aim.accuracy - found.y {
@@ -90,7 +84,7 @@ fn last<'a>(points: &'a [Point], panel: &Panel, series: Split) -> Option<&'a Poi
     points.iter().filter(is_ours).max_by(|one, other| one.x.total_cmp(&other.x))
 }
 
-/// What there is to see of `entries`, once for each example, but for what an item shows.
+/// Pictures, curves and tables of `entries`, once for each example, unless an item shows them.
 pub(super) fn shown(entries: &[Beyond], is_item: impl Fn(&str) -> bool, results: &Results) -> Result<Vec<Made>> {
     let mut all: Vec<Made> = Vec::new();
     for Beyond { example, .. } in entries {

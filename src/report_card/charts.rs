@@ -1,11 +1,11 @@
 //! Curves for a page that draws them: one table of numbers for each panel.
 
-use crate::compare::{measure, scale_and_unit, split_in_words};
+use crate::compare::{scale_and_unit, split_in_words};
 use crate::points::{Origin, Panel, Point};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What an experiment's variants are called.
+/// Display names of an experiment's variants.
 pub(super) type Names = BTreeMap<String, String>;
 
 /// The variant's name for people.
@@ -35,13 +35,18 @@ struct Series {
 
 /// The panels of `points`, in their order, but for those of single seeds.
 pub(super) fn of(points: &[Point], names: &Names) -> Vec<Chart> {
-    let mut panels: Vec<&Panel> = Vec::new();
-    for point in points.iter().filter(|point| point.panel.seed.is_none()) {
-        if !panels.contains(&&point.panel) {
-            panels.push(&point.panel);
-        }
-    }
+    let panels = distinct(points.iter().map(|point| &point.panel).filter(|panel| panel.seed.is_none()));
     panels.into_iter().map(|panel| chart(panel, points, names)).collect()
+}
+
+/// Each of `all` once, in order.
+fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+    all.fold(Vec::new(), |mut kept, one| {
+        if !kept.contains(&one) {
+            kept.push(one);
+        }
+        kept
+    })
 }
 
 fn chart(panel: &Panel, points: &[Point], names: &Names) -> Chart {
@@ -49,12 +54,7 @@ fn chart(panel: &Panel, points: &[Point], names: &Names) -> Chart {
     let mut x: Vec<f64> = inside.iter().map(|point| point.x).collect();
     x.sort_by(f64::total_cmp);
     x.dedup();
-    let mut keys: Vec<(&str, Origin)> = Vec::new();
-    for point in &inside {
-        if !keys.contains(&(point.series.as_str(), point.origin)) {
-            keys.push((&point.series, point.origin));
-        }
-    }
+    let keys = distinct(inside.iter().map(|point| (point.series.as_str(), point.origin)));
     let (scale, unit) = scale_and_unit(panel.quantity);
     let series = |(name, origin): (&str, Origin)| {
         let at = |x: &f64| inside.iter().find(|point| point.series == name && point.origin == origin && point.x == *x);
@@ -75,7 +75,7 @@ fn chart(panel: &Panel, points: &[Point], names: &Names) -> Chart {
         let (least, most) = values.fold((f64::INFINITY, 0.0), |(least, most), value| (value.min(least), value.max(most)));
         least > 0.0 && most > 10.0 * least
     };
-    let measure = measure(panel.quantity);
+    let measure = panel.quantity.words();
     Chart {
         title: format!("{}: {measure}", name(&panel.variant, names)),
         x_label,

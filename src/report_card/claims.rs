@@ -1,4 +1,4 @@
-//! What the report's text claims, and where it is vague, with the numbers that bear on it.
+//! The claims of the report's text, and notes on where it is vague, with the numbers that bear on them.
 
 use super::{Results, State};
 use crate::compare::{Comparison, difference_in_words, in_words, mark, scale_and_unit};

@@ -1,4 +1,4 @@
-//! What an example has made: its picture, the curves of its CSV, and where they come from.
+//! The outputs of an example: its picture, the curves of its CSV, and where they come from.
 
 use super::Results;
 use super::charts::{self, Chart};
@@ -28,7 +28,7 @@ pub(super) struct Picture {
     file: String,
     width: u32,
     height: u32,
-    /// What its text chunks say, by keyword: title, commit, command and so on.
+    /// Its text chunks by keyword: title, commit, command and so on.
     pub text: BTreeMap<String, String>,
 }
 
@@ -38,7 +38,7 @@ impl Made {
         let read = || std::fs::read_to_string(&tables).with_context(|| format!("cannot read {}", tables.display()));
         Ok(Made {
             example: example.to_owned(),
-            charts: charts::of(points, results.names(example)),
+            charts: charts::of(points, &results.names(example)),
             picture: Picture::read(&results.path(example, "png"))?,
             tables: if has_tables && tables.exists() { read()? } else { String::new() },
             device: distinct(points, |point| point.device.clone()),
@@ -52,7 +52,7 @@ impl Made {
     }
 }
 
-/// What `field` says of our points, each answer once.
+/// The distinct values of `field` over our points.
 fn distinct(points: &[Point], field: fn(&Point) -> String) -> String {
     let mut all: Vec<String> = points.iter().filter(|point| point.origin == Origin::Reproduced).map(field).collect();
     all.sort();

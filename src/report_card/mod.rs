@@ -1,7 +1,7 @@
 //! The report and this crate side by side: every figure and table, every claim of the text, where the report is vague, and what goes
 //! beyond it.
 //!
-//! What is set beside what is written in `experiments/report_card.toml`; every number comes from the CSVs of `plots/` and from the report's.
+//! The pairs to compare are listed in `experiments/report_card.toml`; every number comes from the CSVs of `plots/` and from the report's.
 
 mod beyond;
 mod charts;
@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contents {
-    /// What comes first: each of the report's problems in a sentence.
+    /// Opens the card: each of the report's problems in a sentence.
     #[serde(default)]
     problem: Vec<claims::Note>,
     item: Vec<Item>,
@@ -45,7 +45,7 @@ pub struct Contents {
     note: Vec<claims::Note>,
 }
 
-/// What one example makes of the report.
+/// The figures and tables that one example reproduces.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Item {
@@ -64,7 +64,7 @@ pub struct Item {
     figures: u32,
     #[serde(default)]
     tables: u32,
-    /// What the whole run takes on two cores.
+    /// Duration of the whole run on two cores.
     minutes: f64,
 }
 
@@ -72,9 +72,11 @@ pub struct Item {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
     pub example: String,
-    /// What it makes, as people name it.
+    /// Figures and tables that it makes, in the report's numbering.
     pub of: String,
-    /// What the whole run takes on two cores.
+    /// Description, of all entries together.
+    pub what: String,
+    /// Duration of the whole run on two cores.
     pub minutes: f64,
 }
 
@@ -82,7 +84,7 @@ fn one() -> u32 {
     1
 }
 
-/// What of an example's CSV has a counterpart in the report.
+/// How an example's CSV is compared with the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Compare {
@@ -100,7 +102,7 @@ struct Printed {
     place: String,
 }
 
-/// How it stands with an item, a claim or an aim.
+/// The verdict on an item, a claim or an aim.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
     Reproduced,
@@ -137,7 +139,7 @@ impl State {
         }
     }
 
-    /// That of several numbers together: as long as most have a verdict, some may be too wide to tell.
+    /// The verdict on several numbers together: as long as most have one, some may be too wide to tell.
     fn of(verdicts: &[Verdict]) -> State {
         let count = |verdict| verdicts.iter().filter(|one| **one == verdict).count();
         match verdicts {
@@ -158,7 +160,7 @@ pub struct ItemResult {
     mark: &'static str,
     /// Why there is no verdict, where there is none.
     reason: String,
-    /// As words: what is compared, reported, reproduced, difference, detectable, where the reported run falls among ours, verdict.
+    /// In words: quantity, reported, reproduced, difference, detectable, where the reported run falls among ours, verdict.
     comparisons: Vec<[String; 7]>,
     /// Where the reported runs fall among further runs of ours, as shares.
     #[serde(skip)]
@@ -179,7 +181,7 @@ fn sides(quantiles: &[f64]) -> Option<String> {
 /// Everything side by side.
 #[derive(Debug, Serialize)]
 pub struct ReportCard {
-    /// What is said on top of a card that is not made of whole runs.
+    /// Notice at the top of a card that is not made of whole runs.
     pub mark: String,
     pub date: String,
     pub commit: String,
@@ -216,12 +218,14 @@ impl Contents {
 
     /// The examples to run, each once, the cheapest first.
     pub fn programs(&self) -> Vec<Program> {
-        let of_item =
-            |Item { example, report, minutes, .. }: &Item| Program { example: example.clone(), of: report.clone(), minutes: *minutes };
+        let items = self.item.iter().map(|item| (&item.example, item.report.as_str(), &item.what, Some(item.minutes)));
+        let beyond = self.beyond.iter().map(|entry| (&entry.example, "Beyond the report", &entry.what, entry.minutes));
         let mut programs: Vec<Program> = Vec::new();
-        for program in self.item.iter().map(of_item).chain(self.beyond.iter().filter_map(Beyond::program)) {
-            if !programs.iter().any(|earlier| earlier.example == program.example) {
-                programs.push(program);
+        for (example, of, what, minutes) in items.chain(beyond) {
+            if let Some(earlier) = programs.iter_mut().find(|earlier| earlier.example == *example) {
+                earlier.what = format!("{}; {what}", earlier.what);
+            } else if let Some(minutes) = minutes {
+                programs.push(Program { example: example.clone(), of: of.to_owned(), what: what.clone(), minutes });
             }
         }
         programs.sort_by(|one, other| one.minutes.total_cmp(&other.minutes));
@@ -302,9 +306,8 @@ impl Results<'_> {
         self.points.get(example).map_or(&[], Vec::as_slice)
     }
 
-    fn names(&self, example: &str) -> &Names {
-        static NONE: Names = Names::new();
-        self.names.get(example).unwrap_or(&NONE)
+    fn names(&self, example: &str) -> Names {
+        self.names.get(example).cloned().unwrap_or_default()
     }
 
     fn path(&self, example: &str, extension: &str) -> PathBuf {
@@ -314,7 +317,7 @@ impl Results<'_> {
 
 impl ItemResult {
     fn read(item: Item, reported: &Reported, results: &Results) -> Result<ItemResult> {
-        let (names, points) = (results.names(&item.example), results.points(&item.example));
+        let (names, points) = (&results.names(&item.example), results.points(&item.example));
         let made = Made::read(&item.example, false, results)?;
         let comparisons = item.comparisons(points, reported, &results.path(&item.example, "csv"))?;
         let verdicts: Vec<Verdict> = comparisons.iter().map(Comparison::verdict).collect();
@@ -327,7 +330,7 @@ impl ItemResult {
         };
         let row = |comparison: &Comparison| {
             let [reported, reproduced, difference, detectable, verdict] = compare::words(comparison);
-            let what = match comparison.variant.as_str() {
+            let what = match comparison.ours.panel.variant.as_str() {
                 "" => comparison.what.clone(),
                 variant => format!("{}: {}", charts::name(variant, names), comparison.what),
             };
@@ -342,7 +345,7 @@ impl ItemResult {
     }
 }
 
-/// What `points` and `verdicts` lack of the report's.
+/// Why there is no full comparison: missing variants or epochs, other data, too wide an interval, one seed.
 fn what_is_open(points: &[Point], verdicts: &[Verdict], experiment: &str, names: &Names) -> String {
     let last = |variant: &str, origin| {
         let of = points.iter().filter(|point| point.origin == origin && point.panel.variant == variant);

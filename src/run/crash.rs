@@ -9,11 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Has a panic of this process told as what it is: too little memory, too few threads, or a bug in this program. The exit code stays Rust's,
 /// 101; with `RUST_BACKTRACE=1` Rust's own message, with its backtrace, comes first.
 pub fn explain_panics() {
-    static INSTALLED: AtomicBool = AtomicBool::new(false);
     static TOLD: AtomicBool = AtomicBool::new(false);
-    if INSTALLED.swap(true, Ordering::SeqCst) {
-        return;
-    }
     let of_rust = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
@@ -39,18 +35,13 @@ fn explanation(message: &str, place: &str) -> String {
     let lower = cause.to_lowercase();
     let has = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
     if has(&["failed to spawn thread", "threadpoolbuilderror"]) {
-        let (limits, remedy) = (limits::in_words(), limits::THREADS_REMEDY);
-        return format!("Error: the system starts no more threads for this program ({limits}): {remedy}");
+        return format!("Error: the system starts no more threads for this program: {}", limits::THREADS_REMEDY);
     }
     if has(&["out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc", "alloc_failed"]) {
-        let (whose, limits) = if has(&["cuda", "cublas", "cudnn", "mps backend"]) {
-            ("the GPU's memory", String::new())
-        } else {
-            ("memory", format!(" ({})", limits::in_words()))
-        };
+        let whose = if has(&["cuda", "cublas", "cudnn", "mps backend"]) { "the GPU's memory" } else { "memory" };
         return format!(
-            "Error: {whose} does not suffice{limits}: {cause}\nUse fewer examples (--limit 1000) or a smaller minibatch (in the experiment's file), \
-             end other programs that take memory, or raise the limit"
+            "Error: {whose} does not suffice: {cause}\nUse fewer examples (--limit 1000) or a smaller minibatch (--set training.minibatch=32), \
+             end other programs that take memory, or raise the limit (ulimit -v)"
         );
     }
     let commit = project_root().map_or("unknown".to_owned(), |root| provenance::commit(&root));

@@ -1,7 +1,7 @@
 //! How an example ends: what it says last, and its exit code.
 
 use super::early::Early;
-use super::{Run, predict};
+use super::{Run, Variant, predict};
 use crate::say;
 use anyhow::Result;
 use std::process::ExitCode;
@@ -30,7 +30,9 @@ pub fn finish(done: Result<()>) -> ExitCode {
 pub fn main(run: Result<Run>, example: impl FnOnce(&Run) -> Result<()>) -> ExitCode {
     finish(run.and_then(|run| {
         if run.flags.print_experiment {
-            run.print_experiments();
+            for Variant { name, experiment, seeds, .. } in &run.variants {
+                say!("# {name}, seeds {} to {}\n{}", seeds.start, seeds.end - 1, experiment.to_toml());
+            }
             return say::ensure_written();
         }
         if let Some(path) = &run.flags.predict {

@@ -2,18 +2,17 @@
 
 use super::early::Early;
 use super::interrupt::{self, Listening};
-use super::trainer::rounded;
+use super::progress::{Display, rounded};
 use super::{Run, flags, provenance};
 use crate::experiment::{ExperimentFile, read_extended};
 use crate::files::write_whole;
 use crate::report_card::{Contents, Program, ReportCard};
 use anyhow::{Context, Result, bail, ensure};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use toml::{Table, Value};
 
 /// Sets everything that has a result beside the report, and writes `<out>/report_card.md` and `.html`. With `--all` or `--quick` it first
@@ -34,7 +33,7 @@ pub fn report_card(run: &Run) -> Result<ReportCard> {
     Ok(card)
 }
 
-/// What a quick card says on top.
+/// Notice at the top of a quick card.
 const QUICK: &str = "Quick: small networks on drawn stand-ins, two epochs each. Shows that everything runs; no number here is a result.";
 
 /// Where everything is read and written.
@@ -62,9 +61,6 @@ impl Folders {
 }
 
 /// Runs every example that has no result yet. What fails is told, and the others are run all the same.
-///
-/// # Errors
-/// If an example is not built, or one of them failed.
 fn run_all(run: &Run, folders: &Folders) -> Result<()> {
     let mut programs = Contents::read(&run.root.join("experiments"))?.programs();
     if run.flags.quick {
@@ -74,22 +70,25 @@ fn run_all(run: &Run, folders: &Folders) -> Result<()> {
     programs.retain(|program| run.flags.fresh || !folders.out.join(&program.example).with_extension("csv").exists());
     let built = programs.iter().map(|program| built(&program.example)).collect::<Result<Vec<_>>>()?;
     let listening = Listening::start()?;
-    let progress = Progress::new(&programs, run.flags.quiet);
+    let seconds = |program: &Program| (60.0 * program.minutes) as u64;
+    let display = Display::new(programs.iter().map(seconds).sum(), run.flags.quiet);
     let mut failed = Vec::new();
     for (program, path) in programs.iter().zip(&built) {
-        progress.begin(program);
-        let log = folders.runs.join("report_card").join(format!("{}.log", program.example));
-        let status = run_one(&mut command(path, folders, run), &log, |line| progress.says(program, line))?;
+        let Program { example, of, .. } = program;
+        let time = humantime::format_duration(rounded(Duration::from_secs(seconds(program))));
+        display.say(format!("{example} ({of}), about {time}"), true);
+        let log = folders.runs.join("report_card").join(format!("{example}.log"));
+        let status = run_one(&mut command(path, folders, run), &log, |line| display.say(format!("{example}: {line}"), false))?;
         if let Some(signal) = interrupt::asked() {
-            drop(progress);
+            drop(display);
             bail!(Early::signal(signal, "Interrupted. What was finished is kept; the same command goes on."));
         }
         if !status.success() {
-            failed.push(format!("{} ({status}; see {})", program.example, log.display()));
+            failed.push(format!("{example} ({status}; see {})", log.display()));
         }
-        progress.end(program);
+        display.advance(seconds(program));
     }
-    drop((progress, listening));
+    drop((display, listening));
     let (count, all) = (failed.len(), programs.len());
     ensure!(failed.is_empty(), "{count} of {all} examples failed: {}", failed.join(", "));
     Ok(())
@@ -112,29 +111,17 @@ fn built(name: &str) -> Result<PathBuf> {
 
 /// An example with the flags of this command, but for those that it does not take.
 fn command(program: &Path, folders: &Folders, run: &Run) -> Command {
-    let (name, mut flags) = (program.file_stem().unwrap_or_default().to_string_lossy(), Vec::new());
+    let name = program.file_stem().unwrap_or_default().to_string_lossy();
     // What is wrong with an experiment, its example says.
     let file = ExperimentFile::read(&folders.root.join("experiments").join(format!("{name}.toml")));
     let is_search =
         file.is_ok_and(|file| file.resolve(&file.default_variants()[0], &Table::new()).is_ok_and(|variant| variant.search.is_some()));
-    let mut given = std::env::args().skip(1);
-    while let Some(flag) = given.next() {
-        let (key, has_value) = flag.split_once('=').map_or((flag.as_str(), false), |(key, _)| (key, true));
-        let is_dropped = match key {
-            "--all" | "--quick" | "--resume" | "--quiet" => continue,
-            "--out" | "--runs" => true,
-            "--seeds" => is_search,
-            // A key of [training] would make one of what trains nothing.
-            "--set" => flags::lacks(&name, "--epochs"),
-            _ => flags::lacks(&name, key),
-        };
-        match is_dropped {
-            false => flags.push(flag),
-            true if has_value || !flags::takes_value(key) => {}
-            true => drop(given.next()),
-        }
-    }
-    let can_resume = !flags.iter().any(|flag| flag == "--fresh") && !flags::lacks(&name, "--resume");
+    let mut left_out = vec!["all", "quick", "resume", "quiet", "out", "runs"];
+    left_out.extend(is_search.then_some("seeds"));
+    // A key of [training] would make one of what trains nothing.
+    left_out.extend((!flags::trains(&name)).then_some("set"));
+    let flags = flags::taken_by(&name, &left_out);
+    let can_resume = flags::trains(&name) && !run.flags.fresh;
     let mut command = Command::new(program);
     command.args(flags).arg("--runs").arg(&folders.runs).args(can_resume.then_some("--resume"));
     if run.flags.quick {
@@ -180,52 +167,6 @@ fn wait(child: &mut Child) -> Result<ExitStatus> {
             is_told = true;
         }
         std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-/// Progress over all examples, in the seconds that they are expected to take.
-struct Progress {
-    bar: ProgressBar,
-    started: Instant,
-    quiet: bool,
-}
-
-impl Progress {
-    fn new(programs: &[Program], quiet: bool) -> Progress {
-        let all: f64 = programs.iter().map(|program| program.minutes).sum();
-        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
-        let style = ProgressStyle::with_template("{bar:20} {percent:>3} %  {elapsed} gone  {wide_msg}");
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        Progress { bar: ProgressBar::with_draw_target(Some((60.0 * all) as u64), target).with_style(style), started: Instant::now(), quiet }
-    }
-
-    /// What is left, at the pace so far.
-    fn left(&self) -> String {
-        let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(0));
-        let pace = if done > 0 { self.started.elapsed().as_secs_f64() / done as f64 } else { 1.0 };
-        humantime::format_duration(rounded(Duration::from_secs_f64(pace * all.saturating_sub(done) as f64))).to_string()
-    }
-
-    fn begin(&self, program: &Program) {
-        self.says(program, "");
-        // Where there is no terminal, the bar is not drawn.
-        if !self.quiet && self.bar.is_hidden() {
-            tell!("{} ({}), about {} left", program.example, program.of, self.left());
-        }
-    }
-
-    fn says(&self, program: &Program, line: &str) {
-        self.bar.set_message(format!("about {} left  {}: {line}", self.left(), program.example));
-    }
-
-    fn end(&self, program: &Program) {
-        self.bar.inc((60.0 * program.minutes) as u64);
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
     }
 }
 

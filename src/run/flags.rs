@@ -1,11 +1,12 @@
 //! The flags of every example.
 
+use super::progress::rounded;
 use super::shard::Shard;
-use super::trainer::rounded;
 use super::{precision, project_root};
 use crate::data::Location;
 use crate::device;
 use crate::experiment::{Experiment, LARGEST_COUNT, MOST_SEEDS, Search, Setting, Variant};
+use crate::report_card::{Contents, Program};
 use anyhow::{Result, bail};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -14,7 +15,6 @@ use std::ffi::OsString;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
-use toml::{Table, Value};
 
 #[derive(Clone, Debug, Parser)]
 #[command(version)]
@@ -81,7 +81,7 @@ pub(super) struct Flags {
 }
 
 /// The flags that change what is trained.
-#[derive(Args, Clone, Debug, PartialEq)]
+#[derive(Args, Clone, Debug, Default, PartialEq)]
 pub(super) struct Changes {
     /// Train on the first N examples only
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..), help_heading = "Data")]
@@ -95,22 +95,15 @@ pub(super) struct Changes {
     /// Epochs instead of the experiment's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=LARGEST_COUNT), help_heading = "Training")]
     pub epochs: Option<i64>,
-    /// The first seed
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=1 << 53), help_heading = "Training")]
-    pub seed: u64,
+    /// The first seed [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=1 << 53), help_heading = "Training")]
+    seed: Option<u64>,
     /// Train with so many seeds: N, N + 1, ... [default: the TOML's]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_SEEDS)), help_heading = "Training")]
     pub seeds: Option<u32>,
     /// f32, tf32, bf16, f64, or auto: bf16 where that is fast, else f32
-    #[arg(long, value_enum, hide_possible_values = true, help_heading = "Training")]
+    #[arg(long, value_name = "PRECISION", help_heading = "Training")]
     pub precision: Option<precision::Choice>,
-}
-
-/// What changes nothing.
-impl Default for Changes {
-    fn default() -> Changes {
-        Changes { seed: 1, seeds: None, epochs: None, limit: None, precision: None, variant: Vec::new(), set: Vec::new() }
-    }
 }
 
 const READ_PHOTOGRAPHS: [&str; 7] =
@@ -127,10 +120,14 @@ pub(super) fn reads_photographs(name: &str) -> bool {
     READ_PHOTOGRAPHS.contains(&name)
 }
 
+pub(super) fn trains(name: &str) -> bool {
+    !TRAIN_NOTHING.contains(&name)
+}
+
 /// The flags that example `name` does not have, and why.
 fn lacking(name: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     // The card hands its flags on to the examples that it runs.
-    let (is_card, trains) = (name == "report_card", !TRAIN_NOTHING.contains(&name));
+    let (is_card, trains) = (name == "report_card", trains(name));
     let reads_experiment = name != "fig16_errors";
     let some_have = [
         (&["skip_corrupt"][..], reads_photographs(name), "reads no photographs"),
@@ -147,31 +144,36 @@ fn lacking(name: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     lacking.flat_map(|(flags, _, why)| flags.iter().map(move |flag| (*flag, why)))
 }
 
-/// Whether example `name` does not have this flag, for example `--epochs`.
-pub(super) fn lacks(name: &str, flag: &str) -> bool {
-    lacking(name).any(|(lacking, _)| flag == format!("--{}", lacking.replace('_', "-")))
-}
-
-/// Whether a value stands behind this flag.
-pub(super) fn takes_value(flag: &str) -> bool {
+/// The flags of this command line that example `name` takes too, but for `left_out`.
+pub(super) fn taken_by(name: &str, left_out: &[&str]) -> Vec<OsString> {
     let command = Flags::command();
-    command.get_arguments().any(|argument| argument.get_long() == flag.strip_prefix("--") && argument.get_action().takes_values())
+    let Ok(matches) = command.clone().try_get_matches_from(std::env::args_os()) else { return Vec::new() };
+    let mut flags = Vec::new();
+    for argument in command.get_arguments() {
+        let id = argument.get_id().as_str();
+        let is_given = matches.value_source(id) == Some(ValueSource::CommandLine);
+        if !is_given || left_out.contains(&id) || lacking(name).any(|(flag, _)| flag == id) {
+            continue;
+        }
+        let flag = OsString::from(format!("--{}", id.replace('_', "-")));
+        if argument.get_action().takes_values() {
+            flags.extend(matches.get_raw(id).into_iter().flatten().flat_map(|value| [flag.clone(), value.to_owned()]));
+        } else {
+            flags.push(flag);
+        }
+    }
+    flags
 }
 
-/// What example `name` makes, from what, and in what time: from the contents of the report card.
+/// The first line of an example's help: its figure, its data and its duration.
 fn about(name: &str) -> Option<String> {
-    let text = std::fs::read_to_string(project_root().ok()?.join("experiments/report_card.toml")).ok()?;
-    let contents: Table = text.parse().ok()?;
-    let all = ["item", "beyond"].into_iter().filter_map(|list| contents.get(list)?.as_array()).flatten();
-    let entries: Vec<&Value> = all.filter(|entry| entry.get("example").and_then(Value::as_str) == Some(name)).collect();
-    let words = |key| entries.iter().filter_map(|entry| entry.get(key)?.as_str()).collect::<Vec<_>>();
-    let (of, what) = (words("report").first().copied().unwrap_or("Beyond the report"), words("what").join("; "));
+    let programs = Contents::read(&project_root().ok()?.join("experiments")).ok()?.programs();
+    let Program { of, what, minutes, .. } = programs.into_iter().find(|program| program.example == name)?;
     let from = match name {
         "fig8_cnn_architecture" | "fig13_vgg_architecture" => "without data",
         _ if reads_photographs(name) => "from photographs of cats and dogs",
         _ => "from MNIST",
     };
-    let minutes = entries.iter().filter_map(|entry| entry.get("minutes")).find_map(|found| found.clone().try_into::<f64>().ok())?;
     // Of Figure 16 the minutes are mostly those of the network that it needs.
     let time = if name == "fig16_errors" { Duration::from_secs(60) } else { rounded(Duration::from_secs_f64(60.0 * minutes)) };
     Some(format!("{of}: {what}; {from}, in about {} on two cores", humantime::format_duration(time)))
@@ -179,9 +181,6 @@ fn about(name: &str) -> Option<String> {
 
 impl Flags {
     /// Reads the command line of example `name`, the program first.
-    ///
-    /// # Errors
-    /// If flags do not parse, or it has them not; if it was asked for help.
     pub fn read(name: &'static str, words: impl IntoIterator<Item = OsString>) -> Result<Flags, clap::Error> {
         let about = about(name).unwrap_or_else(|| "The report card: everything beside the report, as a page".to_owned());
         let mut command = Flags::command().name(name).bin_name(name).about(about);
@@ -209,13 +208,11 @@ impl Flags {
 impl Changes {
     /// The seeds to train with, if the experiment asks for so many.
     pub fn seeds(&self, default: u64) -> Range<u64> {
-        self.seed..self.seed + self.seeds.map_or(default, u64::from)
+        let first = self.seed.unwrap_or(1);
+        first..first + self.seeds.map_or(default, u64::from)
     }
 
     /// The variant with what the flags change, but for `--set`, on a device that has instructions for bf16 or not.
-    ///
-    /// # Errors
-    /// If `--epochs` is given and nothing is trained.
     pub fn apply(&self, mut variant: Variant, has_bf16: bool) -> Result<Variant> {
         let Experiment { split, model, training, .. } = &mut variant.experiment;
         match (training, self.epochs) {

@@ -1,4 +1,4 @@
-//! What an example holds: its flags, its inputs, its trials and its outputs.
+//! One run of an example: its flags, its inputs, its trials and its outputs.
 
 mod crash;
 mod early;
@@ -30,7 +30,7 @@ pub use store::Outcome;
 pub use trainer::Build;
 pub use trials::Trained;
 
-use crate::data::cats_dogs::CatsDogs;
+use crate::data::cats_dogs::{self, CatsDogs, Corrupt};
 use crate::data::mnist::{self, Mnist};
 use crate::data::{DataSet, Location};
 use crate::device;
@@ -69,28 +69,36 @@ impl Run {
     /// # Errors
     /// If the flags do not parse, a variant is unknown, the device cannot be used or a folder of outputs not written: before any work.
     pub fn start(name: &'static str) -> Result<Run> {
-        let (flags, root, device) = begin(name)?;
-        let file = ExperimentFile::read(&root.join("experiments").join(format!("{name}.toml")))?;
-        let has_bf16 = precision::has_bf16(device);
-        let variants = variants(&file, &flags.changes, has_bf16)?;
-        let is_as_in_file = variants == self::variants(&file, &Changes::default(), has_bf16)?;
-        if !flags.redraw && !flags.merge {
-            precision::check(&variants, device)?;
-        }
-        if !flags.redraw {
-            precision::report(flags.changes.precision, &variants, device, has_bf16);
-        }
-        Run::with(name, flags, root, device, variants, is_as_in_file)
+        Run::begin(name, true)
     }
 
     /// As [`Run::start`], for an example that has no experiment.
     pub fn without_experiment(name: &'static str) -> Result<Run> {
-        let (flags, root, device) = begin(name)?;
-        let is_unchanged = flags.changes == Changes::default();
-        Run::with(name, flags, root, device, Vec::new(), is_unchanged)
+        Run::begin(name, false)
     }
 
-    fn with(name: &'static str, flags: Flags, root: PathBuf, device: Device, variants: Vec<Variant>, is_unchanged: bool) -> Result<Run> {
+    fn begin(name: &'static str, has_experiment: bool) -> Result<Run> {
+        explain_panics();
+        let flags = Flags::read(name, std::env::args_os())?;
+        let root = project_root()?;
+        limits::check()?;
+        let device = if flags.redraw { Device::Cpu } else { device::select(flags.device())? };
+        if flags.deterministic {
+            device::be_deterministic()?;
+        }
+        let (mut variants, mut is_unchanged) = (Vec::new(), flags.changes == Changes::default());
+        if has_experiment {
+            let has_bf16 = precision::has_bf16(device);
+            let file = ExperimentFile::read(&experiment_path(&root, name))?;
+            variants = self::variants(&file, &flags.changes, has_bf16)?;
+            is_unchanged = variants == self::variants(&file, &Changes::default(), has_bf16)?;
+            if !flags.redraw && !flags.merge {
+                precision::check(&variants, device)?;
+            }
+            if !flags.redraw {
+                precision::report(flags.changes.precision, &variants, device, has_bf16);
+            }
+        }
         if let Some(folder) = &flags.tensorboard {
             ensure_writable(&folder.join(name))?;
         }
@@ -111,7 +119,8 @@ impl Run {
 
     /// Photographs of cats and dogs, or what `--data` says.
     pub fn cats_dogs(&self) -> Result<CatsDogs> {
-        let photographs = photographs::load(self)?;
+        let corrupt = if self.flags.skip_corrupt { Corrupt::LeaveOut } else { Corrupt::Refuse };
+        let photographs = cats_dogs::load(&self.flags.data(), corrupt, &self.root)?;
         self.note(&photographs);
         Ok(photographs)
     }
@@ -232,19 +241,12 @@ impl Run {
 
     /// `experiments/<name>.toml`.
     pub fn experiment_path(&self) -> PathBuf {
-        self.root.join("experiments").join(self.name).with_extension("toml")
+        experiment_path(&self.root, self.name)
     }
 
     /// The variants that are run, with what the flags change.
     pub fn variants(&self) -> &[Variant] {
         &self.variants
-    }
-
-    /// Prints each variant's resolved experiment as TOML, as its trials keep it.
-    fn print_experiments(&self) {
-        for Variant { name, experiment, seeds, .. } in &self.variants {
-            say!("# {name}, seeds {} to {}\n{}", seeds.start, seeds.end - 1, experiment.to_toml());
-        }
     }
 
     /// Results on other data than the report's are not its reproduction.
@@ -271,22 +273,8 @@ impl Run {
     }
 }
 
-fn select_device(flags: &Flags) -> Result<Device> {
-    let device = if flags.redraw { Device::Cpu } else { device::select(flags.device())? };
-    if flags.deterministic {
-        device::be_deterministic()?;
-    }
-    Ok(device)
-}
-
-/// What every example begins with: its flags, the project's folder and the device.
-fn begin(name: &'static str) -> Result<(Flags, PathBuf, Device)> {
-    explain_panics();
-    let flags = Flags::read(name, std::env::args_os())?;
-    let root = project_root()?;
-    limits::check()?;
-    let device = select_device(&flags)?;
-    Ok((flags, root, device))
+fn experiment_path(root: &Path, name: &str) -> PathBuf {
+    root.join("experiments").join(name).with_extension("toml")
 }
 
 /// The file's variants with what the flags change, for a device that has instructions for bf16 or not.
@@ -366,7 +354,8 @@ mod tests {
         let variants = variants(&ExperimentFile::parse(text, Path::new("own.toml"))?, &Changes::default(), false)?;
         let folder = |name: &str| scratch.path().join(name).into_os_string();
         let flags = Flags::read("own", ["own".into(), "--quiet".into(), "--out".into(), folder("out"), "--runs".into(), folder("runs")])?;
-        let run = Run::with("own", flags, scratch.path().into(), Device::Cpu, variants, true)?;
+        let (root, is_reproduction) = (scratch.path().into(), AtomicBool::new(true));
+        let run = Run { name: "own", flags, root, device: Device::Cpu, variants, is_reproduction };
         let digits = Digits { train: embedded::digits(300, 0, 0).0, source: Source { name: "digits".into(), checksum: "1".into() } };
         let own = |_: &Experiment, [channels, height, width]: [i64; 3], classes, seed, device| -> Result<Box<dyn Model>> {
             let pixels = channels * height * width;

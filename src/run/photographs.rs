@@ -4,7 +4,7 @@ use super::Run;
 use super::progress::Display;
 use super::trials::Trained;
 use crate::data::Examples;
-use crate::data::cats_dogs::{self, CLASSES, CatsDogs, Corrupt};
+use crate::data::cats_dogs::{CLASSES, CatsDogs};
 use crate::data::photographs::SIDE;
 use crate::data::splits::{Inputs, Splits};
 use crate::experiment::Experiment;
@@ -18,11 +18,6 @@ use tch::{Device, Kind, Tensor};
 
 /// How many test images are listed where others are only counted.
 const FEW: usize = 20;
-
-pub(super) fn load(run: &Run) -> Result<CatsDogs> {
-    let corrupt = if run.flags.skip_corrupt { Corrupt::LeaveOut } else { Corrupt::Refuse };
-    cats_dogs::load(&run.flags.data(), corrupt, &run.root)
-}
 
 /// See [`Run::write_submission`].
 pub(super) fn write_submission(run: &Run, trained: &Trained, photographs: &CatsDogs) -> Result<()> {
@@ -52,8 +47,7 @@ pub(super) fn write_submission(run: &Run, trained: &Trained, photographs: &CatsD
         tell!("no submission is written, for these data have no competition's test images (testset/test, test1 or test){older}");
         return Ok(());
     };
-    let answers = submission::answers(asked, &predictions, &photographs.train.labels)?;
-    write(run, "submission.csv", &submission::to_csv(asked.competition, &answers)?)?;
+    write(run, "submission.csv", &submission::to_csv(asked, &predictions, &photographs.train.labels)?)?;
     if !asked.unreadable.is_empty() {
         let count = asked.unreadable.len();
         let numbers: Vec<String> = asked.unreadable.iter().take(FEW).map(i64::to_string).collect();

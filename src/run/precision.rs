@@ -5,12 +5,12 @@ use crate::device::runtime_function;
 use crate::experiment::Precision;
 use anyhow::{Result, bail};
 use clap::ValueEnum;
-use clap::builder::PossibleValue;
 use libloading::os::unix::Symbol;
 use std::ffi::c_int;
+use std::str::FromStr;
 use tch::Device;
 
-/// What `--precision` says.
+/// The value of `--precision`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Choice {
     This(Precision),
@@ -18,17 +18,12 @@ pub(super) enum Choice {
     Auto,
 }
 
-impl ValueEnum for Choice {
-    fn value_variants<'a>() -> &'a [Choice] {
-        use Choice::This;
-        &[This(Precision::F32), This(Precision::Tf32), This(Precision::Bf16), This(Precision::F64), Choice::Auto]
-    }
+impl FromStr for Choice {
+    type Err = String;
 
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        match self {
-            Choice::This(precision) => precision.to_possible_value(),
-            Choice::Auto => Some(PossibleValue::new("auto")),
-        }
+    fn from_str(text: &str) -> Result<Choice, String> {
+        let precision = || Precision::from_str(text, false).map(Choice::This);
+        if text == "auto" { Ok(Choice::Auto) } else { precision().map_err(|_| "expected f32, tf32, bf16, f64 or auto".to_owned()) }
     }
 }
 
@@ -44,8 +39,7 @@ impl Choice {
     }
 }
 
-/// # Errors
-/// If a variant asks for TF32 and this is no NVIDIA GPU.
+/// Refuses TF32 on anything but an NVIDIA GPU.
 pub(super) fn check(variants: &[Variant], device: Device) -> Result<()> {
     let needs_cuda = variants.iter().find(|variant| variant.experiment.model.precision == Precision::Tf32 && !device.is_cuda());
     if let Some(Variant { name, .. }) = needs_cuda {

@@ -4,7 +4,7 @@ use super::Run;
 use super::flags::reads_photographs;
 use super::photographs::{inputs, predict, write};
 use super::progress::Display;
-use super::weights::{self, Trained};
+use super::weights;
 use crate::data::archive::Archive;
 use crate::data::digits::{self, decode_digit};
 use crate::data::photographs::{self, Decoded, decode_each, decode_upright, to_picture};
@@ -41,8 +41,8 @@ const NAMED: usize = 10;
 /// A file with its class and the probability of that; or with the reason why it cannot be read.
 type Row = (String, Result<(&'static str, f64), String>);
 
-/// What a network says of images: the class of each with its probability, and what speaks for it (see [`crate::model::Model::explain`]) in
-/// the first ones, as many as are drawn.
+/// The predicted class of each image with its probability, and the evidence for it (see [`crate::model::Model::explain`]) in the first
+/// ones, as many as are drawn.
 type Predictions = (Vec<(&'static str, f64)>, Tensor);
 
 /// Classifies the image `path`, or each file in the folder or zip `path`, with the network of this example that was trained last, else with
@@ -52,13 +52,10 @@ type Predictions = (Vec<(&'static str, f64)>, Tensor);
 /// cannot be read as an image, `prediction` and `probability` are empty and `reason` says why. Files are read by their contents, whatever
 /// their names, and turned upright as their EXIF data say. The picture shows the first fifty or so, and beside each in red
 /// what speaks for its class.
-///
-/// # Errors
-/// If no network has been trained, or no file can be read as an image.
 pub(super) fn write_predictions(run: &Run, path: &Path) -> Result<()> {
     let images = if reads_photographs(run.name) { PHOTOGRAPHS } else { DIGITS };
     let archive = open(path)?;
-    let Trained { model, experiment, what } = weights::find(run, images.shape.map(i64::from), images.classes.len() as i64)?;
+    let (model, experiment, what) = weights::find(run, images.shape.map(i64::from), images.classes.len() as i64)?;
     let predict = |pixels: &Tensor, drawn: usize| -> Result<Predictions> {
         let all = predict(&*model, pixels, &experiment, images.classes, run.device, |_| ())?;
         let place = |class: &str| images.classes.iter().position(|known| *known == class).map_or(0, |place| place as i64);

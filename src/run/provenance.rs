@@ -14,8 +14,8 @@ use std::path::Path;
 use std::process::Command;
 use tch::Device;
 
-/// What one trial was trained from and with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Inputs, code and machine of one trial.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// SHA-256 of the resolved experiment, the data's checksum, the seed and the network's name, if it has one: the same on every machine.
     pub trial: String,
@@ -44,13 +44,9 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    /// What all trials of `run` have in common that train on `source` with so many threads each, the network of the experiment or that with
-    /// this name.
+    /// The part that all trials of `run` share that train on `source` with so many threads each; `network` is empty for the experiment's.
     pub fn of_run(run: &Run, source: &Source, network: &str, threads: i64) -> Provenance {
         Provenance {
-            trial: String::new(),
-            variant: String::new(),
-            seed: 0,
             network: network.to_owned(),
             data: source.name.clone(),
             data_checksum: source.checksum.clone(),
@@ -63,23 +59,23 @@ impl Provenance {
             commit: commit(&run.root),
             command: command(),
             date: date(),
-            seconds: 0.0,
+            ..Provenance::default()
         }
     }
 
-    /// That of the trial of `experiment`, called `variant`, with `seed`.
+    /// The provenance of the trial of `experiment`, called `variant`, with `seed`.
     pub fn of_trial(&self, experiment: &Experiment, variant: &str, seed: u64) -> Provenance {
         let network = if self.network.is_empty() { String::new() } else { format!("network = {}\n", self.network) };
         let identity = format!("{}\ndata = {}\nseed = {seed}\n{network}", experiment.to_toml(), self.data_checksum);
         Provenance { trial: sha256(&identity), variant: variant.to_owned(), seed, ..self.clone() }
     }
 
-    /// What people call the trial.
+    /// "glorot seed 1", for messages.
     pub fn name(&self) -> String {
         format!("{} seed {}", self.variant, self.seed)
     }
 
-    /// What tells a result from others wherever it was trained: the trial, and the version of what trains.
+    /// The id of a result, on whatever machine it was trained: a hash of the trial and of the code and libraries that train.
     pub fn id(&self) -> String {
         sha256(&format!("{} {} {}", self.trial, self.code, self.libraries))[..ID_DIGITS].to_owned()
     }
@@ -103,7 +99,7 @@ impl Provenance {
         self.machine() == other.machine()
     }
 
-    /// Whose checkpoints those of this trial are: of its experiment key by key, its seed, its data and the program that trains.
+    /// Identifies this trial in its checkpoints: its experiment key by key, its seed, its data and the program that trains.
     pub fn identity(&self, experiment: &Experiment) -> Result<RunIdentity> {
         let mut trial = BTreeMap::new();
         flatten("", &toml::Value::try_from(experiment)?, &mut trial);
@@ -154,10 +150,6 @@ pub(super) fn flatten(path: &str, value: &toml::Value, into: &mut BTreeMap<Strin
 
 /// Keys and texts for the PNG.
 pub fn text_chunks(run: &Run, title: &str) -> Result<Vec<(String, String)>> {
-    let experiment = read_extended(&run.root.join("experiments").join(format!("{}.toml", run.name)));
-    let experiment = experiment.map_or(String::new(), |experiment| experiment.to_string());
-    let of = |variant: &Variant| format!("{} {}", variant.name, variant.experiment.model.precision.name());
-    let precision: Vec<String> = run.variants.iter().map(of).collect();
     let chunk = |key: &str, text: String| (key.to_owned(), text);
     // A picture that is drawn again keeps what says how its points were made.
     if run.flags.redraw
@@ -167,6 +159,7 @@ pub fn text_chunks(run: &Run, title: &str) -> Result<Vec<(String, String)>> {
         let redrawn = format!("{}, commit {}: {}", date(), commit(&run.root), command());
         return Ok([chunk("Title", title.to_owned())].into_iter().chain(texts).chain([chunk("Redrawn", redrawn)]).collect());
     }
+    let experiment = read_extended(&run.experiment_path()).map_or(String::new(), |experiment| experiment.to_string());
     let mut chunks = vec![
         chunk("Title", title.to_owned()),
         chunk("Software", format!("{} {}, {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), device::libraries())),
@@ -177,6 +170,8 @@ pub fn text_chunks(run: &Run, title: &str) -> Result<Vec<(String, String)>> {
     ];
     // What only draws says nothing of how the networks were trained.
     if !run.flags.redraw && !run.flags.merge {
+        let of = |variant: &Variant| format!("{} {}", variant.name, variant.experiment.model.precision.name());
+        let precision: Vec<String> = run.variants.iter().map(of).collect();
         let device = [device::describe(run.device), device::drivers(run.device)].join(", ");
         chunks.extend([chunk("Device", device.trim_end_matches(", ").to_owned()), chunk("Precision", precision.join(", "))]);
     }

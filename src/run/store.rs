@@ -11,7 +11,6 @@ use crate::history::History;
 use crate::model::{self, Model};
 use crate::train::{Checkpoints, parameters};
 use anyhow::{Context, Result, ensure};
-use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use tch::Device;
@@ -34,7 +33,7 @@ pub struct Outcome {
     pub seconds: f64,
     /// Where the trial is kept, its parameters among the files.
     pub folder: PathBuf,
-    /// What trained it, resolved.
+    /// The resolved experiment.
     pub experiment: Experiment,
     pub(super) provenance: Provenance,
 }
@@ -49,14 +48,11 @@ impl Trial {
 
     /// Whether `folder` is named by this trial's id, whatever the machine.
     pub fn has_id_of(&self, folder: &Path) -> bool {
-        id_of(folder) == self.provenance.id()
+        bytes(folder).ends_with(self.provenance.id().as_bytes())
     }
 
     /// The trial as `folder` holds it; none where it is not finished there, or where that is the result of another machine or without its
     /// network, unless `anywhere` says that it will do.
-    ///
-    /// # Errors
-    /// If the files are damaged.
     pub fn finished_in(&self, folder: &Path, anywhere: bool) -> Result<Option<Outcome>> {
         let whole = || format!("the trial in {} is not whole; remove that folder to train it anew", folder.display());
         let Some(found) = Provenance::read(&folder.join(PROVENANCE)).with_context(whole)? else { return Ok(None) };
@@ -125,30 +121,24 @@ impl Outcome {
 }
 
 /// The folders of all trials of all examples.
-pub(super) struct Store {
-    /// By the trial's id, which ends their names.
-    by_id: HashMap<String, Vec<PathBuf>>,
-    /// By example, variant and seed.
-    by_name: HashMap<String, Vec<PathBuf>>,
-}
+pub(super) struct Store(Vec<PathBuf>);
 
 impl Store {
     /// Lists the folder of each example below `runs`, that of `example` first, and looks into none of the trials'.
     pub fn list(runs: &Path, example: &str) -> Result<Store> {
         let mut examples = list(runs)?;
         examples.sort_by_key(|path| !path.ends_with(example));
-        let (mut by_id, mut by_name) = (HashMap::<String, Vec<PathBuf>>::new(), HashMap::<String, Vec<PathBuf>>::new());
-        for folder in examples.iter().map(|example| list(example)).collect::<Result<Vec<_>>>()?.into_iter().flatten() {
-            by_name.entry(without_ids(&folder)).or_default().push(folder.clone());
-            by_id.entry(id_of(&folder)).or_default().push(folder);
-        }
-        Ok(Store { by_id, by_name })
+        let trials = examples.iter().map(|example| list(example)).collect::<Result<Vec<_>>>()?;
+        Ok(Store(trials.concat()))
     }
 
     /// The folder and the newest checkpoint of an interrupted training of this example with the variant and seed of `trial`: of the trial
     /// itself, else of the same on another machine, else of one with other settings, data or code.
     pub fn interrupted(&self, trial: &Trial) -> Result<Option<(PathBuf, PathBuf)>> {
-        let mut folders: Vec<&PathBuf> = self.by_name.get(&without_ids(&trial.folder)).into_iter().flatten().collect();
+        let Provenance { variant, seed, .. } = &trial.provenance;
+        let begins = trial.folder.with_file_name(format!("{variant}-seed{seed}-"));
+        let is_of_seed = |folder: &&PathBuf| bytes(folder).starts_with(bytes(&begins));
+        let mut folders: Vec<&PathBuf> = self.0.iter().filter(is_of_seed).collect();
         folders.sort_by_key(|folder| (**folder != trial.folder, !trial.has_id_of(folder)));
         for folder in folders {
             if let Some(checkpoint) = checkpoints_in(folder).newest()? {
@@ -161,11 +151,9 @@ impl Store {
     /// `trial` as it was trained before, here or as a trial of another example, under its own name; none where it is not finished. It has
     /// the same bits as if it were trained now, and its network, unless `anywhere` says that another machine's result will do, best one that
     /// has its network.
-    ///
-    /// # Errors
-    /// If its files are damaged.
     pub fn finished(&self, trial: &Trial, anywhere: bool) -> Result<Option<Outcome>> {
-        let folders = self.by_id.get(&trial.provenance.id()).into_iter().flatten();
+        let id = trial.provenance.id();
+        let folders = self.0.iter().filter(|folder| bytes(folder).ends_with(id.as_bytes()));
         let found = folders.map(|folder| trial.finished_in(folder, anywhere)).filter_map(Result::transpose).collect::<Result<Vec<_>>>()?;
         // Among equals the first.
         let rank = |outcome: &Outcome| {
@@ -181,17 +169,9 @@ pub(super) fn checkpoints_in(folder: &Path) -> Checkpoints {
     Checkpoints::new(folder.join("checkpoints"))
 }
 
-/// The id that ends the name of a trial's folder.
-fn id_of(folder: &Path) -> String {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    name.rsplit_once('-').map_or(String::new(), |(_, id)| id.to_owned())
-}
-
-/// A trial's folder up to variant and seed.
-fn without_ids(folder: &Path) -> String {
-    let path = folder.to_string_lossy();
-    let Some((variant, rest)) = path.rsplit_once("-seed") else { return String::new() };
-    format!("{variant}-seed{}", rest.split('-').next().unwrap_or_default())
+/// To compare ten thousand paths with ten thousand others in a second.
+fn bytes(path: &Path) -> &[u8] {
+    path.as_os_str().as_encoded_bytes()
 }
 
 /// The finished trials of an example that have their networks and that `is_wanted`, the last one finished last; `folder` is that of all of
@@ -204,7 +184,7 @@ pub(super) fn finished(folder: &Path, is_wanted: impl Fn(&Provenance) -> bool) -
     Ok(wanted)
 }
 
-/// What is in `folder`, in the order of the names; nothing where it is no folder.
+/// The entries of `folder`, sorted by name; empty where it is no folder.
 pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries: std::io::Result<Vec<PathBuf>> = match std::fs::read_dir(folder) {
         Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => return Ok(Vec::new()),

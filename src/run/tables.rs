@@ -1,4 +1,4 @@
-//! What each trial came to, as tables.
+//! The results of all trials, as tables.
 
 use super::Run;
 use super::provenance::{Provenance, flatten};
@@ -6,20 +6,19 @@ use super::store::Outcome;
 use super::trials::Trained;
 use crate::files::write_whole;
 use crate::history::{Metric, Split};
-use crate::points::mean_and_deviation;
+use crate::points::{mean_and_deviation, with_deviation};
 use crate::table;
 use anyhow::Result;
 use comfy_table::Table;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// With `--merge`, writes `<out>/<name>_trials.csv`, a line for each trial: its id, what sets it apart, and what it came to; and
+/// With `--merge`, writes `<out>/<name>_trials.csv`, a line for each trial: its id, the settings that differ, and its results; and
 /// `<name>_times.csv`, which alone depends on when and by whom it was trained.
-pub(super) fn write<'a>(run: &Run, outcomes: impl IntoIterator<Item = &'a Outcome>) -> Result<()> {
+pub(super) fn write(run: &Run, outcomes: &[Outcome]) -> Result<()> {
     if !run.flags.merge {
         return Ok(());
     }
-    let outcomes: Vec<&Outcome> = outcomes.into_iter().collect();
-    for (what, table) in [("trials", trials(&outcomes)?), ("times", times(&outcomes)?)] {
+    for (what, table) in [("trials", trials(outcomes)?), ("times", times(outcomes)?)] {
         let path = run.out().join(format!("{}_{what}.csv", run.name));
         write_whole(&path, &table)?;
         tell!("wrote {}", path.display());
@@ -39,9 +38,12 @@ pub(super) fn numbers(trained: &Trained) -> Table {
             };
             let (losses, accuracies) = (last(Metric::Loss, 1.0), last(Metric::Accuracy, 100.0));
             if !losses.is_empty() {
-                let accuracy = format!("{} %", with_deviation(&accuracies, 2));
-                let row = [variant, &epochs.to_string(), &losses.len().to_string(), split.name(), &with_deviation(&losses, 4), &accuracy];
-                table.add_row(row);
+                let mean = |values: &[f64], decimals| {
+                    let (mean, deviation) = mean_and_deviation(values);
+                    with_deviation(mean, deviation, decimals)
+                };
+                let (loss, accuracy) = (mean(&losses, 4), format!("{} %", mean(&accuracies, 2)));
+                table.add_row([variant, &epochs.to_string(), &losses.len().to_string(), split.name(), &loss, &accuracy]);
             }
         }
     }
@@ -50,14 +52,8 @@ pub(super) fn numbers(trained: &Trained) -> Table {
     table
 }
 
-fn with_deviation(values: &[f64], decimals: usize) -> String {
-    let (mean, deviation) = mean_and_deviation(values);
-    let deviation = deviation.map_or(String::new(), |deviation| format!(" ± {deviation:.decimals$}"));
-    format!("{mean:.decimals$}{deviation}")
-}
-
-fn trials(outcomes: &[&Outcome]) -> Result<Vec<u8>> {
-    let all: Vec<BTreeMap<String, String>> = outcomes.iter().map(|outcome| settings(outcome)).collect::<Result<_>>()?;
+fn trials(outcomes: &[Outcome]) -> Result<Vec<u8>> {
+    let all: Vec<BTreeMap<String, String>> = outcomes.iter().map(settings).collect::<Result<_>>()?;
     let keys: BTreeSet<&String> = all.iter().flat_map(BTreeMap::keys).collect();
     let differing: Vec<&str> =
         keys.into_iter().filter(|key| all.iter().any(|settings| settings.get(*key) != all[0].get(*key))).map(String::as_str).collect();
@@ -86,7 +82,7 @@ fn trials(outcomes: &[&Outcome]) -> Result<Vec<u8>> {
     Ok(table.into_inner()?)
 }
 
-fn times(outcomes: &[&Outcome]) -> Result<Vec<u8>> {
+fn times(outcomes: &[Outcome]) -> Result<Vec<u8>> {
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(["trial", "seconds", "device", "threads", "date", "commit"])?;
     for outcome in outcomes {

@@ -1,9 +1,9 @@
 //! Training one trial, and keeping it.
 
-use super::interrupt;
-use super::progress::Display;
+use super::progress::{Display, rounded};
 use super::scalars::Scalars;
 use super::store::{Outcome, Trial, checkpoints_in};
+use super::{Run, interrupt};
 use crate::architecture::Architecture;
 use crate::data::Examples;
 use crate::data::splits::Splits;
@@ -20,7 +20,7 @@ use tch::Device;
 /// Makes the network of an experiment for images `[channels, height, width]` of so many classes, as a seed draws it, on a device.
 pub type Build<'a> = dyn Fn(&Experiment, [i64; 3], i64, u64, Device) -> Result<Box<dyn Model>> + Sync + 'a;
 
-/// What is trained.
+/// The network to train.
 #[derive(Clone, Copy)]
 pub(super) struct Network<'a> {
     /// Tells its trials from those of others; empty for the network of the TOML.
@@ -29,7 +29,7 @@ pub(super) struct Network<'a> {
 }
 
 impl Network<'_> {
-    /// That of the TOML.
+    /// The network of the TOML.
     pub const OF_EXPERIMENT: Network<'static> = Network {
         name: "",
         build: &|experiment, image, classes, seed, device| model::build(&experiment.model, image, classes, seed, device),
@@ -39,15 +39,11 @@ impl Network<'_> {
 /// One trial to train, with handles on the data for the thread that trains it.
 pub(super) struct Job {
     pub trial: Trial,
-    /// Where TensorBoard is to find its scalars, if it is to.
-    pub scalars: Option<PathBuf>,
     pub train: Examples,
     pub test: Option<Examples>,
     pub classes: i64,
     /// Whether to say beforehand how long it will take.
     pub tell_cost: bool,
-    /// Whether what an earlier run has finished or begun is to be trained anew.
-    pub fresh: bool,
     /// The folder of the interrupted run that is to be continued.
     pub interrupted: Option<PathBuf>,
     /// Work that an interruption may cost: what has taken longer since it was last kept is kept.
@@ -67,32 +63,25 @@ impl Job {
 }
 
 /// Trains a trial and keeps it; what another process has finished or begun since the job was made is taken over.
-///
-/// # Errors
-/// If another process trains it, if training fails, or if a signal stops it.
-pub(super) fn train(job: Job, network: Network, device: Device, display: &Display) -> Result<Outcome> {
+pub(super) fn train(run: &Run, job: Job, network: Network, display: &Display) -> Result<Outcome> {
     let Trial { experiment, provenance, folder } = &job.trial;
-    let (started, name, training) = (Instant::now(), provenance.name(), experiment.training()?);
+    let (started, name, training, fresh) = (Instant::now(), provenance.name(), experiment.training()?, run.flags.fresh);
     let _lock = Lock::take(folder)?;
     remove_partial(folder)?;
-    if !job.fresh
-        && let Some(outcome) = job.trial.finished_in(folder, false)?
-    {
+    if !fresh && let Some(outcome) = job.trial.finished_in(folder, false)? {
         display.go_on_from(job.minibatches());
         return Ok(outcome);
     }
     job.trial.begin()?;
     device::set_arithmetic(experiment.model.precision == Precision::Tf32);
-    let splits = Splits::new(&job.train, job.test.as_ref(), experiment, provenance.seed, device)?;
-    let model = (network.build)(experiment, splits.train.image(), job.classes, provenance.seed, device)?;
-    if job.tell_cost
-        && let Some(cost) = cost(experiment, &splits)?
-    {
+    let splits = Splits::new(&job.train, job.test.as_ref(), experiment, provenance.seed, run.device)?;
+    let model = (network.build)(experiment, splits.train.image(), job.classes, provenance.seed, run.device)?;
+    if job.tell_cost && is_long(experiment, &splits)? {
         let time = humantime::format_duration(rounded(expected_time(&*model, &splits, training)));
-        tell!("{name}: {cost}; about {time} for {} epochs on this machine, as a few steps took", training.epochs);
+        tell!("{name}: about {time} for {} epochs on this machine, as a few steps took", training.epochs);
     }
     let (checkpoints, identity) = (checkpoints_in(folder), provenance.identity(experiment)?);
-    if job.fresh {
+    if fresh {
         checkpoints.remove()?;
     }
     let elsewhere = job.interrupted.as_ref().filter(|from| *from != folder);
@@ -106,7 +95,8 @@ pub(super) fn train(job: Job, network: Network, device: Device, display: &Displa
     };
     let earlier_seconds = state.earlier_seconds;
     display.go_on_from(state.epoch as u64 * job.minibatches_an_epoch() + state.minibatch as u64);
-    let scalars = job.scalars.as_ref().map(|folder| Scalars::begin(folder, training, &state)).transpose()?;
+    let scalars =
+        run.scalars_of(&provenance.variant, provenance.seed).map(|folder| Scalars::begin(&folder, training, &state)).transpose()?;
     let mut callbacks =
         TrialCallbacks { job: &job, name: &name, checkpoints: &checkpoints, identity: &identity, display, kept: Instant::now(), scalars };
     let history = fit(&*model, &splits, training, provenance.seed, state, &mut callbacks).with_context(|| {
@@ -156,7 +146,7 @@ impl Callbacks for TrialCallbacks<'_> {
         let is_last = state.epoch == epochs || state.is_stopped;
         self.display.epoch(self.name, state.epoch, epochs, is_last, &state.history);
         // The history has all of this too: a full disk is no reason to lose what is being trained.
-        if let Some(Err(error)) = self.scalars.as_mut().map(|scalars| scalars.epoch(state)) {
+        if let Some(Err(error)) = self.scalars.as_mut().map(|scalars| scalars.epoch(state.epoch, &state.history)) {
             tell!("{}: {error:#}; training goes on without", self.name);
             self.scalars = None;
         }
@@ -172,24 +162,14 @@ impl Callbacks for TrialCallbacks<'_> {
     }
 }
 
-/// The work of a training that takes long enough to be told beforehand.
-fn cost(experiment: &Experiment, splits: &Splits) -> Result<Option<String>> {
+/// Whether training takes longer than some minutes on two cores.
+fn is_long(experiment: &Experiment, splits: &Splits) -> Result<bool> {
+    const MULTIPLY_ADDS: f64 = 1e14;
     let (model, training) = (&experiment.model, experiment.training()?);
     if model.layers.is_empty() {
-        return Ok(None);
+        return Ok(false);
     }
     let forward = Architecture::new(splits.train.image(), &model.layers)?.multiply_adds() as f64;
     // The backward pass takes two products for each of the forward one.
-    let all = 3.0 * forward * (splits.train.len() * training.epochs) as f64;
-    let words = || format!("{:.0} million multiply-adds an image forward, {all:.1e} for all of training", forward / 1e6);
-    Ok((all > WORTH_TELLING).then(words))
-}
-
-/// Multiply-adds of some minutes on two cores.
-const WORTH_TELLING: f64 = 1e14;
-
-/// To minutes, or to seconds where it is less than ten minutes.
-pub(super) fn rounded(duration: Duration) -> Duration {
-    let unit = if duration.as_secs() < 600 { 1 } else { 60 };
-    Duration::from_secs(duration.as_secs().div_ceil(unit) * unit)
+    Ok(3.0 * forward * (splits.train.len() * training.epochs) as f64 > MULTIPLY_ADDS)
 }

@@ -14,7 +14,7 @@ use crate::device;
 use crate::experiment::Experiment;
 use crate::files::ensure_writable;
 use crate::history::{History, Metric, Split};
-use crate::points::{Origin, Panel, Point, Quantity, mean_and_deviation, mean_over_seeds};
+use crate::points::{Panel, Point, Quantity, mean_over_seeds};
 use crate::reported;
 use crate::train::{Interrupted, side_by_side};
 use anyhow::{Result, bail, ensure};
@@ -57,39 +57,12 @@ impl Trained {
         Split::ALL.into_iter().flat_map(curve).collect()
     }
 
-    /// What training and measuring the networks of `variant` took in seconds, mean and deviation over seeds, at their last
-    /// epoch.
+    /// Seconds of training and evaluation of `variant`, mean and deviation over seeds, at the last epoch.
     pub fn seconds(&self, variant: &str) -> Point {
         let (seconds, epochs): (Vec<f64>, Vec<i64>) = self.of(variant).map(|outcome| (outcome.seconds, outcome.history.epochs())).unzip();
         let x = epochs.into_iter().max().unwrap_or(0) as f64;
-        self.point(Panel::new(variant, Quantity::Seconds), Split::Train, x, &seconds)
-    }
-
-    /// The mean of `values`, one for each of several runs.
-    fn point(&self, panel: Panel, series: Split, x: f64, values: &[f64]) -> Point {
-        let (y, deviation) = mean_and_deviation(values);
-        Point {
-            panel,
-            series: series.name().to_owned(),
-            origin: Origin::Reproduced,
-            x,
-            y,
-            deviation,
-            resolution: None,
-            seeds: Some(values.len() as u32),
-            data: self.data.clone(),
-            device: self.device.clone(),
-        }
-    }
-
-    /// The last accuracy on the test images, and the seconds of training and measuring, of each network of `variant`: against the seed.
-    pub fn by_seed(&self, variant: &str) -> Vec<Point> {
-        let points = |outcome: &Outcome| {
-            let accuracy = outcome.history.get(outcome.history.epochs(), Split::Test, Metric::Accuracy);
-            let point = |(quantity, value)| self.point(Panel::new(variant, quantity), Split::Test, outcome.seed as f64, &[value]);
-            accuracy.map(|accuracy| [(Quantity::AccuracyBySeed, accuracy), (Quantity::SecondsBySeed, outcome.seconds)].map(point))
-        };
-        self.of(variant).filter_map(points).flatten().collect()
+        let panel = Panel::new(variant, Quantity::Seconds);
+        Point::of_runs(panel, Split::Train.name(), x, &seconds, &self.data, &self.device)
     }
 
     /// Losses, accuracies and seconds of every variant: the points of a figure that the report does not have.
@@ -145,7 +118,7 @@ pub(super) fn train(run: &Run, variants: &[Variant], network: Network, data: &dy
     let listening = Listening::start()?;
     let trained = side_by_side(jobs, workers, |job| {
         ensure!(interrupt::asked().is_none(), Interrupted);
-        trainer::train(job, network, run.device, &display)
+        trainer::train(run, job, network, &display)
     });
     drop(display);
     if let Some(signal) = interrupt::asked() {
@@ -168,13 +141,13 @@ pub(super) fn train(run: &Run, variants: &[Variant], network: Network, data: &dy
     Ok(Trained { outcomes, data: format!("{}{limit}{set}", data.source().name), device })
 }
 
-/// What is to be done for a list of trials.
+/// A list of trials, divided.
 struct Work {
-    /// What was finished before.
+    /// Finished before.
     outcomes: Vec<Outcome>,
-    /// What this process is to train.
+    /// For this process to train.
     jobs: Vec<Job>,
-    /// What others are to train.
+    /// For other processes to train.
     others: Vec<Trial>,
 }
 
@@ -215,9 +188,6 @@ fn work(run: &Run, variants: &[Variant], network: &str, data: &dyn DataSet, thre
 }
 
 /// `trial` with all that the thread needs that trains it.
-///
-/// # Errors
-/// If it was interrupted, and no flag says what is to become of that; if its scalars cannot be written.
 fn job(run: &Run, variant: &Variant, data: &dyn DataSet, store: &Store, trial: Trial, tell_cost: bool) -> Result<Job> {
     let Flags { resume, fresh, .. } = run.flags;
     let Provenance { variant: name, seed, .. } = &trial.provenance;
@@ -230,16 +200,13 @@ fn job(run: &Run, variant: &Variant, data: &dyn DataSet, store: &Store, trial: T
         );
         tell!("{name} seed {seed} begins anew: the interrupted training in {path} has other settings, data or code");
     }
-    let scalars = run.scalars_of(name, *seed);
-    scalars.as_deref().map_or(Ok(()), ensure_writable)?;
+    run.scalars_of(name, *seed).as_deref().map_or(Ok(()), ensure_writable)?;
     Ok(Job {
         trial,
-        scalars,
         train: data.train(),
         test: data.test(),
         classes: data.classes().len() as i64,
         tell_cost,
-        fresh,
         interrupted: interrupted.map(|(folder, _)| folder).filter(|_| resume),
         checkpoint_after: variant.checkpoint_after,
     })
@@ -264,10 +231,7 @@ fn tell_kept(run: &Run, Work { outcomes, jobs, others }: &Work) {
     }
 }
 
-/// What `others` have come to in the meantime.
-///
-/// # Errors
-/// Where one is not finished: it is for another process, and `next` says what to do when that is done.
+/// The results of `others`, which other processes have finished in the meantime; else an error with `next`, how to go on.
 fn of_others(run: &Run, others: Vec<Trial>, all: usize, next: &str) -> Result<Vec<Outcome>> {
     // Without --shard there are none.
     let (Some(shard), false) = (run.flags.shard, others.is_empty()) else { return Ok(Vec::new()) };
@@ -287,7 +251,7 @@ pub(super) fn share_done(shard: Shard, trials: usize, next: &str) -> Early {
     Early { message: format!("{what} {next}"), code: 0 }
 }
 
-/// The device that trained all of `outcomes`, or how many different ones there were.
+/// The device that trained all of `outcomes`, or how many devices did.
 fn device_of(outcomes: &[Outcome]) -> String {
     let devices: BTreeSet<&String> = outcomes.iter().map(|outcome| &outcome.provenance.device).collect();
     match devices.first() {

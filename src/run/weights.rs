@@ -3,9 +3,9 @@
 
 use super::early::Early;
 use super::flags::reads_photographs;
+use super::progress::rounded;
 use super::provenance::Provenance;
 use super::store::{self, Outcome};
-use super::trainer::rounded;
 use super::{Run, Variant};
 use crate::data::DataSet;
 use crate::data::splits::{Inputs, Splits};
@@ -56,19 +56,9 @@ struct Measured {
     loss: f64,
 }
 
-/// A network to predict with.
-pub(super) struct Trained {
-    pub model: Box<dyn Model>,
-    pub experiment: Experiment,
-    /// Variant, seed, epochs and accuracy.
-    pub what: String,
-}
-
-/// The trained network of `run`, or of the variants that its flags name, for images `[channels, height, width]` of so many classes.
-///
-/// # Errors
-/// If there is none; if its files are damaged.
-pub(super) fn find(run: &Run, image: [i64; 3], classes: i64) -> Result<Trained> {
+/// The trained network of `run`, or of the variants that its flags name, for images `[channels, height, width]` of so many classes; its
+/// experiment; and in words variant, seed, epochs and accuracy.
+pub(super) fn find(run: &Run, image: [i64; 3], classes: i64) -> Result<(Box<dyn Model>, Experiment, String)> {
     let (trials, names) = (run.flags.runs.join(run.name), &run.flags.changes.variant);
     let is_wanted = |provenance: &Provenance| names.is_empty() || names.contains(&provenance.variant);
     if let Some(newest) = store::finished(&trials, is_wanted)?.pop() {
@@ -81,15 +71,9 @@ pub(super) fn find(run: &Run, image: [i64; 3], classes: i64) -> Result<Trained> 
         let accuracy = history.get(epoch, Split::Validation, Metric::Accuracy);
         let what = describe(provenance, history.epochs(), accuracy.unwrap_or(f64::NAN));
         tell!("the network is that of {}: {what}", folder.display());
-        return Ok(Trained { model: outcome.network(image, classes, run.device)?, experiment: experiment.clone(), what });
+        return Ok((outcome.network(image, classes, run.device)?, experiment.clone(), what));
     }
-    let mut cards = Vec::new();
-    for path in list(&run.root)?.into_iter().filter(|path| example_of(path) == run.name) {
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let card: Card = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
-        cards.push((path.with_extension("safetensors"), card));
-    }
-    let best = cards.into_iter().filter(|(_, card)| is_wanted(&card.provenance));
+    let best = cards(&run.root)?.into_iter().filter(|(_, card)| card.example == run.name && is_wanted(&card.provenance));
     let best = best.max_by(|(_, one), (_, other)| one.validation.accuracy.total_cmp(&other.validation.accuracy));
     let (path, Card { sha256, experiment, provenance, epochs, validation, .. }) = best.with_context(|| how_to_train(run))?;
     let found = File::open(&path).and_then(sha256_of).with_context(|| format!("cannot read {}", path.display()))?;
@@ -100,7 +84,7 @@ pub(super) fn find(run: &Run, image: [i64; 3], classes: i64) -> Result<Trained> 
     parameters::load(&mut model.state_dict(), &path)?;
     let what = describe(&provenance, epochs, validation.accuracy);
     tell!("the network is {shown}: {what}");
-    Ok(Trained { model, experiment, what })
+    Ok((model, experiment, what))
 }
 
 fn describe(Provenance { variant, seed, date, .. }: &Provenance, epochs: i64, accuracy: f64) -> String {
@@ -108,19 +92,18 @@ fn describe(Provenance { variant, seed, date, .. }: &Provenance, epochs: i64, ac
     format!("{variant} seed {seed}, after {epochs} epochs, validation accuracy {:.2} %, trained {day}", 100.0 * accuracy)
 }
 
-/// The files that say what the committed networks are, in the order of their names.
-fn list(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut paths = store::list(&root.join(FOLDER))?;
-    paths.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
-    Ok(paths)
+/// The committed networks with their model cards, in the order of their names.
+fn cards(root: &Path) -> Result<Vec<(PathBuf, Card)>> {
+    let paths = store::list(&root.join(FOLDER))?.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let card: Card = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+        Ok((path.with_extension("safetensors"), card))
+    };
+    paths.map(read).collect()
 }
 
-fn example_of(path: &Path) -> String {
-    let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    name.split('-').next().unwrap_or_default().to_owned()
-}
-
-/// Where there is no network: what makes one, how long that takes, and whose may be taken in its place.
+/// The message where there is no network: the command that trains one, its duration, and a committed network to use instead.
 fn how_to_train(run: &Run) -> String {
     let name = run.name;
     let programs = Contents::read(&run.root.join("experiments")).map(|contents| contents.programs()).unwrap_or_default();
@@ -128,7 +111,7 @@ fn how_to_train(run: &Run) -> String {
     let time = minutes.map_or(String::new(), |minutes| {
         format!(", which takes about {} on two cores", humantime::format_duration(rounded(Duration::from_secs_f64(60.0 * minutes))))
     });
-    let others = list(&run.root).unwrap_or_default().into_iter().map(|path| example_of(&path));
+    let others = cards(&run.root).unwrap_or_default().into_iter().map(|(_, card)| card.example);
     let other = others.into_iter().find(|other| other != name && reads_photographs(other) == reads_photographs(name));
     let other =
         other.map_or(String::new(), |other| format!("; or take the network that is there: cargo run --example {other} -- --predict PATH"));
