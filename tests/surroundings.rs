@@ -83,9 +83,18 @@ fn too_few_threads_are_told_in_one_line() {
         let said = [output.stdout.as_slice(), &output.stderr].concat();
         let said = String::from_utf8_lossy(&said);
         assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains("0 more threads can be started") && said.contains("(ulimit -u,"), "{said}");
+        assert!(said.contains("0 more threads can be started") && said.contains("(ulimit -u)"), "{said}");
         assert!(said.lines().any(|line| line.starts_with("Error: ")) && !said.contains("panicked"), "{said}");
     }
+}
+
+#[test]
+fn too_little_virtual_memory_is_told_in_one_line() {
+    let scratch = Scratch::new();
+    let output = limited("-v 500000", scratch.in_here(&mut example("fig8_cnn_architecture"))).expect("bash");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+    assert!(said.contains("0.51 GB") && said.contains("ulimit -v"), "{said}");
 }
 
 /// Not a test: what the next one runs.

@@ -35,13 +35,18 @@ fn explanation(message: &str, place: &str) -> String {
     let lower = cause.to_lowercase();
     let has = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
     if has(&["failed to spawn thread", "threadpoolbuilderror"]) {
-        return format!("Error: the system starts no more threads for this program: {}", limits::THREADS_REMEDY);
+        let (limits, remedy) = (limits::in_words(), limits::THREADS_REMEDY);
+        return format!("Error: the system starts no more threads for this program ({limits}): {remedy}");
     }
     if has(&["out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc", "alloc_failed"]) {
-        let whose = if has(&["cuda", "cublas", "cudnn", "mps backend"]) { "the GPU's memory" } else { "memory" };
+        let (whose, limits) = if has(&["cuda", "cublas", "cudnn", "mps backend"]) {
+            ("the GPU's memory", String::new())
+        } else {
+            ("memory", format!(" ({})", limits::in_words()))
+        };
         return format!(
-            "Error: {whose} does not suffice: {cause}\nUse fewer examples (--limit 1000) or a smaller minibatch (--set training.minibatch=32), \
-             end other programs that take memory, or raise the limit (ulimit -v)"
+            "Error: {whose} does not suffice{limits}: {cause}\nUse fewer examples (--limit 1000) or a smaller minibatch (in the experiment's file), \
+             end other programs that take memory, or raise the limit"
         );
     }
     let commit = project_root().map_or("unknown".to_owned(), |root| provenance::commit(&root));
