@@ -33,8 +33,7 @@ pub fn read(path: &Path, corrupt: Corrupt) -> Result<CatsDogs> {
     }
 
     labelled = good.into_iter().map(|index| labelled[index]).collect();
-    let labels: Vec<i64> = labelled.iter().map(|image| image.label).collect();
-    let all = Examples { images, labels: Tensor::from_slice(&labels) };
+    let all = Examples { images, labels: Tensor::from_slice(&labelled.iter().map(|image| image.label).collect::<Vec<_>>()) };
     let mut checksum = checksum(&all, &asked_images)?;
     let counts = [Part::Train, Part::Validation, Part::Test].map(|part| labelled.iter().filter(|image| image.part == part).count() as i64);
     let [train, validation, test] = counts;
