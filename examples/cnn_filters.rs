@@ -1,5 +1,5 @@
 //! What the CNN of Figure 9 does: its first filters, and the validation digits that it misclassifies most confidently.
-//! Trains, or takes what fig9_cnn has trained. Reads experiments/cnn_filters.toml; writes plots/cnn_filters.png and plots/cnn_filters.csv.
+//! Trains, or takes what fig9_cnn has trained. Reads experiments/cnn_filters.toml; writes plots/cnn_filters.png, .csv and .md.
 
 use anyhow::{Context, ensure};
 use image::{Rgb, RgbImage};
@@ -9,6 +9,7 @@ use reproduction::model::Model;
 use reproduction::plot::{Section, Tile, draw_grid, signed_picture};
 use reproduction::run::{self, ExitCode, Result, Run};
 use reproduction::say;
+use reproduction::submission::confusion;
 use reproduction::train::{Misclassified, logits, misclassified};
 use tch::Kind;
 
@@ -26,7 +27,8 @@ fn make(run: &Run) -> Result<()> {
     let first = trained.outcomes.first().context("nothing was trained")?;
     let validation = Splits::new(&digits.train, None, &first.experiment, first.seed, run.device())?.validation;
     let network = first.network(validation.image(), digits.classes().len() as i64, run.device())?;
-    let wrong = misclassified(&logits(&*network, &validation), &validation.labels)?;
+    let logits = logits(&*network, &validation);
+    let wrong = misclassified(&logits, &validation.labels)?;
     for Misclassified { validation_example, label, prediction, confidence } in wrong.iter().take(5) {
         say!("validation digit {validation_example}: a {label} taken for a {prediction} with {:.2} %", 100.0 * confidence);
     }
@@ -42,7 +44,10 @@ fn make(run: &Run) -> Result<()> {
     let title = "Inside the CNN of Figure 9";
     let (data, device, epochs) = (&trained.data, &trained.device, first.history.epochs());
     let subtitle = format!("{data}, {device}, seed {}, after {epochs} epochs", first.seed);
-    run.write_picture(title, &draw_grid(title, &subtitle, &[of_filters, of_digits], COLUMNS)?, &wrong)
+    run.write_picture(title, &draw_grid(title, &subtitle, &[of_filters, of_digits], COLUMNS)?, &wrong)?;
+    let labels = Vec::<i64>::try_from(&validation.labels)?;
+    let predictions = Vec::<i64>::try_from(logits.argmax(1, false))?;
+    run.write_tables(&[("Validation digits", confusion(labels.iter().zip(&predictions)))])
 }
 
 /// The filters of the first convolution, `[filters, 1, height, width]`, all on one scale.

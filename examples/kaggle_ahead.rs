@@ -5,7 +5,7 @@ use reproduction::history::Metric::{Accuracy, Loss};
 use reproduction::plot::{Axes, Figure};
 use reproduction::points::variants;
 use reproduction::run::{self, ExitCode, Result, Run};
-use reproduction::submission::{confusion, read_predictions};
+use reproduction::submission::{Prediction, confusion, read_predictions};
 use reproduction::{compare, table};
 
 fn main() -> ExitCode {
@@ -31,6 +31,6 @@ fn make(run: &Run) -> Result<()> {
     run.write(&figure, &points)?;
     run.write_tables(&[
         ("After the last epoch", table::networks(&points, run.variants(), [3, 64, 64])?),
-        ("Validation images", confusion(&read_predictions(&run.out(), "kaggle_ahead")?)),
+        ("Validation images", confusion(read_predictions(&run.out(), "kaggle_ahead")?.iter().map(Prediction::label_and_prediction))),
     ])
 }

@@ -4,7 +4,7 @@
 use reproduction::history::Metric::{Accuracy, Loss};
 use reproduction::plot::{Axes, Figure};
 use reproduction::run::{self, ExitCode, Result, Run};
-use reproduction::submission::{confusion, read_predictions};
+use reproduction::submission::{Prediction, confusion, read_predictions};
 use reproduction::{compare, table};
 
 fn main() -> ExitCode {
@@ -31,7 +31,10 @@ fn make(run: &Run) -> Result<()> {
         vec![Axes::new(variant, Loss, &title), Axes::new(variant, Accuracy, &title)]
     });
     run.write(&figure, &points)?;
-    run.write_tables(&[("Validation images", confusion(&read_predictions(&run.out(), "kaggle_vgg")?))])?;
+    run.write_tables(&[(
+        "Validation images",
+        confusion(read_predictions(&run.out(), "kaggle_vgg")?.iter().map(Prediction::label_and_prediction)),
+    )])?;
 
     let mut comparisons = compare::last_points(&points);
     comparisons.extend(compare::with_number(&points, "vgg", report.number("Section 3, VGG")?));

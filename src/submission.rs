@@ -5,6 +5,7 @@ use crate::table::{self, Table};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::path::Path;
 use tch::{Kind, Tensor};
 
@@ -16,6 +17,12 @@ pub struct Prediction {
     pub prediction: String,
     /// The probability that the network gives its prediction.
     pub confidence: f64,
+}
+
+impl Prediction {
+    pub fn label_and_prediction(&self) -> (&str, &str) {
+        (&self.label, &self.prediction)
+    }
 }
 
 /// The predictions for the validation images that `example` has written into `folder`.
@@ -31,20 +38,20 @@ pub fn read_predictions(folder: &Path, example: &str) -> Result<Vec<Prediction>>
     Ok(all)
 }
 
-/// The confusion matrix of `predictions`, a row for each label, and each class's accuracy.
-pub fn confusion(predictions: &[Prediction]) -> Table {
-    let mut counts = BTreeMap::<&str, BTreeMap<&str, u32>>::new();
-    for Prediction { label, prediction, .. } in predictions {
+/// The confusion matrix of labels and predictions, a row for each label, and each class's accuracy.
+pub fn confusion<T: Ord + Display>(predictions: impl IntoIterator<Item = (T, T)>) -> Table {
+    let mut counts = BTreeMap::<T, BTreeMap<T, u32>>::new();
+    for (label, prediction) in predictions {
         *counts.entry(label).or_default().entry(prediction).or_default() += 1;
     }
-    let classes: BTreeSet<&str> = counts.iter().flat_map(|(label, row)| row.keys().chain([label])).copied().collect();
-    let headings = classes.iter().map(|class| format!("taken for {class}"));
+    let classes: BTreeSet<&T> = counts.iter().flat_map(|(label, row)| row.keys().chain([label])).collect();
+    let headings = classes.iter().map(|class| format!("→ {class}"));
     let headings: Vec<String> = ["label".to_owned()].into_iter().chain(headings).chain(["accuracy".to_owned()]).collect();
     let mut table = table::new(headings.iter().map(String::as_str));
     for (label, row) in &counts {
-        let count = |class: &&str| row.get(class).copied().unwrap_or(0);
+        let count = |class: &T| row.get(class).copied().unwrap_or(0);
         let accuracy = format!("{:.4}", f64::from(count(label)) / f64::from(row.values().sum::<u32>()));
-        table.add_row([(*label).to_owned()].into_iter().chain(classes.iter().map(|class| count(class).to_string())).chain([accuracy]));
+        table.add_row([label.to_string()].into_iter().chain(classes.iter().map(|class| count(class).to_string())).chain([accuracy]));
     }
     table::align_right(&mut table, 1..classes.len() + 2);
     table
@@ -81,15 +88,9 @@ mod tests {
     #[test]
     fn a_confusion_matrix_counts_each_label_under_each_prediction() {
         let pairs = [("Cat", "Cat"), ("Dog", "Cat"), ("Cat", "Cat"), ("Cat", "Dog"), ("Cat", "Cat"), ("Dog", "Cat")];
-        let row = |(label, prediction): (&str, &str)| Prediction {
-            file: String::new(),
-            label: label.to_owned(),
-            prediction: prediction.to_owned(),
-            confidence: 1.0,
-        };
-        let text = table::markdown(&confusion(&pairs.map(row))).replace(' ', "");
+        let text = table::markdown(&confusion(pairs)).replace(' ', "");
         let rows: Vec<&str> = text.lines().collect();
-        assert_eq!((rows[0], rows[2], rows[3]), ("|label|takenforCat|takenforDog|accuracy|", "|Cat|3|1|0.7500|", "|Dog|2|0|0.0000|"));
+        assert_eq!((rows[0], rows[2], rows[3]), ("|label|→Cat|→Dog|accuracy|", "|Cat|3|1|0.7500|", "|Dog|2|0|0.0000|"));
     }
 
     fn submission(

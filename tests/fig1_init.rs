@@ -201,7 +201,7 @@ fn wrong_flags_are_refused_before_any_work() {
         (&["--epochs", "9223372036854775807"], 2, "9223372036854775807 is not in"),
         (&["--device", "gpu"], 2, "expected auto, cpu, cuda, cuda:N"),
         (&["--cuda", "--device", "cpu"], 2, "cannot be used with"),
-        (&["--precision", "f16"], 2, "possible values: f32, tf32, bf16, f64"),
+        (&["--precision", "f16"], 2, "expected f32, tf32, bf16, f64 or auto"),
         (&["--precision", "tf32", "--device", "cpu"], 1, "tf32 of glorot is for NVIDIA GPUs"),
         (&["--variant", "xavier"], 1, known),
         (&["--data", "/nowhere"], 1, "/nowhere"),

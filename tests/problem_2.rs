@@ -49,6 +49,12 @@ fn the_cnn_is_trained_beside_the_mlp_and_can_be_looked_into() {
     assert!(wrong.lines().count() > 1 && wrong.lines().skip(1).all(differ), "only wrong ones: {wrong}");
     let confidences = wrong.lines().skip(1).map(|line| line.split(',').nth(3).and_then(|text| text.parse::<f64>().ok()).expect("a number"));
     assert!(confidences.is_sorted_by(|a, b| a >= b), "the most confident come first");
+    let matrix = read(&scratch, "cnn_filters.md");
+    let numbers = |line: &str| line.split('|').filter_map(|cell| cell.trim().parse::<f64>().ok()).collect::<Vec<f64>>();
+    let rows: Vec<Vec<f64>> = matrix.lines().map(numbers).filter(|row| row.len() > 2).collect();
+    // A label, its digits under each prediction, and its accuracy; an embedded digit may have no image in so few.
+    let errors: f64 = rows.iter().map(|row| row[1..row.len() - 1].iter().sum::<f64>() * (1.0 - row[row.len() - 1])).sum();
+    assert!((errors - (wrong.lines().count() - 1) as f64).abs() < 0.1, "{errors} errors in {matrix}");
     let refused = scratch.in_here(example("cnn_filters").arg("--redraw")).output().expect("runs");
     assert!(error_of(&refused).contains("--redraw is no flag of cnn_filters: it draws what its CSV does not hold"));
 }

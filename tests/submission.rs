@@ -93,7 +93,7 @@ fn images_held_out_are_predicted_by_their_names_and_not_submitted() {
         assert!(fields[0].starts_with(&format!("PetImages/{}/", fields[1])), "{line}");
     }
     let validation = read(&scratch, "_validation.csv");
-    assert!(read(&scratch, ".md").contains("| label | taken for Cat"), "{}", read(&scratch, ".md"));
+    assert!(read(&scratch, ".md").contains("| label | → Cat"), "{}", read(&scratch, ".md"));
     assert!(lines[1..].iter().all(|line| !validation.contains(line.split(',').next().expect("a name"))), "{validation}");
 }
 
