@@ -345,7 +345,7 @@ impl ItemResult {
     }
 }
 
-/// Why there is no full comparison: missing variants or epochs, other data, too wide an interval, one seed.
+/// Why not all is reproduced: missing variants or epochs, other data, numbers that differ, too wide an interval, one seed.
 fn what_is_open(points: &[Point], verdicts: &[Verdict], experiment: &str, names: &Names) -> String {
     let last = |variant: &str, origin| {
         let of = points.iter().filter(|point| point.origin == origin && point.panel.variant == variant);
@@ -363,9 +363,12 @@ fn what_is_open(points: &[Point], verdicts: &[Verdict], experiment: &str, names:
     if points.iter().any(|point| point.origin == Origin::Reproduced && !is_report_data(&point.data)) {
         reasons.push("not the report's data, whole".to_owned());
     }
-    let wide = verdicts.iter().filter(|verdict| **verdict == Verdict::TooWide).count();
-    if wide > 0 {
-        reasons.push(format!("too wide to tell: {wide} of {}", verdicts.len()));
+    let count = |wanted| verdicts.iter().filter(|verdict| **verdict == wanted).count();
+    if count(Verdict::Differs) > 0 {
+        reasons.push(format!("{} of {}; by chance alone it would be one in twenty", count(Verdict::Differs), verdicts.len()));
+    }
+    if count(Verdict::TooWide) > 0 {
+        reasons.push(format!("too wide to tell: {} of {}", count(Verdict::TooWide), verdicts.len()));
     }
     if verdicts.contains(&Verdict::OneSeed) {
         reasons.push("one seed has no spread to judge by".to_owned());
@@ -453,5 +456,7 @@ mod tests {
         assert_eq!(State::of(&[Reproduced, Reproduced, Reproduced, OneSeed]), State::Undecided);
         assert_eq!(State::of(&[TooWide, OneSeed, Differs]), State::Differs);
         assert_eq!(State::of(&[]), State::Undecided);
+        let open = what_is_open(&[], &[Equal, Differs, TooWide], "", &Names::new());
+        assert_eq!(open, "1 of 3; by chance alone it would be one in twenty; too wide to tell: 1 of 3");
     }
 }
