@@ -34,7 +34,8 @@ fn every_figure_table_and_number_of_the_committed_results_is_in_it() {
     for report in ["Figure 1", "Tables 1 and 2", "Figures 2, 3 and 4", "Figures 5, 6 and 7", "Figure 8 and Table 3", "Figure 9"] {
         assert!(markdown.contains(&format!("## {report}: ")) && html.contains(&format!("<h2>{report}<span")), "{report}");
     }
-    let row = "| 512-512 (best): 669,706 parameters, test accuracy | 97.33 % | 97.56 ± 0.06 % (n = 10) | +0.23 | 0.15 points | 0 % | differs |";
+    let row =
+        "| 512-512 (best): 669,706 parameters, test accuracy | 97.33 % | 97.56 ± 0.06 % (n = 10) | +0.23 | 0.15 points | 0 % | differs |";
     assert!(markdown.contains(row), "Table 2");
     assert!(markdown.contains("numbers of the report stand beside a spread of ours") && html.contains("id=\"luck\""));
     assert!(markdown.contains("11 of 15 reported numbers lie below our mean (two-sided sign test: p = 0.12;"), "Table 2 together");
