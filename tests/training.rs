@@ -327,10 +327,11 @@ fn wherever_it_is_interrupted_it_ends_where_the_uninterrupted_run_does() -> anyh
 #[test]
 fn the_time_of_earlier_runs_is_a_part_of_the_state() -> anyhow::Result<()> {
     let (experiment, _) = averaged();
-    let (training, model, folder) = (experiment.training()?, built(&experiment), tempfile::tempdir()?);
-    let checkpoints = Checkpoints::new(folder.path().join("checkpoints"));
+    let (training, model) = (experiment.training()?, built(&experiment));
     let mut earlier = 100.0;
     for _ in 0..2 {
+        let folder = tempfile::tempdir()?;
+        let checkpoints = Checkpoints::new(folder.path().join("checkpoints"));
         let mut state = State::new(training);
         state.earlier_seconds = earlier;
         std::thread::sleep(std::time::Duration::from_millis(2));
