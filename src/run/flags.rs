@@ -112,8 +112,8 @@ const READ_PHOTOGRAPHS: [&str; 7] =
 const PREDICT: [&str; 6] = ["cnn_small", "cnn_tuned", "fig9_cnn", "kaggle_ahead", "kaggle_vgg", "mlp_tuned"];
 const TRAIN_NOTHING: [&str; 6] =
     ["fig12_samples", "fig13_vgg_architecture", "fig16_errors", "fig5_7_gradient_check", "fig8_cnn_architecture", "report_card"];
-const DRAW_NO_POINTS: [&str; 7] =
-    ["cnn_filters", "fig12_samples", "fig13_vgg_architecture", "fig16_errors", "fig8_cnn_architecture", "kaggle_search", "report_card"];
+const DRAW_NO_POINTS: [&str; 6] =
+    ["cnn_filters", "fig12_samples", "fig13_vgg_architecture", "fig16_errors", "fig8_cnn_architecture", "report_card"];
 
 /// Whether the networks of example `name` are for photographs, not for digits.
 pub(super) fn reads_photographs(name: &str) -> bool {

@@ -42,7 +42,7 @@ use crate::points::{self, Point, is_report_data};
 use crate::reported::Reported;
 use crate::table;
 use crate::tensorboard::EventFile;
-use anyhow::{anyhow, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use comfy_table::Table;
 use flags::{Changes, Flags};
 use image::RgbImage;
@@ -185,6 +185,22 @@ impl Run {
     /// The points of the figure: those that `train` makes or, with `--redraw`, those of its CSV, `<out>/<name>.csv`.
     pub fn points(&self, train: impl FnOnce() -> Result<Vec<Point>>) -> Result<Vec<Point>> {
         if self.flags.redraw { points::read_csv(&self.output("csv")) } else { train() }
+    }
+
+    /// The lines of the CSV of a figure that has other columns, the headings first: those that `make` gives or, with `--redraw`, those of
+    /// `<out>/<name>.csv`.
+    ///
+    /// # Errors
+    /// If `make` fails, or the file cannot be read or has no lines.
+    pub fn rows(&self, make: impl FnOnce() -> Result<Vec<Vec<String>>>) -> Result<Vec<Vec<String>>> {
+        if !self.flags.redraw {
+            return make();
+        }
+        let path = self.output("csv");
+        let lines = csv::ReaderBuilder::new().has_headers(false).from_path(&path).map(csv::Reader::into_deserialize);
+        let rows: Vec<Vec<String>> = lines.and_then(Iterator::collect).with_context(|| format!("cannot read {}", path.display()))?;
+        ensure!(!rows.is_empty(), "{} is empty, expected headings; run without --redraw to make it", path.display());
+        Ok(rows)
     }
 
     /// Writes `<out>/<name>.csv`, the points, and `<out>/<name>.png`, the figure that draws them.
