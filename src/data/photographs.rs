@@ -30,52 +30,25 @@ pub struct Decoded {
 /// The formats that are read, for messages.
 const FORMATS: &str = "JPEG, PNG, BMP, GIF or WebP";
 
-/// Decodes the files in the places `wanted` of `archive`, on all cores, each as [`decode`] does.
-///
-/// # Errors
-/// If the archive itself cannot be read. An image that cannot be decoded is told of, not an error.
-pub fn decode_all(archive: &Archive, wanted: &[usize]) -> Result<Decoded> {
-    decode_each(archive, wanted, [3, SIDE, SIDE], decode)
-}
-
-/// As [`decode_all`], into images of the shape `[channels, height, width]`, each as `decode` does.
-///
-/// # Errors
-/// As [`decode_all`].
-pub(crate) fn decode_each(
-    archive: &Archive,
-    wanted: &[usize],
-    shape: [u32; 3],
-    decode: fn(&[u8], &mut [u8]) -> Result<()>,
-) -> Result<Decoded> {
+/// Decodes the files in the places `wanted` of `archive`, on all cores, into images of `shape`, `[channels, height, width]`.
+pub fn decode_all(archive: &Archive, wanted: &[usize], shape: [u32; 3], decode: fn(&[u8], &mut [u8]) -> Result<()>) -> Decoded {
     let size = shape.iter().product::<u32>() as usize;
     let mut pixels = vec![0_u8; wanted.len() * size];
-    // A reader for each share of the files: opening a zip reads its whole list.
-    let share = wanted.len().div_ceil(4 * rayon::current_num_threads()).max(1);
-    let results: Vec<Vec<Result<()>>> = pixels
-        .par_chunks_mut(share * size)
-        .zip(wanted.par_chunks(share))
-        .map(|(pixels, places)| {
-            let mut reader = archive.reader()?;
-            let one = |(target, place): (&mut [u8], &usize)| decode(&reader.read(*place)?, target);
-            Ok(pixels.chunks_mut(size).zip(places).map(one).collect())
-        })
-        .collect::<Result<_>>()?;
+    let decode_one = |(target, place): (&mut [u8], &usize)| decode(&archive.read(*place)?, target);
+    let results: Vec<Result<()>> = pixels.par_chunks_mut(size).zip(wanted).map(decode_one).collect();
     let (mut good, mut bad) = (Vec::new(), Vec::new());
-    for (index, result) in results.into_iter().flatten().enumerate() {
+    for (index, result) in results.into_iter().enumerate() {
         match result {
             Ok(()) => good.push(index),
             Err(error) => bad.push((index, format!("{error:#}"))),
         }
     }
     let [channels, height, width] = shape.map(i64::from);
-    let images = Tensor::from_slice(&pixels).view([-1, channels, height, width]);
-    let images = if bad.is_empty() {
-        images
-    } else {
-        images.index_select(0, &Tensor::from_slice(&good.iter().map(|index| *index as i64).collect::<Vec<_>>()))
-    };
-    Ok(Decoded { images, good, bad })
+    let mut images = Tensor::from_slice(&pixels).view([-1, channels, height, width]);
+    if !bad.is_empty() {
+        images = images.index_select(0, &Tensor::from_slice(&good.iter().map(|index| *index as i64).collect::<Vec<_>>()));
+    }
+    Decoded { images, good, bad }
 }
 
 /// Decodes one image file into `target`: red, then green, then blue, each 64 x 64, row by row; of an animation the first image.

@@ -1,7 +1,7 @@
 //! The role of each file of an archive (class, part), by its name and its folders.
 
 use super::{CLASSES, Competition};
-use crate::data::archive::Archive;
+use crate::data::archive::{Archive, is_zip};
 use crate::data::photographs::is_image;
 use anyhow::{Result, ensure};
 use std::collections::{BTreeMap, BTreeSet};
@@ -133,14 +133,14 @@ impl Layout {
 
 /// Leaves images of a kind that are in a zip and outside of it to the latter, and says so.
 fn keep_one_source(archive: &Archive, roles: &mut [Role]) -> Result<Vec<String>> {
-    let mut sources: BTreeMap<Role, BTreeMap<Option<String>, Vec<usize>>> = BTreeMap::new();
+    let mut sources: BTreeMap<Role, BTreeMap<Option<&str>, Vec<usize>>> = BTreeMap::new();
     for (index, role) in roles.iter().enumerate().filter(|(_, role)| **role != Role::Other) {
         sources.entry(*role).or_default().entry(archive.inner_zip(index)).or_default().push(index);
     }
     let mut notes = Vec::new();
     for (role, mut sources) in sources {
         let is_outside = sources.remove(&None).is_some();
-        let zips: Vec<String> = sources.keys().flatten().cloned().collect();
+        let zips: Vec<&str> = sources.keys().copied().flatten().collect();
         ensure!(is_outside || zips.len() == 1, "found {} with {role}, expected one; name one of them with --data", zips.join(", "));
         if is_outside {
             for (zip, places) in zips.iter().zip(sources.values()) {
@@ -221,7 +221,7 @@ fn competition(folders: &str) -> Competition {
 /// Whether something of this name, were it readable, could hold or be an image of the data set. Any zip could.
 fn could_be_data(name: &str) -> bool {
     let lower = name.to_lowercase();
-    role(name) != Role::Other || lower.ends_with(".zip") || lower.split('/').any(is_data_folder)
+    role(name) != Role::Other || is_zip(name) || lower.split('/').any(is_data_folder)
 }
 
 fn is_data_folder(folder: &str) -> bool {

@@ -3,7 +3,7 @@
 use super::layout::{Layout, Part};
 use super::{Asked, CHALLENGE, CatsDogs, Corrupt};
 use crate::data::archive::Archive;
-use crate::data::photographs::{Decoded, decode_all};
+use crate::data::photographs::{Decoded, SIDE, decode, decode_all};
 use crate::data::{Examples, Source};
 use crate::files::sha256_of;
 use crate::seed::{Purpose, draw};
@@ -21,13 +21,13 @@ pub fn read(path: &Path, corrupt: Corrupt) -> Result<CatsDogs> {
     let layout = Layout::of(&archive).and_then(Layout::with_both_classes).with_context(|| format!("in {}", path.display()))?;
     let Layout { mut labelled, numbered, unlisted, competition, unread: mut left_out, notes } = layout;
     let names: Vec<&str> = archive.names().collect();
-    let mut decode = |places: Vec<usize>| -> Result<(Tensor, Vec<usize>)> {
-        let Decoded { images, good, bad } = decode_all(&archive, &places)?;
+    let mut decode = |places: Vec<usize>| -> (Tensor, Vec<usize>) {
+        let Decoded { images, good, bad } = decode_all(&archive, &places, [3, SIDE, SIDE], decode);
         left_out.extend(bad.into_iter().map(|(index, reason)| (names[places[index]].to_owned(), reason)));
-        Ok((images, good))
+        (images, good)
     };
-    let (images, good) = decode(labelled.iter().map(|image| image.place).collect())?;
-    let (asked_images, good_asked) = decode(numbered.iter().map(|(place, _)| *place).collect())?;
+    let (images, good) = decode(labelled.iter().map(|image| image.place).collect());
+    let (asked_images, good_asked) = decode(numbered.iter().map(|(place, _)| *place).collect());
     if corrupt == Corrupt::Refuse {
         refuse_any(path, &left_out)?;
     }
@@ -290,7 +290,10 @@ pub(crate) mod tests {
         assert!(refused(&[("notes.txt", Vec::new())]).contains("holds no image of a Cat to train on, expected trainset/Cat/1.Cat.jpg"));
         assert!(refused(&[("train/cat.1.jpg", image())]).contains("holds no image of a Dog"));
         let error = refused(&[("train.zip", Vec::new())]);
-        assert!(error.contains("holds no image of a Cat") && error.contains("train.zip is neither a folder nor a whole zip"), "{error}");
+        assert!(
+            error.contains("holds no image of a Cat") && error.contains("train.zip (it is neither a folder nor a whole zip"),
+            "{error}"
+        );
         let twice = [("Cat/1.jpg", image()), ("Dog/1.jpg", image()), ("testset/test/1.jpg", image()), ("testset/test/01.jpg", image())];
         assert!(refused(&twice).contains("two test images have the number 1"));
     }

@@ -2,7 +2,7 @@
 
 use super::layout::{Layout, Part};
 use super::{Asked, CatsDogs, Competition, Corrupt, read};
-use crate::data::archive::Archive;
+use crate::data::archive::{Archive, is_zip};
 use crate::data::download::unfinished_bytes;
 use crate::data::location::{Finder, Location, Places};
 use crate::data::{Source, embedded};
@@ -169,7 +169,7 @@ fn named_path(path: &Path) -> Result<PathBuf> {
 /// The one zip in `folder`, if there is nothing else of a data set; else `folder` itself, if there is anything.
 fn inside(folder: &Path) -> Result<Option<PathBuf>> {
     let archive = Archive::open(folder)?;
-    let zips: Vec<&str> = archive.names().filter(|name| name.to_lowercase().ends_with(".zip")).collect();
+    let zips: Vec<&str> = archive.names().filter(|name| is_zip(name)).collect();
     let is_bare = Layout::of(&archive).is_ok_and(|layout| layout.is_empty());
     Ok(match zips[..] {
         [] if is_bare => None,
@@ -345,7 +345,7 @@ mod tests {
         assert_contains(&message(load(&Location::Path(none.clone()))), &["--data", "none: there is no such folder or zip"]);
         assert_contains(&message(load(&Location::Path(empty.path().into()))), &["--data", "holds no image of a Cat to train on, expected"]);
         write(empty.path(), "notes.zip", b"no zip");
-        assert_contains(&message(load(&Location::Path(empty.path().into()))), &["notes.zip is neither a folder nor a whole zip"]);
+        assert_contains(&message(load(&Location::Path(empty.path().into()))), &["notes.zip: it is neither a folder nor a whole zip"]);
         assert!(fs::read_dir(root.path()).expect("the folder").next().is_none(), "nothing is downloaded");
         write(empty.path(), "notes.zip", &zipped(&pictures(2)));
         assert_eq!(total(load(&Location::Path(empty.path().into()))), 4, "the one zip in a folder");
