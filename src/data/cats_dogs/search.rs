@@ -3,7 +3,6 @@
 use super::layout::{Layout, Part};
 use super::{Asked, CatsDogs, Competition, Corrupt, read};
 use crate::data::archive::{Archive, is_zip};
-use crate::data::download::unfinished_bytes;
 use crate::data::location::{Finder, Location, Places};
 use crate::data::{Source, embedded};
 use crate::files::sha256_of;
@@ -58,7 +57,7 @@ pub(crate) fn survey(root: &Path) -> Vec<(bool, String)> {
     Search::new(root, Corrupt::Refuse).survey()
 }
 
-/// Everything that [`load`] takes from its surroundings.
+/// The surroundings of [`load`].
 struct Search<'a> {
     places: Places<'a>,
     published: Published<'a>,
@@ -74,60 +73,47 @@ impl Search<'_> {
     fn archive(&self) -> PathBuf {
         self.places.folder.join(self.published.name)
     }
-
-    /// The data set in the project's own folder, if there is one.
-    fn own_path(&self) -> Result<Option<PathBuf>> {
-        let (folder, archive) = (&self.places.folder, self.archive());
-        // First of all, since it is whole: what is unpacked beside it may not be.
-        if let Ok(found) = fs::metadata(&archive) {
-            ensure!(
-                found.len() == self.published.length,
-                "{}: found {} bytes, expected {}; remove it, and the next run downloads it again",
-                archive.display(),
-                found.len(),
-                self.published.length
-            );
-            return Ok(Some(archive));
-        }
-        if folder.exists() { inside(folder) } else { Ok(None) }
-    }
-
-    fn survey(&self) -> Vec<(bool, String)> {
-        let own = self.own_path().and_then(|path| {
-            let listing = path.map(|path| listing(&path)).transpose();
-            listing.map_err(|error| anyhow!("{error:#}; remove it, and the next run downloads Microsoft's archive"))
-        });
-        let megabytes = |bytes: u64| bytes / 1_000_000;
-        let rest = match unfinished_bytes(self.published.name, &self.places.folder) {
-            0 => String::new(),
-            kept => format!(" of which {} MB are here", megabytes(kept)),
-        };
-        let whole = megabytes(self.published.length);
-        let unfinished = format!("nothing; the first run downloads Microsoft's archive ({whole} MB{rest})");
-        Finder::survey(self, |path| listing(&named_path(path)?), own, &unfinished)
-    }
 }
 
 impl Finder for Search<'_> {
     type Found = CatsDogs;
 
     const NAME: &'static str = "the photographs of cats and dogs";
-    const NOTICE: [&'static str; 2] = [
-        "NOT PHOTOGRAPHS. Microsoft's archive of cats and dogs cannot be reached, so pictures drawn",
-        "by this program take its place. Results on them are not results on cats and dogs.",
-    ];
+    const SIZE: &'static str = "Microsoft's archive, 825 MB";
+    const NOTICE: &'static str = "NOT PHOTOGRAPHS, but pictures drawn by this program. Results on them are not results on cats and dogs.";
 
     fn places(&self) -> &Places<'_> {
         &self.places
     }
 
-    fn read_named(&self, path: &Path) -> Result<CatsDogs> {
-        read(&named_path(path)?, self.corrupt)
+    fn own(&self) -> Result<Option<PathBuf>> {
+        let (folder, archive, expected) = (&self.places.folder, self.archive(), self.published.length);
+        // First of all, since it is whole: what is unpacked beside it may not be.
+        let Ok(found) = fs::metadata(&archive) else { return if folder.exists() { inside(folder) } else { Ok(None) } };
+        let (shown, found) = (archive.display(), found.len());
+        ensure!(found == expected, "{shown}: found {found} bytes, expected {expected}; remove it, and the next run downloads it again");
+        Ok(Some(archive))
     }
 
-    fn read_own(&self) -> Result<Option<CatsDogs>> {
-        let corrupt = |path: &Path| if path == self.archive() { Corrupt::LeaveOut } else { self.corrupt };
-        self.own_path()?.map(|path| read(&path, corrupt(&path))).transpose()
+    fn read(&self, path: &Path, is_own: bool) -> Result<CatsDogs> {
+        let corrupt = if is_own && path == self.archive() { Corrupt::LeaveOut } else { self.corrupt };
+        read(&resolved(path)?, corrupt)
+    }
+
+    /// The number of images by class and part; none is decoded.
+    fn describe(&self, path: &Path, _: bool) -> Result<String> {
+        let path = resolved(path)?;
+        let layout = Layout::of(&Archive::open_nested(&path)?)
+            .and_then(Layout::with_both_classes)
+            .map_err(|error| anyhow!("{}: {error:#}; name a folder or zip with cats and dogs", path.display()))?;
+        let of = |part, what: &str| match layout.count(part) {
+            [0, 0] => String::new(),
+            counts => format!(", {} {what}", classes(counts)),
+        };
+        let asked = layout.numbered.len();
+        let asked = if asked > 0 { format!(", {} images to predict", HumanCount(asked as u64)) } else { String::new() };
+        let (validation, test) = (of(Part::Validation, "for validation"), of(Part::Test, "for the test"));
+        Ok(format!("{}{validation}{test}{asked} in {}", classes(layout.count(Part::Train)), path.display()))
     }
 
     fn missing(&self) -> Vec<(String, Option<u64>)> {
@@ -159,10 +145,10 @@ impl Finder for Search<'_> {
     }
 }
 
-/// A path that somebody named, or the one zip in that folder if there is nothing else of a data set.
-fn named_path(path: &Path) -> Result<PathBuf> {
+/// `path`, or the one zip in that folder if there is nothing else of a data set.
+fn resolved(path: &Path) -> Result<PathBuf> {
     ensure!(path.exists(), "{}: there is no such folder or zip; check the path", path.display());
-    // What holds nothing is for the reader to refuse: it says what it expects.
+    // An empty folder is for the reader to refuse: it says what it expects.
     Ok(if path.is_dir() { inside(path)? } else { None }.unwrap_or_else(|| path.to_owned()))
 }
 
@@ -176,21 +162,6 @@ fn inside(folder: &Path) -> Result<Option<PathBuf>> {
         [zip] if is_bare => Some(folder.join(zip)),
         _ => Some(folder.to_owned()),
     })
-}
-
-/// The number of images in `path` by class and part, without decoding any.
-fn listing(path: &Path) -> Result<String> {
-    let layout = Layout::of(&Archive::open_nested(path)?)
-        .and_then(Layout::with_both_classes)
-        .map_err(|error| anyhow!("{}: {error:#}; name a folder or zip with cats and dogs", path.display()))?;
-    let of = |part, what: &str| match layout.count(part) {
-        [0, 0] => String::new(),
-        counts => format!(", {} {what}", classes(counts)),
-    };
-    let asked = layout.numbered.len();
-    let asked = if asked > 0 { format!(", {} images to predict", HumanCount(asked as u64)) } else { String::new() };
-    let (validation, test) = (of(Part::Validation, "for validation"), of(Part::Test, "for the test"));
-    Ok(format!("{}{validation}{test}{asked} in {}", classes(layout.count(Part::Train)), path.display()))
 }
 
 /// The numbers of images, and those that were left out.
@@ -445,7 +416,13 @@ mod tests {
         let search = published.search(root.path(), None);
         let lines = search.survey();
         assert_eq!(lines.iter().map(|(is_there, _)| *is_there).collect::<Vec<_>>(), [false, true]);
-        assert_contains(&lines[0].1, &["cats-vs-dogs: nothing; the first run downloads", "CATS_DOGS"]);
+        assert_contains(
+            &lines[0].1,
+            &[
+                "cats-vs-dogs: files missing: 1; the first run downloads them (Microsoft's archive, 825 MB, of which 0 MB are here)",
+                "CATS_DOGS",
+            ],
+        );
         write(&search.places.folder, &format!(".resumable-{}", PUBLISHED.name), b"some");
         assert_contains(&search.survey()[0].1, &["of which 0 MB are here"]);
 
