@@ -17,72 +17,56 @@ use tch::{Device, Kind, Tensor};
 /// # Errors
 /// If it holds none of the layouts, if no image of a class is left to train on, or an image cannot be read and `corrupt` says so.
 pub fn read(path: &Path, corrupt: Corrupt) -> Result<CatsDogs> {
+    let shown = path.display();
     let archive = Archive::open_nested(path)?;
-    let layout = Layout::of(&archive).and_then(Layout::with_both_classes).with_context(|| format!("in {}", path.display()))?;
-    let Layout { mut labelled, numbered, unlisted, competition, unread: mut left_out, notes } = layout;
+    let layout = Layout::of(&archive).and_then(Layout::with_both_classes).with_context(|| format!("in {shown}"))?;
+    let Layout { labelled, numbered, unlisted, competition, unread: mut left_out, notes } = layout;
     let names: Vec<&str> = archive.names().collect();
     let mut decode = |places: Vec<usize>| -> (Tensor, Vec<usize>) {
         let Decoded { images, good, bad } = decode_all(&archive, &places, [3, SIDE, SIDE], decode);
         left_out.extend(bad.into_iter().map(|(index, reason)| (names[places[index]].to_owned(), reason)));
         (images, good)
     };
-    let (images, good) = decode(labelled.iter().map(|image| image.place).collect());
-    let (asked_images, good_asked) = decode(numbered.iter().map(|(place, _)| *place).collect());
-    if corrupt == Corrupt::Refuse {
-        refuse_any(path, &left_out)?;
+    let (images, good) = decode(labelled.iter().map(|(.., place)| *place).collect());
+    let (asked_images, good_asked) = decode(numbered.iter().map(|(_, place)| *place).collect());
+    if let (Corrupt::Refuse, [(name, reason), others @ ..]) = (corrupt, &left_out[..]) {
+        let others = if others.is_empty() { String::new() } else { format!(" (and {} more)", others.len()) };
+        bail!("{shown}: {name} cannot be used: {reason}{others}; remove it, or leave such images out with --skip-corrupt");
     }
 
-    labelled = good.into_iter().map(|index| labelled[index]).collect();
-    let all = Examples { images, labels: Tensor::from_slice(&labelled.iter().map(|image| image.label).collect::<Vec<_>>()) };
-    let mut checksum = checksum(&all, &asked_images)?;
-    let counts = [Part::Train, Part::Validation, Part::Test].map(|part| labelled.iter().filter(|image| image.part == part).count() as i64);
+    let labelled: Vec<_> = good.into_iter().map(|index| labelled[index]).collect();
+    let all = Examples { images, labels: Tensor::from_slice(&labelled.iter().map(|(_, label, _)| *label).collect::<Vec<_>>()) };
+    let counts = [Part::Train, Part::Validation, Part::Test].map(|part| labelled.iter().filter(|image| image.0 == part).count() as i64);
     let [train, validation, test] = counts;
-    let is_own = validation + test == 0 && numbered.is_empty();
+    let is_split = validation + test > 0;
+    let is_own = !is_split && numbered.is_empty();
     let (kept, held_out) = if is_own { own_split(train) } else { given_split(counts) };
     let names_at = |index: &Tensor| -> Result<Vec<String>> {
-        Ok(Vec::<i64>::try_from(index)?.into_iter().map(|index| names[labelled[index as usize].place].to_owned()).collect())
+        Ok(Vec::<i64>::try_from(index)?.into_iter().map(|index| names[labelled[index as usize].2].to_owned()).collect())
     };
-    let (kept_names, test_names) = (names_at(&kept)?, names_at(&held_out)?);
+    let (kept_names, mut test_names) = (names_at(&kept)?, names_at(&held_out)?);
     let (kept, held_out) = (all.select(&kept), all.select(&held_out));
-    let (training, asked) = (kept.len() - validation, asked_images.size()[0]);
-    let name = if is_own {
-        format!("cats and dogs, {training} + {} images, own test split", held_out.len())
-    } else if validation + test == 0 {
-        format!("cats and dogs, {training} + {asked} images")
-    } else {
+    let training = kept.len() - validation;
+    ensure_both_classes(path, &kept.labels.narrow(0, 0, training), &left_out, held_out.len())?;
+
+    let mut checksum = checksum(&all, &asked_images)?;
+    if is_split {
         // The same images may be split in several ways.
         checksum = sha256_of(format!("{checksum}{counts:?}").as_bytes())?;
-        format!("cats and dogs, {training} + {validation} + {} images", test + asked)
-    };
-    ensure_both_classes(path, &kept.labels.narrow(0, 0, training), &left_out, held_out.len())?;
-    let ids: Vec<i64> = good_asked.iter().map(|index| numbered[*index].1).collect();
-    let unreadable = numbered.iter().map(|(_, id)| *id).chain(unlisted).filter(|id| ids.binary_search(id).is_err()).collect();
-    let mut read = CatsDogs {
-        train: kept,
-        names: kept_names,
-        validation: (validation > 0).then_some(validation),
-        test: held_out.images,
-        test_names,
-        test_labels: (!held_out.labels.size().contains(&0)).then_some(held_out.labels),
-        asked: None,
-        left_out,
-        notes,
-        source: Source { name, checksum },
-    };
-    if let Some(competition) = competition {
-        (read.test, read.test_labels) = (asked_images, None);
-        read.test_names = good_asked.iter().map(|index| names[numbered[*index].0].to_owned()).collect();
-        read.asked = Some(Asked { competition, ids, unreadable });
     }
-    Ok(read)
-}
-
-/// # Errors
-/// If there is an image that cannot be read.
-fn refuse_any(path: &Path, left_out: &[(String, String)]) -> Result<()> {
-    let [(name, reason), others @ ..] = left_out else { return Ok(()) };
-    let others = if others.is_empty() { String::new() } else { format!(" (and {} more)", others.len()) };
-    bail!("{}: {name} cannot be used: {reason}{others}; remove it, or leave such images out with --skip-corrupt", path.display())
+    let (parts, remark) = (if is_split { format!(" + {validation}") } else { String::new() }, if is_own { ", own test split" } else { "" });
+    let name = format!("cats and dogs, {training}{parts} + {} images{remark}", held_out.len() + asked_images.size()[0]);
+    let (mut test, mut test_labels) = (held_out.images, (!held_out.labels.size().contains(&0)).then_some(held_out.labels));
+    let asked = competition.map(|competition| {
+        let ids: Vec<i64> = good_asked.iter().map(|index| numbered[*index].0).collect();
+        let unreadable = numbered.iter().map(|(id, _)| *id).chain(unlisted).filter(|id| ids.binary_search(id).is_err()).collect();
+        test_names = good_asked.iter().map(|index| names[numbered[*index].1].to_owned()).collect();
+        (test, test_labels) = (asked_images, None);
+        Asked { competition, ids, unreadable }
+    });
+    let validation = (validation > 0).then_some(validation);
+    let source = Source { name, checksum };
+    Ok(CatsDogs { train: kept, names: kept_names, validation, test, test_names, test_labels, asked, left_out, notes, source })
 }
 
 /// # Errors
@@ -107,7 +91,8 @@ pub(super) fn class_counts(labels: &Tensor) -> [i64; 2] {
 
 /// Of the pixels and labels as they are used, so the same from a folder and a zip.
 pub(super) fn checksum(train: &Examples, test: &Tensor) -> Result<String> {
-    let (images, labels, test) = (bytes(&train.images)?, bytes(&train.labels.to_kind(Kind::Uint8))?, bytes(test)?);
+    let bytes = |tensor: &Tensor| Vec::<u8>::try_from(tensor.flatten(0, -1).to_kind(Kind::Uint8)).context("uint8 values");
+    let (images, labels, test) = (bytes(&train.images)?, bytes(&train.labels)?, bytes(test)?);
     Ok(sha256_of(images.as_slice().chain(&labels[..]).chain(&test[..]))?)
 }
 
@@ -129,10 +114,6 @@ fn given_split([train, validation, test]: [i64; 3]) -> (Tensor, Tensor) {
 
 fn shuffled(n: i64) -> Tensor {
     draw(0, Purpose::Split, 0, || Tensor::randperm(n, (Kind::Int64, Device::Cpu)))
-}
-
-fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
-    Vec::try_from(tensor.flatten(0, -1)).context("uint8 values")
 }
 
 #[cfg(test)]
