@@ -1,7 +1,7 @@
 //! Training, validation and test examples as a network takes them.
 
 use super::Examples;
-use super::augmentation::{Constants, channels, normalize};
+use super::augmentation::{Augmenter, channels, normalize};
 use crate::experiment::{Augmentation, Experiment, LARGEST_COUNT, Normalization, Validation};
 use crate::seed::{Purpose, draw};
 use anyhow::{Result, ensure};
@@ -16,8 +16,8 @@ pub struct Inputs {
     pub labels: Tensor,
     /// Mean and deviation of each channel, `[channels, 1, 1]`.
     normalization: Option<(Tensor, Tensor)>,
-    augmentation: Option<(Augmentation, Constants)>,
-    /// The random numbers of the augmentation for each image, where it is augmented.
+    augmentation: Option<Augmenter>,
+    /// The changes of each image (see [`Augmentation::changes`]), where it is augmented.
     changes: Option<Tensor>,
 }
 
@@ -47,7 +47,7 @@ impl Inputs {
         augmentation: Option<&Augmentation>,
         device: Device,
     ) -> Result<Inputs> {
-        let depth = examples.images.size().get(1).copied().unwrap_or(0);
+        let [depth, height, width] = [1, 2, 3].map(|dimension| examples.images.size().get(dimension).copied().unwrap_or(0));
         ensure!(depth == 3 || normalization.is_none(), "[normalization] is for images of 3 channels, but these have {depth}; leave it out");
         let colors = augmentation.iter().flat_map(|augmentation| augmentation.colors());
         let changed: Vec<&str> = colors.filter(|(_, value)| *value != 0.0).map(|(key, _)| key).collect();
@@ -60,10 +60,7 @@ impl Inputs {
             bytes: examples.images.to_device(device),
             labels: examples.labels.to_device(device),
             normalization: normalization.map(|Normalization { mean, deviation }| (channels(*mean, device), channels(*deviation, device))),
-            augmentation: augmentation.map(|augmentation| {
-                let [height, width] = [2, 3].map(|dimension| examples.images.size().get(dimension).copied().unwrap_or(0));
-                (augmentation.clone(), Constants::new(augmentation, [height, width], (Kind::Float, device)))
-            }),
+            augmentation: augmentation.map(|settings| Augmenter::new(settings, [height, width], (Kind::Float, device))),
             changes: None,
         })
     }
@@ -111,22 +108,23 @@ impl Inputs {
 
     fn ready(&self, bytes: &Tensor, labels: Tensor, changes: Option<Tensor>) -> Minibatch {
         let mut images = bytes.to_kind(Kind::Float).g_div_scalar_(255.0);
-        if let (Some((augmentation, constants)), Some(changes)) = (&self.augmentation, &changes) {
-            images = augmentation.apply(&images, changes, constants);
+        let augmentation = self.augmentation.as_ref().zip(changes.as_ref());
+        if let Some((augmenter, changes)) = augmentation {
+            images = augmenter.apply(&images, changes);
         }
         if let Some((mean, deviation)) = &self.normalization {
             images = normalize(images, mean, deviation);
         }
-        if let (Some((augmentation, _)), Some(changes)) = (&self.augmentation, &changes) {
-            images = augmentation.cutout(images, changes);
+        if let Some((augmenter, changes)) = augmentation {
+            images = augmenter.cutout(images, changes);
         }
         Minibatch { images, labels }
     }
 
     /// The same examples with random augmentation drawn from `seed` and `position`; unchanged if no augmentation is configured.
     pub fn augmented(&self, seed: u64, position: u64) -> Inputs {
-        let numbers = |augmentation: &Augmentation| augmentation.numbers(self.len(), seed, position, self.device());
-        let changes = self.augmentation.as_ref().map(|(augmentation, _)| augmentation.changes(&numbers(augmentation)));
+        let settings = self.augmentation.as_ref().map(|augmenter| &augmenter.settings);
+        let changes = settings.map(|settings| settings.changes(&settings.numbers(self.len(), seed, position, self.device())));
         Inputs { changes, ..self.share() }
     }
 
@@ -137,7 +135,7 @@ impl Inputs {
             bytes: self.bytes.shallow_clone(),
             labels: self.labels.shallow_clone(),
             normalization: self.normalization.as_ref().map(both),
-            augmentation: self.augmentation.as_ref().map(|(augmentation, constants)| (augmentation.clone(), constants.share())),
+            augmentation: self.augmentation.as_ref().map(Augmenter::share),
             changes: self.changes.as_ref().map(Tensor::shallow_clone),
         }
     }
