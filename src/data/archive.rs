@@ -242,13 +242,13 @@ fn reason(error: &walkdir::Error) -> String {
 fn check_method(method: CompressionMethod) -> Result<()> {
     let name = match method {
         CompressionMethod::Stored | CompressionMethod::Deflated => return Ok(()),
-        CompressionMethod::DEFLATE64 => "Deflate64".to_owned(),
-        CompressionMethod::BZIP2 => "bzip2".to_owned(),
-        CompressionMethod::LZMA => "LZMA".to_owned(),
-        CompressionMethod::ZSTD => "Zstandard".to_owned(),
-        CompressionMethod::XZ => "xz".to_owned(),
-        CompressionMethod::PPMD => "PPMd".to_owned(),
-        other => format!("{other:?}"),
+        CompressionMethod::DEFLATE64 => "Deflate64",
+        CompressionMethod::BZIP2 => "bzip2",
+        CompressionMethod::LZMA => "LZMA",
+        CompressionMethod::ZSTD => "Zstandard",
+        CompressionMethod::XZ => "xz",
+        CompressionMethod::PPMD => "PPMd",
+        other => &format!("{other:?}"),
     };
     bail!("it is compressed with {name}, and only deflate is read: pack the zip anew with the method deflate, or store")
 }

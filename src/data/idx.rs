@@ -57,25 +57,18 @@ pub(crate) fn open(path: &Path) -> Result<BufReader<File>> {
 pub fn decode(mut input: impl BufRead, limit: usize) -> Result<Idx> {
     let start = input.fill_buf().context("cannot read")?;
     if start.starts_with(&[0x1f, 0x8b]) {
-        array(MultiGzDecoder::new(input), limit)
-    } else {
-        refuse_other_formats(start)?;
-        array(input, limit)
+        return array(MultiGzDecoder::new(input), limit);
     }
+    let answered = "this is a web page, not gzip: the download was answered by a login page or proxy; get the file where there is none";
+    ensure!(!is_web_page(start), answered);
+    ensure!(!start.starts_with(b"PK"), "this is a zip archive: unpack it");
+    ensure!(!start.starts_with(b"version https://git-lfs"), "this is a Git LFS pointer, not the file: run `git lfs pull` where it is from");
+    array(input, limit)
 }
 
 /// Whether a file that begins with `start` is HTML or XML.
 pub(crate) fn is_web_page(start: &[u8]) -> bool {
     start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start().starts_with(b"<")
-}
-
-/// The formats that are found in place of IDX, by their first bytes.
-fn refuse_other_formats(start: &[u8]) -> Result<()> {
-    let answered = "this is a web page, not gzip: the download was answered by a login page or proxy; get the file where there is none";
-    ensure!(!is_web_page(start), answered);
-    ensure!(!start.starts_with(b"PK"), "this is a zip archive: unpack it");
-    ensure!(!start.starts_with(b"version https://git-lfs"), "this is a Git LFS pointer, not the file: run `git lfs pull` where it is from");
-    Ok(())
 }
 
 fn array(mut input: impl Read, limit: usize) -> Result<Idx> {

@@ -60,29 +60,18 @@ pub fn decode_all(archive: &Archive, wanted: &[usize], shape: [u32; 3], decode: 
 /// If the file is no JPEG, PNG, BMP, GIF or WebP image, is broken off or damaged, is of a kind that cannot be decoded rightly, or claims
 /// more than any photograph has.
 pub fn decode(file: &[u8], target: &mut [u8]) -> Result<()> {
-    write(read(file, |_| Orientation::NoTransforms)?, target);
+    write(read(file, false)?, target);
     Ok(())
 }
 
 /// As [`decode`], but turned as the orientation in its EXIF data says: phones and cameras store photos as the sensor lies.
-///
-/// # Errors
-/// As [`decode`].
 pub(crate) fn decode_upright(file: &[u8], target: &mut [u8]) -> Result<()> {
-    write(read_upright(file)?, target);
+    write(read(file, true)?, target);
     Ok(())
 }
 
-/// The image in a file, turned as the orientation in its EXIF data says.
-///
-/// # Errors
-/// As [`decode`].
-pub(crate) fn read_upright(file: &[u8]) -> Result<DynamicImage> {
-    // Damaged metadata do not make an image unreadable.
-    read(file, |decoder| decoder.orientation().unwrap_or(Orientation::NoTransforms))
-}
-
-fn read(file: &[u8], orientation: fn(&mut dyn ImageDecoder) -> Orientation) -> Result<DynamicImage> {
+/// The image in a file, as it is stored or turned upright.
+pub(crate) fn read(file: &[u8], is_upright: bool) -> Result<DynamicImage> {
     ensure!(!file.is_empty(), "the file is empty");
     let mut reader = ImageReader::new(Cursor::new(file)).with_guessed_format()?;
     match reader.format() {
@@ -96,9 +85,10 @@ fn read(file: &[u8], orientation: fn(&mut dyn ImageDecoder) -> Orientation) -> R
     let mut decoder = reader.into_decoder()?;
     limits.reserve(decoder.total_bytes())?;
     decoder.set_limits(limits)?;
-    let orientation = orientation(&mut decoder);
+    // Damaged metadata do not make an image unreadable.
+    let orientation = if is_upright { decoder.orientation().ok() } else { None };
     let mut picture = DynamicImage::from_decoder(decoder)?;
-    picture.apply_orientation(orientation);
+    picture.apply_orientation(orientation.unwrap_or(Orientation::NoTransforms));
     Ok(picture)
 }
 
@@ -108,11 +98,8 @@ fn write(picture: DynamicImage, target: &mut [u8]) {
     if picture.dimensions() != (SIDE, SIDE) {
         picture = imageops::resize(&picture, SIDE, SIDE, imageops::FilterType::Triangle);
     }
-    let plane = (SIDE * SIDE) as usize;
-    let (red, rest) = target.split_at_mut(plane);
-    let (green, blue) = rest.split_at_mut(plane);
-    for (index, pixel) in picture.pixels().enumerate() {
-        [red[index], green[index], blue[index]] = pixel.0;
+    for (channel, plane) in target.chunks_exact_mut((SIDE * SIDE) as usize).enumerate() {
+        plane.iter_mut().zip(picture.pixels()).for_each(|(value, pixel)| *value = pixel.0[channel]);
     }
 }
 
