@@ -11,7 +11,7 @@ fn main() -> ExitCode {
 }
 
 fn make(run: &Run) -> Result<()> {
-    let searched = run.search(&run.cats_dogs()?)?;
+    let searched = run.search(&run.cats_dogs()?.data)?;
     let trained = &searched.trained;
     let axes: Vec<Hyperparameter> = searched.space.iter().map(|(key, distribution)| Hyperparameter::new(key, distribution)).collect();
     let trials: Vec<(&Settings, &Outcome)> = searched.settings.iter().zip(&trained.outcomes).collect();

@@ -6,7 +6,7 @@
 
 use super::idx::{self, Idx};
 use super::location::{Finder, Location, Places};
-use super::{Examples, Source, embedded};
+use super::{DataSet, Examples, Source, embedded};
 use crate::files::sha256_of;
 use anyhow::{Context, Result, bail, ensure};
 use std::fs::{self, File};
@@ -37,23 +37,13 @@ const FILES: Files = [
     ("t10k-labels-idx1-ubyte", "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
 ];
 
-/// The data set in its published halves.
-#[derive(Debug)]
-pub struct Mnist {
-    /// MNIST: images uint8 `[60000, 1, 28, 28]`, labels int64 `[60000]`, 0 to 9.
-    pub train: Examples,
-    /// MNIST: images uint8 `[10000, 1, 28, 28]`, labels int64 `[10000]`, 0 to 9.
-    pub test: Examples,
-    pub source: Source,
-}
-
-/// Loads the data set from `location`; `root` is the project's folder, with `data/mnist` below it. Says on stderr where the data are not
+/// Loads the data set from `location`, of MNIST 60,000 and 10,000 images uint8 `[1, 28, 28]` with labels 0 to 9; `root` is the project's folder, with `data/mnist` below it. Says on stderr where the data are not
 /// MNIST although nobody asked for that.
 ///
 /// # Errors
 /// Where a file is missing from a folder that was named (`location` or the environment variable), where a file is damaged or does not
 /// fit the others, where a download breaks off or cannot be written. Each error names the file and what to do.
-pub fn load(location: &Location, root: &Path) -> Result<Mnist> {
+pub fn load(location: &Location, root: &Path) -> Result<DataSet> {
     let (mnist, remark) = Search::new(root).find(location)?;
     if let Some(remark) = remark {
         tell!("{remark}");
@@ -115,7 +105,7 @@ impl Search<'_> {
 
 impl Finder for Search<'_> {
     /// With a remark where somebody named a folder that does not hold MNIST.
-    type Found = (Mnist, Option<String>);
+    type Found = (DataSet, Option<String>);
 
     const NAME: &'static str = "MNIST";
     const SIZE: &'static str = "11 MB";
@@ -134,7 +124,7 @@ impl Finder for Search<'_> {
         self.files_in(folder, true).map(|_| None)
     }
 
-    fn read(&self, named: &Path, is_own: bool) -> Result<(Mnist, Option<String>)> {
+    fn read(&self, named: &Path, is_own: bool) -> Result<Self::Found> {
         let shown = named.display();
         ensure!(named.exists(), "{shown}: there is no such folder");
         ensure!(named.is_dir(), "{shown}: found a file, expected the folder with the four MNIST files");
@@ -180,7 +170,7 @@ impl Finder for Search<'_> {
         };
         let checksums = [&train.images, &train.labels, &test.images, &test.labels].into_iter().map(checksum).collect::<Result<String>>()?;
         let source = Source { name: "embedded digits, not MNIST".to_owned(), checksum: sha256_of(checksums.as_bytes())? };
-        Ok((Mnist { train, test, source }, None))
+        Ok((data_set(train, test, source), None))
     }
 }
 
@@ -210,11 +200,15 @@ fn check(idx: Idx, expected: &str) -> Result<Idx> {
 }
 
 /// Makes the data set of the four files, in the order of [`FILES`].
-fn assemble(read: &[(PathBuf, Idx)], name: String) -> Result<Mnist> {
+fn assemble(read: &[(PathBuf, Idx)], name: String) -> Result<DataSet> {
     let checksums: String = read.iter().map(|(_, idx)| idx.checksum.as_str()).collect();
     let [train_images, train_labels, test_images, test_labels] = read else { bail!("found {} files, expected 4", read.len()) };
     let (train, test) = (examples(train_images, train_labels)?, examples(test_images, test_labels)?);
-    Ok(Mnist { train, test, source: Source { name, checksum: sha256_of(checksums.as_bytes())? } })
+    Ok(data_set(train, test, Source { name, checksum: sha256_of(checksums.as_bytes())? }))
+}
+
+fn data_set(train: Examples, test: Examples, source: Source) -> DataSet {
+    DataSet { train, validation: None, test: Some(test), classes: &CLASSES, source }
 }
 
 fn examples((images_path, images): &(PathBuf, Idx), (labels_path, labels): &(PathBuf, Idx)) -> Result<Examples> {
@@ -312,16 +306,16 @@ mod tests {
     }
 
     impl Search<'_> {
-        fn load(&self, location: &Location) -> Result<Mnist> {
+        fn load(&self, location: &Location) -> Result<DataSet> {
             Ok(self.find(location)?.0)
         }
     }
 
-    fn load_folder(folder: &Path) -> Result<Mnist> {
+    fn load_folder(folder: &Path) -> Result<DataSet> {
         search(Path::new("nowhere"), None, &[]).load(&Location::Path(folder.to_owned()))
     }
 
-    fn message(result: Result<Mnist>) -> String {
+    fn message(result: Result<DataSet>) -> String {
         format!("{:#}", result.expect_err("this data set is faulty"))
     }
 
@@ -331,12 +325,13 @@ mod tests {
         }
     }
 
-    fn assert_small(mnist: &Mnist) {
+    fn assert_small(mnist: &DataSet) {
+        let test = mnist.test.as_ref().expect("with labels");
         assert_eq!(mnist.train.images.size(), [TRAIN as i64, 1, 28, 28]);
         assert_eq!(mnist.train.images.kind(), Kind::Uint8);
         assert_eq!(mnist.train.labels.kind(), Kind::Int64);
-        assert_eq!((mnist.train.len(), mnist.test.len()), (TRAIN as i64, TEST as i64));
-        assert_eq!(mnist.test.labels.int64_value(&[7]), 7);
+        assert_eq!((mnist.train.len(), test.len()), (TRAIN as i64, TEST as i64));
+        assert_eq!(test.labels.int64_value(&[7]), 7);
         assert_eq!(mnist.train.images.int64_value(&[1, 0, 2, 3]), (784 + 2 * 28 + 3) % 251);
         let checksums = small().1.map(|file| file.1);
         assert_eq!(mnist.source.checksum, sha256_of(checksums.concat().as_bytes()).expect("memory"));
@@ -527,7 +522,7 @@ mod tests {
         let mnist = search.load(&Location::Search).expect("the embedded digits need nothing");
         assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
         assert_eq!(mnist.source.name, "embedded digits, not MNIST");
-        assert_eq!((mnist.train.len(), mnist.test.len()), (60_000, 10_000));
+        assert_eq!((mnist.train.len(), mnist.test.map(|test| test.len())), (60_000, Some(10_000)));
         assert_eq!(mnist.source.checksum.len(), 64);
         assert!(!root.path().join("data").exists(), "nothing is written");
 
@@ -579,10 +574,11 @@ mod tests {
         assert_eq!(mnist.source.name, "MNIST");
         assert_eq!(mnist.source.checksum, sha256_of(FILES.map(|file| file.1).concat().as_bytes()).expect("memory"));
         assert_eq!(mnist.train.images.size(), [60_000, 1, 28, 28]);
-        assert_eq!(mnist.test.images.size(), [10_000, 1, 28, 28]);
+        let test = mnist.test.expect("with labels");
+        assert_eq!(test.images.size(), [10_000, 1, 28, 28]);
         // The first labels and the class counts as published.
         assert_eq!(Vec::<i64>::try_from(mnist.train.labels.narrow(0, 0, 5)).expect("labels"), [5, 0, 4, 1, 9]);
-        let counts = Vec::<i64>::try_from(mnist.test.labels.bincount::<Tensor>(None, 10)).expect("counts");
+        let counts = Vec::<i64>::try_from(test.labels.bincount::<Tensor>(None, 10)).expect("counts");
         assert_eq!(counts, [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]);
         let mean = mnist.train.images.to_kind(Kind::Float).mean(Kind::Float).double_value(&[]) / 255.0;
         assert!((mean - 0.1307).abs() < 1e-4, "{mean}");

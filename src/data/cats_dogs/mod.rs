@@ -20,7 +20,7 @@ use read::read;
 pub use search::load;
 pub(crate) use search::survey;
 
-use super::{Examples, Source};
+use super::DataSet;
 use std::fmt;
 use tch::Tensor;
 
@@ -33,25 +33,20 @@ const CHALLENGE: (i64, i64) = (19_998, 4_999);
 /// Images for training and, apart, those to be predicted.
 #[derive(Debug)]
 pub struct CatsDogs {
-    /// Images uint8 `[n, 3, 64, 64]`, labels int64 `[n]`: 0 for a cat, 1 for a dog.
-    pub train: Examples,
+    /// Images uint8 `[3, 64, 64]`, labels 0 for a cat, 1 for a dog; no test examples where a competition keeps their labels.
+    pub data: DataSet,
     /// The file of each training image.
     pub names: Vec<String>,
-    /// How many of the training images, the last ones, are the data set's own for validation, if it has such.
-    pub validation: Option<i64>,
-    /// uint8, `[n, 3, 64, 64]`.
-    pub test: Tensor,
+    /// With labels or without, uint8, `[n, 3, 64, 64]`.
+    pub test_images: Tensor,
     /// The file of each test image.
     pub test_names: Vec<String>,
-    /// int64, `[n]`; none for a competition's.
-    pub test_labels: Option<Tensor>,
     /// The competition whose test images these are, if any.
     pub asked: Option<Asked>,
     /// Files that could not be read and were left out, with the reason.
     pub left_out: Vec<(String, String)>,
     /// Unused files, a line for each reason.
     pub notes: Vec<String>,
-    pub source: Source,
 }
 
 /// The test images that a competition asks about.

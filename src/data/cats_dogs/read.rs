@@ -1,10 +1,10 @@
 //! Reading an archive of any of the layouts.
 
 use super::layout::{Layout, Part};
-use super::{Asked, CHALLENGE, CatsDogs, Corrupt};
+use super::{Asked, CHALLENGE, CLASSES, CatsDogs, Corrupt};
 use crate::data::archive::Archive;
 use crate::data::photographs::{Decoded, SIDE, decode, decode_all};
-use crate::data::{Examples, Source};
+use crate::data::{DataSet, Examples, Source};
 use crate::files::sha256_of;
 use crate::seed::{Purpose, draw};
 use anyhow::{Context, Result, bail, ensure};
@@ -56,17 +56,18 @@ pub fn read(path: &Path, corrupt: Corrupt) -> Result<CatsDogs> {
     }
     let (parts, remark) = (if is_split { format!(" + {validation}") } else { String::new() }, if is_own { ", own test split" } else { "" });
     let name = format!("cats and dogs, {training}{parts} + {} images{remark}", held_out.len() + asked_images.size()[0]);
-    let (mut test, mut test_labels) = (held_out.images, (!held_out.labels.size().contains(&0)).then_some(held_out.labels));
+    let test = (!held_out.is_empty()).then(|| held_out.share());
+    let mut test_images = held_out.images;
     let asked = competition.map(|competition| {
         let ids: Vec<i64> = good_asked.iter().map(|index| numbered[*index].0).collect();
         let unreadable = numbered.iter().map(|(id, _)| *id).chain(unlisted).filter(|id| ids.binary_search(id).is_err()).collect();
         test_names = good_asked.iter().map(|index| names[numbered[*index].1].to_owned()).collect();
-        (test, test_labels) = (asked_images, None);
+        test_images = asked_images;
         Asked { competition, ids, unreadable }
     });
     let validation = (validation > 0).then_some(validation);
-    let source = Source { name, checksum };
-    Ok(CatsDogs { train: kept, names: kept_names, validation, test, test_names, test_labels, asked, left_out, notes, source })
+    let data = DataSet { train: kept, validation, test, classes: &CLASSES, source: Source { name, checksum } };
+    Ok(CatsDogs { data, names: kept_names, test_images, test_names, asked, left_out, notes })
 }
 
 /// # Errors
@@ -186,14 +187,14 @@ pub(crate) mod tests {
             ("outer/sample_submission.csv", b"id,label".to_vec()),
         ]);
         let read = read(files.path(), Corrupt::Refuse)?;
-        assert_eq!(read.train.images.size(), [3, 3, 64, 64]);
-        assert_eq!(colors(&read.train.images), [[50, 0, 0], [100, 0, 0], [0, 0, 200]], "2 before 10, cats before dogs");
-        assert_eq!(Vec::<i64>::try_from(&read.train.labels)?, [0, 0, 1]);
+        assert_eq!(read.data.train.images.size(), [3, 3, 64, 64]);
+        assert_eq!(colors(&read.data.train.images), [[50, 0, 0], [100, 0, 0], [0, 0, 200]], "2 before 10, cats before dogs");
+        assert_eq!(Vec::<i64>::try_from(&read.data.train.labels)?, [0, 0, 1]);
         let asked = read.asked.context("a competition's")?;
         assert_eq!((asked.competition, asked.unreadable), (Competition::Course, Vec::new()));
-        assert_eq!((asked.ids, colors(&read.test)), (vec![9, 10], vec![[0, 50, 0], [0, 100, 0]]));
-        assert!(read.test_labels.is_none() && read.names[0].ends_with("2.Cat.jpg"));
-        assert_eq!(read.source.name, "cats and dogs, 3 + 2 images");
+        assert_eq!((asked.ids, colors(&read.test_images)), (vec![9, 10], vec![[0, 50, 0], [0, 100, 0]]));
+        assert!(read.data.test.is_none() && read.names[0].ends_with("2.Cat.jpg"));
+        assert_eq!(read.data.source.name, "cats and dogs, 3 + 2 images");
         Ok(())
     }
 
@@ -208,19 +209,19 @@ pub(crate) mod tests {
             let named: Vec<(&str, Vec<u8>)> = files.iter().map(|(name, contents)| (name.as_str(), contents.clone())).collect();
             let scratch = folder(&named);
             let (first, again) = (read(scratch.path(), Corrupt::Refuse)?, read(scratch.path(), Corrupt::Refuse)?);
-            assert_eq!((first.train.len(), first.test.size()[0]), (17, 3), "19,998 to 4,999");
-            assert_eq!(first.source.name, "cats and dogs, 17 + 3 images, own test split");
-            let mut all = [colors(&first.train.images), colors(&first.test)].concat();
+            assert_eq!((first.data.train.len(), first.test_images.size()[0]), (17, 3), "19,998 to 4,999");
+            assert_eq!(first.data.source.name, "cats and dogs, 17 + 3 images, own test split");
+            let mut all = [colors(&first.data.train.images), colors(&first.test_images)].concat();
             all.sort_unstable();
             all.dedup();
             assert_eq!(all.len(), 20, "none twice, none lost");
-            let labels = Vec::<i64>::try_from(first.test_labels.as_ref().context("own labels")?)?;
-            for (color, label) in colors(&first.test).iter().zip(labels) {
+            let labels = Vec::<i64>::try_from(&first.data.test.as_ref().context("own labels")?.labels)?;
+            for (color, label) in colors(&first.test_images).iter().zip(labels) {
                 assert_eq!(label, i64::from(color[2] > 0));
             }
-            assert_eq!(first.test, again.test, "the same for everybody");
-            assert!(first.asked.is_none() && first.validation.is_none(), "they are no competition's");
-            let files = names_by_color(&first.test, &first.test_names);
+            assert_eq!(first.test_images, again.test_images, "the same for everybody");
+            assert!(first.asked.is_none() && first.data.validation.is_none(), "they are no competition's");
+            let files = names_by_color(&first.test_images, &first.test_names);
             assert!(files.iter().all(|(color, name)| name.contains(&format!("{}.jpg", color[0].max(color[2])))), "{files:?}");
         }
         Ok(())
@@ -236,7 +237,7 @@ pub(crate) mod tests {
         encoder.write_image(&[200_u8; 30 * 20 * 4], 30, 20, ExtendedColorType::Rgba8)?;
         let files =
             folder(&[("trainset/Cat/1.Cat.jpg", gray), ("trainset/Dog/1.Dog.jpg", png), ("testset/test/1.jpg", jpeg(9, 9, [0; 3]))]);
-        assert_eq!(colors(&read(files.path(), Corrupt::Refuse)?.train.images), [[120; 3], [200; 3]]);
+        assert_eq!(colors(&read(files.path(), Corrupt::Refuse)?.data.train.images), [[120; 3], [200; 3]]);
         Ok(())
     }
 
@@ -258,7 +259,7 @@ pub(crate) mod tests {
             let error = format!("{:#}", read(files.path(), Corrupt::Refuse).expect_err(what));
             assert!(error.contains("Cat/2.jpg") && error.contains(reason) && error.contains("--skip-corrupt"), "{what}: {error}");
             let others = read(files.path(), Corrupt::LeaveOut)?;
-            assert_eq!((others.train.len() + others.test.size()[0], others.left_out.len()), (3, 1), "{what}");
+            assert_eq!((others.data.train.len() + others.test_images.size()[0], others.left_out.len()), (3, 1), "{what}");
             assert!(others.left_out[0].0.ends_with("Cat/2.jpg") && others.left_out[0].1.contains(reason));
         }
         Ok(())
@@ -297,8 +298,8 @@ pub(crate) mod tests {
             files.extend([10, 9, 2].map(|number| (format!("{folder_name}/{number}.jpg"), jpeg(64, 64, [0, number * 10, 0]))));
             let read = read(unpacked(&files).path(), Corrupt::Refuse)?;
             let asked = Asked { competition, ids: vec![2, 9, 10], unreadable: Vec::new() };
-            assert_eq!((read.asked, colors(&read.test)), (Some(asked), vec![[0, 20, 0], [0, 90, 0], [0, 100, 0]]));
-            assert_eq!((read.train.len(), read.test_labels), (6, None), "none is held out");
+            assert_eq!((read.asked, colors(&read.test_images)), (Some(asked), vec![[0, 20, 0], [0, 90, 0], [0, 100, 0]]));
+            assert_eq!((read.data.train.len(), read.data.test.is_none()), (6, true), "none is held out");
         }
         let mut both = train_images();
         both.extend(["test/1.jpg", "test1/2.jpg"].map(|name| (name.to_owned(), jpeg(64, 64, [0; 3]))));
@@ -317,7 +318,7 @@ pub(crate) mod tests {
         assert!(error.contains("test1/2.jpg") && error.contains("--skip-corrupt"), "{error}");
         let others = read(scratch.path(), Corrupt::LeaveOut)?;
         let asked = others.asked.context("a competition's")?;
-        assert_eq!((asked.ids, asked.unreadable, others.test.size()[0]), (vec![1, 3], vec![2], 2));
+        assert_eq!((asked.ids, asked.unreadable, others.test_images.size()[0]), (vec![1, 3], vec![2], 2));
         assert_eq!(others.test_names, ["test1/1.jpg", "test1/3.jpg"]);
         // One that cannot even be listed.
         std::os::unix::fs::symlink("nowhere", scratch.path().join("test1/4.jpg"))?;
@@ -345,12 +346,12 @@ pub(crate) mod tests {
         let folders = [unpacked(&plain), unpacked(&zips), unpacked(&half)];
         let read = |path: &Path| read(path, Corrupt::Refuse);
         let expected = read(folders[0].path())?;
-        assert_eq!((expected.train.len(), expected.test.size()[0]), (4, 2));
+        assert_eq!((expected.data.train.len(), expected.test_images.size()[0]), (4, 2));
         for (folder, prefix) in
             folders.iter().map(tempfile::TempDir::path).zip(["", "", ""]).chain([(&*zip_of_all.path().join("all.zip"), "data/")])
         {
             let found = read(folder)?;
-            assert_eq!(found.source, expected.source, "{}", folder.display());
+            assert_eq!(found.data.source, expected.data.source, "{}", folder.display());
             assert_eq!(found.names, expected.names.iter().map(|name| format!("{prefix}{name}")).collect::<Vec<_>>());
             assert_eq!(found.asked, expected.asked);
         }
@@ -364,7 +365,7 @@ pub(crate) mod tests {
         files.push(("train.zip".to_owned(), zipped(&more)));
         let scratch = unpacked(&files);
         let found = read(scratch.path(), Corrupt::Refuse)?;
-        assert_eq!(found.train.len() + found.test.size()[0], 6);
+        assert_eq!(found.data.train.len() + found.test_images.size()[0], 6);
         assert!(found.notes[0].contains("training images of a Cat in train.zip (4)"), "{:?}", found.notes);
         let two = unpacked(&["a.zip", "b.zip"].map(|name| (name.to_owned(), zipped(&more))));
         let error = format!("{:#}", read(two.path(), Corrupt::Refuse).expect_err("which of the two?"));
@@ -387,11 +388,11 @@ pub(crate) mod tests {
             files.push((format!("outer/{train}/Bird/1.jpg"), jpeg(64, 64, [9; 3])));
             let found = read(unpacked(&files).path(), Corrupt::Refuse)?;
             let part = |images: &Tensor| colors(images).iter().map(|color| color[0].max(color[1]) / 50).collect::<Vec<i64>>();
-            assert_eq!((part(&found.train.images), part(&found.test)), (vec![1, 1, 1, 1, 1, 1, 2, 2, 2, 2], vec![3, 3]));
-            assert_eq!((found.validation, found.asked), (Some(4), None));
-            assert_eq!(Vec::<i64>::try_from(found.test_labels.context("labels")?)?, [0, 1]);
-            assert_eq!(found.source.name, "cats and dogs, 6 + 4 + 2 images");
-            let first = Vec::<i64>::try_from(found.train.labels.narrow(0, 0, 6))?;
+            assert_eq!((part(&found.data.train.images), part(&found.test_images)), (vec![1, 1, 1, 1, 1, 1, 2, 2, 2, 2], vec![3, 3]));
+            assert_eq!((found.data.validation, found.asked), (Some(4), None));
+            assert_eq!(Vec::<i64>::try_from(&found.data.test.context("labels")?.labels)?, [0, 1]);
+            assert_eq!(found.data.source.name, "cats and dogs, 6 + 4 + 2 images");
+            let first = Vec::<i64>::try_from(found.data.train.labels.narrow(0, 0, 6))?;
             assert!(!first.is_sorted(), "the first few are of both classes: {first:?}");
             assert_eq!(found.notes.len(), 1);
             assert!(found.notes[0].contains(&format!("1 in outer/{train}/Bird")), "{:?}", found.notes);
@@ -399,7 +400,7 @@ pub(crate) mod tests {
             // The same images in other parts are another data set.
             let (from, to) = (format!("outer/{validation}/cats/1.jpg"), format!("outer/{train}/Cat/9.jpg"));
             files.iter_mut().filter(|(name, _)| *name == from).for_each(|(name, _)| *name = to.clone());
-            assert_ne!(read(unpacked(&files).path(), Corrupt::Refuse)?.source.checksum, found.source.checksum);
+            assert_ne!(read(unpacked(&files).path(), Corrupt::Refuse)?.data.source.checksum, found.data.source.checksum);
         }
         Ok(())
     }
@@ -411,7 +412,7 @@ pub(crate) mod tests {
         let renamed: Vec<(String, Vec<u8>)> =
             files.into_iter().map(|(name, contents)| (name.replace("/train/", "/all/"), contents)).collect();
         let found = read(unpacked(&renamed).path(), Corrupt::Refuse)?;
-        assert_eq!((found.train.len(), found.test.size()[0]), (5, 1));
+        assert_eq!((found.data.train.len(), found.test_images.size()[0]), (5, 1));
         Ok(())
     }
 
@@ -462,7 +463,7 @@ pub(crate) mod tests {
         dangling(b".hidden/link")?;
         dangling(b"train/.link")?;
         let found = read(scratch.path(), Corrupt::Refuse)?;
-        assert_eq!(found.train.len() + found.test.size()[0], 6);
+        assert_eq!(found.data.train.len() + found.test_images.size()[0], 6);
         assert_eq!(found.notes.len(), 1);
         let told =
             ["what cannot be read (2)", "latest (it is a link to something that is not there)", "caf\u{fffd} (its name is not UTF-8)"];
@@ -493,10 +494,10 @@ pub(crate) mod tests {
         };
         let read = read(Path::new(&path), Corrupt::Refuse)?;
         let ids = read.asked.map_or(Vec::new(), |asked| asked.ids);
-        if (read.train.len(), ids.len()) == (19_998, 4_999) {
-            let cats = read.train.labels.eq(0).sum(Kind::Int64).int64_value(&[]);
+        if (read.data.train.len(), ids.len()) == (19_998, 4_999) {
+            let cats = read.data.train.labels.eq(0).sum(Kind::Int64).int64_value(&[]);
             assert_eq!((cats, ids.first(), ids.last()), (9_999, Some(&1), Some(&4_999)));
-            assert_eq!(read.source.name, "cats and dogs, 19998 + 4999 images");
+            assert_eq!(read.data.source.name, "cats and dogs, 19998 + 4999 images");
         }
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! Finding the archive: named, in the project, downloaded, or drawn.
 
 use super::layout::{Layout, Part};
-use super::{Asked, CatsDogs, Competition, Corrupt, read};
+use super::{Asked, CLASSES, CatsDogs, Competition, Corrupt, read};
 use crate::data::archive::{Archive, is_zip};
 use crate::data::location::{Finder, Location, Places};
-use crate::data::{Source, embedded};
+use crate::data::{DataSet, Source, embedded};
 use crate::files::sha256_of;
 use anyhow::{Result, anyhow, ensure};
 use indicatif::HumanCount;
@@ -129,18 +129,15 @@ impl Finder for Search<'_> {
     /// Pictures that stand in for the challenge's.
     fn drawn(&self) -> Result<CatsDogs> {
         let (train, test) = embedded::cats_dogs(DRAWN.0, DRAWN.1, 0);
-        let checksum = read::checksum(&train, &test.images)?;
+        let source = Source { name: "drawn cats and dogs".to_owned(), checksum: read::checksum(&train, &test.images)? };
         Ok(CatsDogs {
             names: (1..=train.len()).map(|number| format!("drawn/{number}")).collect(),
-            validation: None,
             test_names: (1..=test.len()).map(|number| format!("drawn/test/{number}")).collect(),
             asked: Some(Asked { competition: Competition::Course, ids: (1..=test.len()).collect(), unreadable: Vec::new() }),
-            train,
-            test: test.images,
-            test_labels: Some(test.labels),
+            test_images: test.images.shallow_clone(),
+            data: DataSet { train, validation: None, test: Some(test), classes: &CLASSES, source },
             left_out: Vec::new(),
             notes: Vec::new(),
-            source: Source { name: "drawn cats and dogs".to_owned(), checksum },
         })
     }
 }
@@ -167,16 +164,16 @@ fn inside(folder: &Path) -> Result<Option<PathBuf>> {
 /// The numbers of images, and those that were left out.
 fn report(found: &CatsDogs) -> String {
     let of = |labels: &Tensor| classes(read::class_counts(labels));
-    let (all, validation) = (found.train.len(), found.validation.unwrap_or(0));
-    let train = of(&found.train.labels.narrow(0, 0, all - validation));
-    let validation = found.validation.map_or(String::new(), |count| format!("{} for validation, ", HumanCount(count as u64)));
-    let test = format!("{} images to predict", HumanCount(found.test.size()[0] as u64));
-    let test = match (&found.test_labels, &found.asked) {
-        (Some(labels), _) => format!("{test} ({})", of(labels)),
-        (None, Some(asked)) => format!("{test}, those of {}", asked.competition),
-        (None, None) => test,
+    let DataSet { train, validation, test, source, .. } = &found.data;
+    let train = of(&train.labels.narrow(0, 0, train.len() - validation.unwrap_or(0)));
+    let validation = validation.map_or(String::new(), |count| format!("{} for validation, ", HumanCount(count as u64)));
+    let test = match (test, &found.asked) {
+        (Some(test), _) => format!(" ({})", of(&test.labels)),
+        (None, Some(asked)) => format!(", those of {}", asked.competition),
+        (None, None) => String::new(),
     };
-    let mut text = format!("{}: {train} to train on, {validation}{test}\n", found.source.name);
+    let count = HumanCount(found.test_images.size()[0] as u64);
+    let mut text = format!("{}: {train} to train on, {validation}{count} images to predict{test}\n", source.name);
     text.extend(found.notes.iter().map(|note| format!("{note}\n")));
     let left_out = &found.left_out;
     if !left_out.is_empty() {
@@ -197,6 +194,7 @@ fn classes([cats, dogs]: [i64; 2]) -> String {
 mod tests {
     use super::super::read::tests::{folder, jpeg, zipped};
     use super::*;
+    use crate::data::Examples;
     use crate::data::download::tests::{Answer, HASTY, refusing, server};
     use tempfile::TempDir;
 
@@ -259,7 +257,7 @@ mod tests {
     /// All images there are.
     fn total(result: Result<CatsDogs>) -> i64 {
         let found = result.unwrap_or_else(|error| panic!("{error:#}"));
-        found.train.len() + found.test.size()[0]
+        found.data.train.len() + found.test_images.size()[0]
     }
 
     fn message(result: Result<CatsDogs>) -> String {
@@ -361,13 +359,13 @@ mod tests {
         let root = tempfile::tempdir().expect("a temporary folder");
         let search = published.search(root.path(), None);
         let found = load(&search, &Location::Search, Corrupt::Refuse).expect("the drawn pictures need nothing");
-        assert_eq!(found.source.name, "drawn cats and dogs");
-        assert_eq!(found.source.checksum.len(), 64);
-        assert_eq!((found.train.images.size(), found.test.size()), (vec![2_000, 3, 64, 64], vec![500, 3, 64, 64]));
+        assert_eq!(found.data.source.name, "drawn cats and dogs");
+        assert_eq!(found.data.source.checksum.len(), 64);
+        assert_eq!((found.data.train.images.size(), found.test_images.size()), (vec![2_000, 3, 64, 64], vec![500, 3, 64, 64]));
         assert_eq!((found.names.len(), &*found.names[0], found.names[1_999].as_str()), (2_000, "drawn/1", "drawn/2000"));
         let ids = found.asked.expect("they stand in for the challenge's").ids;
         assert_eq!((ids.first(), ids.last(), found.test_names.len()), (Some(&1), Some(&500), 500));
-        assert_eq!(found.test_labels.map(|labels| labels.size()), Some(vec![500]));
+        assert_eq!(found.data.test.map(|test| test.labels.size()), Some(vec![500]));
         assert!(!root.path().join("data").exists(), "nothing is written");
 
         let notice = search.notice(&["the reason".to_owned()]);
@@ -383,23 +381,26 @@ mod tests {
         let tensor = |labels: &[i64]| Tensor::from_slice(labels);
         let blank = |images: i64| Tensor::zeros([images, 3, 64, 64], (tch::Kind::Uint8, tch::Device::Cpu));
         let mut found = CatsDogs {
-            train: crate::data::Examples { images: blank(1_003), labels: tensor(&[vec![0; 1_001], vec![1; 2]].concat()) },
+            data: DataSet {
+                train: Examples { images: blank(1_003), labels: tensor(&[vec![0; 1_001], vec![1; 2]].concat()) },
+                validation: None,
+                test: None,
+                classes: &CLASSES,
+                source: Source { name: "cats and dogs".to_owned(), checksum: String::new() },
+            },
             names: Vec::new(),
-            validation: None,
-            test: blank(3),
+            test_images: blank(3),
             test_names: Vec::new(),
-            test_labels: None,
             asked: None,
             left_out: Vec::new(),
             notes: Vec::new(),
-            source: Source { name: "cats and dogs".to_owned(), checksum: String::new() },
         };
         assert_eq!(report(&found), "cats and dogs: 1,001 cats and 2 dogs to train on, 3 images to predict\n");
         found.asked = Some(Asked { competition: Competition::DogsVsCats, ids: vec![1, 2, 3], unreadable: Vec::new() });
         assert!(report(&found).ends_with("3 images to predict, those of Kaggle's Dogs vs. Cats (test1)\n"), "{}", report(&found));
-        found.test_labels = Some(tensor(&[0, 1, 1]));
+        found.data.test = Some(Examples { images: blank(3), labels: tensor(&[0, 1, 1]) });
         assert!(report(&found).ends_with("3 images to predict (1 cats and 2 dogs)\n"), "{}", report(&found));
-        (found.validation, found.notes) = (Some(3), vec!["a note".to_owned()]);
+        (found.data.validation, found.notes) = (Some(3), vec!["a note".to_owned()]);
         let text = report(&found);
         assert!(text.contains(": 1,000 cats and 0 dogs to train on, 3 for validation, 3 images") && text.ends_with("\na note\n"), "{text}");
         found.notes.clear();
