@@ -19,7 +19,7 @@ const LARGEST_FILE: u64 = 64 << 20;
 const LARGEST_TOTAL: u64 = 8 << 30;
 /// Zips within a zip are held in memory: all of them together in bytes. Those in Kaggle's archive of 25,000 + 12,500 photographs have 0.8 GB.
 const LARGEST_INNER: u64 = 1 << 30;
-/// How deep folders, and zips within zips, may be nested.
+/// The depth to which folders, and zips within zips, may be nested.
 const DEEPEST: usize = 8;
 const DEEPEST_ZIP: usize = 2;
 
@@ -28,9 +28,9 @@ const DEEPEST_ZIP: usize = 2;
 pub struct Archive {
     files: Vec<Listed>,
     unread: Vec<(String, String)>,
-    /// How many zips may be nested in each other.
+    /// The depth to which zips may be nested in each other.
     nested: usize,
-    /// How many entries were listed, how many bytes all files claim to unpack to, and how many the zips within zips take.
+    /// So far: entries listed, bytes that all files claim to unpack to, and bytes of the zips within zips.
     seen: usize,
     total: u64,
     held: u64,

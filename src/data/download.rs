@@ -19,10 +19,10 @@ use ureq::Agent;
 /// The largest file that is fetched, in bytes: a mirror that sends without end fills no disk.
 const LARGEST: u64 = 1 << 30;
 
-/// How often a run goes on after a break. As many as a long download over a bad line needs, and not without end.
+/// Breaks after which a run goes on: as many as a long download over a bad line needs, and not without end.
 const MOST_BREAKS: usize = 20;
 
-/// How long to wait for what does not come.
+/// Timeouts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
     /// For all mirrors together to say whether they are there.
@@ -115,7 +115,7 @@ pub(super) fn fetch(
     bail!("cannot download {}; {advice}\n  {}", names.join(", "), faulty.join("\n  "))
 }
 
-/// How many bytes of the file `name` an earlier attempt has left in `folder`.
+/// The number of bytes of the file `name` that an earlier attempt has left in `folder`.
 pub(super) fn unfinished_bytes(name: &str, folder: &Path) -> u64 {
     fs::metadata(unfinished_path(name, folder)).map_or(0, |found| found.len())
 }
@@ -139,7 +139,7 @@ impl Download<'_> {
         let (path, unfinished) = (folder.join(self.name), unfinished_path(self.name, folder));
         let mut file = open_locked(&unfinished, self.name)?;
         // The process that this one waited for may have brought it.
-        let complete = |file| self.complete_verified(file, verify).and_then(|()| Ok(rename_synced(&unfinished, &path)?));
+        let complete = |file| self.complete(file, verify).and_then(|()| Ok(rename_synced(&unfinished, &path)?));
         let outcome = if path.is_file() { Ok(()) } else { complete(&mut file) };
         if file.metadata()?.len() == 0 {
             let _ = fs::remove_file(unfinished);
@@ -147,35 +147,30 @@ impl Download<'_> {
         outcome
     }
 
-    /// Completes `file` and verifies it; one that fails is emptied, and where a part of it had been there before, tried once more.
-    fn complete_verified(&self, file: &mut File, verify: impl Fn(&str, &File) -> Result<()>) -> Result<(), Failure> {
-        let mut is_continued = file.metadata()?.len() > 0;
-        loop {
-            self.complete(file)?;
-            file.rewind()?;
-            let Err(error) = verify(self.name, file) else { return Ok(()) };
-            file.set_len(0)?;
-            if !is_continued {
-                return Err(Failure::Faulty(error.context(format!("{} came, but is not the file it should be", self.name))));
-            }
-            is_continued = false;
-        }
-    }
-
-    /// Asks for what is missing of `file` until it is all there, as long as each answer brings some more.
-    fn complete(&self, file: &mut File) -> Result<(), Failure> {
-        let start = file.metadata()?.len();
+    /// Asks for what is missing of `file` until it is all there and verified, as long as each answer brings some more.
+    fn complete(&self, file: &mut File, verify: impl Fn(&str, &File) -> Result<()>) -> Result<(), Failure> {
+        let mut start = file.metadata()?.len();
         let (mut before, mut breaks) = (start, 0);
-        while let Err(failure) = self.ask(file) {
+        loop {
+            let answer = self.ask(file);
             let now = file.metadata()?.len();
-            match failure {
-                Failure::Faulty(_) if now > before && breaks < MOST_BREAKS => (before, breaks) = (now, breaks + 1),
+            match answer {
+                Ok(()) => {
+                    file.rewind()?;
+                    let Err(error) = verify(self.name, file) else { return Ok(()) };
+                    file.set_len(0)?;
+                    if start == 0 {
+                        return Err(Failure::Faulty(error.context(format!("{} came, but is not the file it should be", self.name))));
+                    }
+                    // The part that an earlier attempt left may be of another version.
+                    (start, before) = (0, 0);
+                }
+                Err(Failure::Faulty(_)) if now > before && breaks < MOST_BREAKS => (before, breaks) = (now, breaks + 1),
                 // The line was there a moment ago.
-                Failure::Unreachable(error) if now > start => return Err(Failure::Faulty(error)),
-                failure => return Err(failure),
+                Err(Failure::Unreachable(error)) if now > start => return Err(Failure::Faulty(error)),
+                Err(failure) => return Err(failure),
             }
         }
-        Ok(())
     }
 
     /// Asks for what is missing, once, and adds it.

@@ -15,7 +15,7 @@ use std::path::Path;
 /// The largest array that is read, in bytes: twenty times MNIST's, so a larger one is a damaged header.
 pub(crate) const LIMIT: usize = 1 << 30;
 
-/// How much memory is set aside before the first element has arrived, in bytes.
+/// Memory that is set aside before the first element has arrived, in bytes.
 pub const STEP: usize = 1 << 16;
 
 const BYTES: u8 = 0x08;

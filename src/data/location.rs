@@ -7,7 +7,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Where to read the data set from.
+/// The place to read a data set from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Location {
     /// The path in the data set's environment variable (`MNIST_DIR`, `CATS_DOGS`); without it the data set's folder below `data` in the

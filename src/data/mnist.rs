@@ -18,7 +18,7 @@ use walkdir::{DirEntry, WalkDir};
 /// The mirrors that the files are downloaded from, in turn.
 const MIRRORS: [&str; 2] = ["https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"];
 
-/// How many folders may be around the files in a folder that somebody names.
+/// The most folders that may be around the files in a folder that somebody names.
 const DEEPEST: usize = 3;
 
 /// Height and width of the images, in pixels.

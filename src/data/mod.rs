@@ -51,7 +51,7 @@ impl Examples {
 #[derive(Debug)]
 pub struct DataSet {
     pub train: Examples,
-    /// How many of the training images, the last ones, are the data set's own for validation, if it has such.
+    /// The number of training images, the last ones, that are the data set's own for validation, if it has such.
     pub validation: Option<i64>,
     /// None where their labels are not known.
     pub test: Option<Examples>,

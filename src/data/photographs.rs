@@ -161,7 +161,7 @@ mod tests {
         [&jpeg[..2], &[0xff, marker], &length, contents, &jpeg[2..]].concat()
     }
 
-    /// What is in the middle of each quarter, to the nearest twenty.
+    /// The color in the middle of each quarter, to the nearest twenty.
     fn middles(decode: fn(&[u8], &mut [u8]) -> Result<()>, file: &[u8]) -> Result<[[u8; 3]; 4]> {
         let mut pixels = vec![0; 3 * PLANE];
         decode(file, &mut pixels)?;

@@ -141,16 +141,6 @@ impl Inputs {
     }
 }
 
-impl Minibatch {
-    pub fn len(&self) -> i64 {
-        self.labels.size()[0]
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
 impl Splits {
     /// Splits `train` as `experiment` says; a random split depends on `seed` only (see [`Splits::places`]).
     ///
@@ -226,7 +216,7 @@ mod tests {
         let splits = Splits::new(&numbered(10), Some(&numbered(2)), &experiment, 0, Device::Cpu)?;
         assert_eq!(labels(&splits.train), [0, 1, 2, 3, 4], "the first five of the seven that are for training");
         assert_eq!(labels(&splits.validation), [7, 8, 9]);
-        let sizes: Vec<i64> = splits.train.minibatches(2).map(|minibatch| minibatch.len()).collect();
+        let sizes: Vec<i64> = splits.train.minibatches(2).map(|minibatch| minibatch.labels.size()[0]).collect();
         assert_eq!(sizes, [2, 2, 1]);
         assert_eq!(splits.train.range(4, 1).images.double_value(&[0, 0, 0, 0]) as f32, 4.0 / 255.0);
         Ok(())

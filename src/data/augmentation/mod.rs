@@ -61,8 +61,7 @@ impl Augmentation {
         let shift = |place: i64, strength: f64| (numbers.select(1, first + place) * 2.0 - 1.0) * strength;
         let factor = |place: i64, strength: f64| shift(place, strength) + 1.0;
         let keeps_colors = numbers.select(1, first + 4).ge(self.grayscale).to_kind(numbers.kind());
-        let factors = [factor(0, self.brightness), factor(1, self.contrast), factor(2, self.saturation)];
-        let [brightness, contrast, saturation] = factors;
+        let [brightness, contrast, saturation] = [factor(0, self.brightness), factor(1, self.contrast), factor(2, self.saturation)];
         let colors = Tensor::stack(&[brightness, contrast, saturation, shift(3, self.hue), keeps_colors], 1);
         let middle = numbers.narrow(1, numbers.size()[1] - self.middle(), self.middle());
         Tensor::cat(&[moved, colors, middle], 1)
@@ -97,7 +96,7 @@ impl Augmentation {
         self.elastic.filter(|elastic| elastic.strength > 0.0)
     }
 
-    /// How many numbers say where the square of cutout is.
+    /// The count of numbers that say where the square of cutout is.
     fn middle(&self) -> i64 {
         if self.cutout > 0.0 { cutout::NUMBERS } else { 0 }
     }

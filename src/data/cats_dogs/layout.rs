@@ -40,7 +40,7 @@ pub(super) struct Layout {
     pub notes: Vec<String>,
 }
 
-/// How many names are listed where others are only counted.
+/// The most names that are listed; others are counted.
 const FEW: usize = 5;
 
 impl Layout {
@@ -96,7 +96,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// How many images of each class are for `part`.
+    /// The number of images of each class for `part`.
     pub fn count(&self, part: Part) -> [i64; 2] {
         [0, 1].map(|label| self.labelled.iter().filter(|image| (image.0, image.1) == (part, label)).count() as i64)
     }

@@ -27,7 +27,7 @@ use tch::Tensor;
 /// The classes, in the order of their labels.
 pub const CLASSES: [&str; 2] = ["Cat", "Dog"];
 
-/// How many images the challenge has for training and for the test; others are split in this proportion.
+/// Numbers of images of the challenge, for training and for the test; others are split in this proportion.
 const CHALLENGE: (i64, i64) = (19_998, 4_999);
 
 /// Images for training and, apart, those to be predicted.
@@ -80,7 +80,7 @@ impl fmt::Display for Competition {
     }
 }
 
-/// How to treat an image that cannot be decoded.
+/// The treatment of an image that cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Corrupt {
     Refuse,

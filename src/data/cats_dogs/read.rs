@@ -85,7 +85,7 @@ fn ensure_both_classes(path: &Path, labels: &Tensor, left_out: &[(String, String
     Ok(())
 }
 
-/// How many of `labels` are cats, and how many dogs.
+/// The numbers of cats and of dogs among `labels`.
 pub(super) fn class_counts(labels: &Tensor) -> [i64; 2] {
     [0, 1].map(|label| labels.eq(label).sum(Kind::Int64).int64_value(&[]))
 }

@@ -30,10 +30,10 @@ const PUBLISHED: Published = Published {
 };
 const MIRROR: &str = "https://download.microsoft.com/download/3/E/1/3E1C3F21-ECDB-4869-8368-6DEBA77B919F/";
 
-/// How many pictures are drawn, for training and for the test.
+/// Numbers of drawn pictures, for training and for the test.
 const DRAWN: (i64, i64) = (2_000, 500);
 
-/// How many images that were left out are listed.
+/// The most images left out that are listed.
 const LISTED: usize = 20;
 
 /// Loads the data set from `location`; `root` is the project's folder, with `data/cats-vs-dogs` below it. Says on stderr what is there,
@@ -69,7 +69,7 @@ impl Search<'_> {
         Search { places: Places::new(root, "cats-vs-dogs", "CATS_DOGS", &[MIRROR]), published: PUBLISHED, corrupt }
     }
 
-    /// Where Microsoft's archive is downloaded to.
+    /// The place of Microsoft's archive in the project.
     fn archive(&self) -> PathBuf {
         self.places.folder.join(self.published.name)
     }
