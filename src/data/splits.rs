@@ -1,7 +1,7 @@
 //! Training, validation and test examples as a network takes them.
 
 use super::Examples;
-use super::augmentation::{Augmenter, channels, normalize};
+use super::augmentation::Augmenter;
 use crate::experiment::{Augmentation, Experiment, LARGEST_COUNT, Normalization, Validation};
 use crate::seed::{Purpose, draw};
 use anyhow::{Result, ensure};
@@ -56,10 +56,11 @@ impl Inputs {
             "[augmentation] changes {}, for images of 3 channels, but these have {depth}; leave out what changes colors",
             changed.join(", ")
         );
+        let channels = |values: &[f64; 3]| Tensor::from_slice(values).to_kind(Kind::Float).view([3, 1, 1]).to_device(device);
         Ok(Inputs {
             bytes: examples.images.to_device(device),
             labels: examples.labels.to_device(device),
-            normalization: normalization.map(|Normalization { mean, deviation }| (channels(*mean, device), channels(*deviation, device))),
+            normalization: normalization.map(|Normalization { mean, deviation }| (channels(mean), channels(deviation))),
             augmentation: augmentation.map(|settings| Augmenter::new(settings, [height, width], (Kind::Float, device))),
             changes: None,
         })
@@ -113,7 +114,7 @@ impl Inputs {
             images = augmenter.apply(&images, changes);
         }
         if let Some((mean, deviation)) = &self.normalization {
-            images = normalize(images, mean, deviation);
+            images = images.g_sub_(mean).g_div_(deviation);
         }
         if let Some((augmenter, changes)) = augmentation {
             images = augmenter.cutout(images, changes);
@@ -344,6 +345,16 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         }
         assert!(Inputs::new(&numbered(4), None, Some(&Augmentation { flip: 0.5, rotation: 5.0, ..off }), Device::Cpu).is_ok());
+    }
+
+    #[test]
+    fn each_channel_has_its_own_mean_and_deviation() -> Result<()> {
+        let images = Tensor::from_slice(&[255_u8, 102, 0, 0, 0, 255]).view([2, 3, 1, 1]);
+        let examples = Examples { images, labels: Tensor::from_slice(&[0_i64, 1]) };
+        let normalization = Normalization { mean: [1.0, 1.0, 0.5], deviation: [1.0, 2.0, 4.0] };
+        let normal = Inputs::new(&examples, Some(&normalization), None, Device::Cpu)?.range(0, 2).images;
+        assert_eq!(Vec::<f32>::try_from(normal.flatten(0, -1))?, [0.0, -0.3, -0.125, -1.0, -0.5, 0.125]);
+        Ok(())
     }
 
     #[test]

@@ -13,9 +13,6 @@ mod alone;
 mod color;
 mod cutout;
 mod elastic;
-mod normalize;
-
-pub(super) use normalize::{channels, normalize};
 
 use crate::experiment::{Augmentation, Elastic};
 use crate::libtorch::without_tf32;

@@ -1,16 +1,9 @@
-//! Photographs of cats and dogs at 64x64, from any of the archives they are known by:
+//! Photographs of cats and dogs at 64x64, from any of the archives they are known by, as a folder or a zip, with or without outer folders:
+//! the challenge's, Kaggle's two, Microsoft's, and those that somebody else has split. `docs/data.md` has their layouts.
 //!
-//! | | training | test |
-//! |---|---|---|
-//! | the challenge's | `trainset/Cat/1.Cat.jpg`, `trainset/Dog/1.Dog.jpg` | `testset/test/1.jpg`, no labels |
-//! | Kaggle's "Dogs vs. Cats" | `train/cat.0.jpg`, `train/dog.0.jpg` | `test1/1.jpg`, no labels |
-//! | its "Redux" edition | the same | `test/1.jpg`, no labels |
-//! | Microsoft's | `PetImages/Cat/0.jpg`, `PetImages/Dog/0.jpg` | a share of these |
-//! | split by somebody else | `train/Cat/0.jpg`, and `validation/Cat/0.jpg` or `val` or `valid` | `test/Cat/0.jpg` |
-//!
-//! each as a folder or a zip, with or without outer folders; zips inside are read as if they were unpacked there. Where there are no test
-//! images, a share of the others is held out. As with MNIST, what somebody names is taken as it is or refused; only where nobody named
-//! anything is Microsoft's archive, the public one, downloaded, and only where that cannot be are drawn pictures used, with a notice.
+//! Zips inside are read as if they were unpacked there. Where there are no test images, a share of the others is held out. As with MNIST,
+//! what somebody names is taken as it is or refused; only where nobody named anything is Microsoft's archive, the public one, downloaded,
+//! and only where that cannot be are drawn pictures used, with a notice.
 
 mod layout;
 mod read;
