@@ -92,14 +92,12 @@ impl Inputs {
 
     /// The examples at `index` (int64), in that order.
     pub fn select(&self, index: &Tensor) -> Minibatch {
-        let changes = self.changes.as_ref().map(|changes| changes.index_select(0, index));
-        self.ready(&self.bytes.index_select(0, index), self.labels.index_select(0, index), changes)
+        self.minibatch(|tensor| tensor.index_select(0, index))
     }
 
     /// `length` examples from place `start` on.
     pub fn range(&self, start: i64, length: i64) -> Minibatch {
-        let changes = self.changes.as_ref().map(|changes| changes.narrow(0, start, length));
-        self.ready(&self.bytes.narrow(0, start, length), self.labels.narrow(0, start, length), changes)
+        self.minibatch(|tensor| tensor.narrow(0, start, length))
     }
 
     /// Consecutive minibatches of `size`; the last may be smaller.
@@ -107,9 +105,11 @@ impl Inputs {
         (0..self.len()).step_by(size as usize).map(move |start| self.range(start, size.min(self.len() - start)))
     }
 
-    fn ready(&self, bytes: &Tensor, labels: Tensor, changes: Option<Tensor>) -> Minibatch {
-        let mut images = bytes.to_kind(Kind::Float).g_div_scalar_(255.0);
+    /// The examples that `pick` takes of each tensor, as floats, augmented and normalized.
+    fn minibatch(&self, pick: impl Fn(&Tensor) -> Tensor) -> Minibatch {
+        let changes = self.changes.as_ref().map(&pick);
         let augmentation = self.augmentation.as_ref().zip(changes.as_ref());
+        let mut images = pick(&self.bytes).to_kind(Kind::Float).g_div_scalar_(255.0);
         if let Some((augmenter, changes)) = augmentation {
             images = augmenter.apply(&images, changes);
         }
@@ -119,7 +119,7 @@ impl Inputs {
         if let Some((augmenter, changes)) = augmentation {
             images = augmenter.cutout(images, changes);
         }
-        Minibatch { images, labels }
+        Minibatch { images, labels: pick(&self.labels) }
     }
 
     /// The same examples with random augmentation drawn from `seed` and `position`; unchanged if no augmentation is configured.
