@@ -12,22 +12,10 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use tch::Tensor;
 
-/// A file whose contents are known beforehand.
-#[derive(Clone, Copy)]
-struct Published<'a> {
-    name: &'a str,
-    /// In bytes.
-    length: u64,
-    /// SHA-256 in hexadecimal digits.
-    checksum: &'a str,
-}
-
-/// Microsoft's archive; length and checksum are those that other projects which download it give.
-const PUBLISHED: Published = Published {
-    name: "kagglecatsanddogs_5340.zip",
-    length: 824_887_076,
-    checksum: "b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9",
-};
+/// Microsoft's archive: its name, length in bytes and SHA-256, as other projects which download it give them.
+const ARCHIVE: &str = "kagglecatsanddogs_5340.zip";
+const LENGTH: u64 = 824_887_076;
+const CHECKSUM: &str = "b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9";
 const MIRROR: &str = "https://download.microsoft.com/download/3/E/1/3E1C3F21-ECDB-4869-8368-6DEBA77B919F/";
 
 /// Numbers of drawn pictures, for training and for the test.
@@ -60,18 +48,20 @@ pub(crate) fn survey(root: &Path) -> Vec<(bool, String)> {
 /// The surroundings of [`load`].
 struct Search<'a> {
     places: Places<'a>,
-    published: Published<'a>,
+    length: u64,
+    checksum: &'a str,
     corrupt: Corrupt,
 }
 
 impl Search<'_> {
     fn new(root: &Path, corrupt: Corrupt) -> Self {
-        Search { places: Places::new(root, "cats-vs-dogs", "CATS_DOGS", &[MIRROR]), published: PUBLISHED, corrupt }
+        let places = Places::new(root, "cats-vs-dogs", "CATS_DOGS", &[MIRROR]);
+        Search { places, length: LENGTH, checksum: CHECKSUM, corrupt }
     }
 
     /// The place of Microsoft's archive in the project.
     fn archive(&self) -> PathBuf {
-        self.places.folder.join(self.published.name)
+        self.places.folder.join(ARCHIVE)
     }
 }
 
@@ -87,7 +77,7 @@ impl Finder for Search<'_> {
     }
 
     fn own(&self) -> Result<Option<PathBuf>> {
-        let (folder, archive, expected) = (&self.places.folder, self.archive(), self.published.length);
+        let (folder, archive, expected) = (&self.places.folder, self.archive(), self.length);
         // First of all, since it is whole: what is unpacked beside it may not be.
         let Ok(found) = fs::metadata(&archive) else { return if folder.exists() { inside(folder) } else { Ok(None) } };
         let (shown, found) = (archive.display(), found.len());
@@ -117,11 +107,11 @@ impl Finder for Search<'_> {
     }
 
     fn missing(&self) -> Vec<(String, Option<u64>)> {
-        vec![(self.published.name.to_owned(), Some(self.published.length))]
+        vec![(ARCHIVE.to_owned(), Some(self.length))]
     }
 
     fn verify(&self, _: &str, contents: &File) -> Result<()> {
-        let (found, expected) = (sha256_of(contents)?, self.published.checksum);
+        let (found, expected) = (sha256_of(contents)?, self.checksum);
         ensure!(found == expected, "found SHA-256 {found}, expected {expected}");
         Ok(())
     }
@@ -234,19 +224,18 @@ mod tests {
         fn new() -> Self {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let contents = zipped(&pictures(6));
-            write(folder.path(), PUBLISHED.name, &contents);
+            write(folder.path(), ARCHIVE, &contents);
             let mirrors = [&*server(Answer::Folder(folder.path().into())).leak()];
             Server { mirrors, checksum: sha256_of(contents.as_slice()).expect("memory"), contents, _folder: folder }
         }
 
         fn search<'a>(&'a self, root: &Path, variable: Option<&Path>) -> Search<'a> {
-            let published = Published { checksum: &self.checksum, length: self.contents.len() as u64, ..PUBLISHED };
             let places = Places {
                 named: variable.map(Path::to_owned),
                 patience: HASTY,
                 ..Places::new(root, "cats-vs-dogs", "CATS_DOGS", &self.mirrors)
             };
-            Search { places, published, corrupt: Corrupt::Refuse }
+            Search { places, length: self.contents.len() as u64, checksum: &self.checksum, corrupt: Corrupt::Refuse }
         }
     }
 
@@ -295,12 +284,12 @@ mod tests {
         write(&own, "another.zip", &zipped(&pictures(4)[1..]));
         let error = message(load(&unset, &Location::Search));
         assert_contains(&error, &["found another.zip, other.zip with training images of a Cat, expected one", "--data"]);
-        write(&own, PUBLISHED.name, &published.contents);
+        write(&own, ARCHIVE, &published.contents);
         assert_eq!(total(load(&unset, &Location::Search)), 12, "before all others Microsoft's");
         fs::remove_dir_all(&own).expect("one's own folder");
         assert_eq!(total(load(&unset, &Location::Search)), 12, "downloaded");
         let names: Vec<_> = fs::read_dir(&own).expect("the folder").flatten().map(|entry| entry.file_name()).collect();
-        assert_eq!(names, [PUBLISHED.name]);
+        assert_eq!(names, [ARCHIVE]);
     }
 
     #[test]
@@ -342,12 +331,12 @@ mod tests {
         let published = Server::new();
         let root = tempfile::tempdir().expect("a temporary folder");
         let search = published.search(root.path(), None);
-        write(&search.places.folder, PUBLISHED.name, &published.contents[1..]);
+        write(&search.places.folder, ARCHIVE, &published.contents[1..]);
         assert_contains(&message(load(&search, &Location::Search, Corrupt::LeaveOut)), &["bytes, expected", "remove it"]);
         assert!(!search.survey()[0].0);
 
         fs::remove_file(search.archive()).expect("one's own file");
-        let other = Search { published: Published { checksum: "other", ..search.published }, ..published.search(root.path(), None) };
+        let other = Search { checksum: "other", ..published.search(root.path(), None) };
         let error = message(load(&other, &Location::Search, Corrupt::LeaveOut));
         assert_contains(&error, &["is not the file it should be", "expected other", "to do it by hand", "CATS_DOGS", "--data"]);
         assert!(!search.archive().exists());
@@ -370,10 +359,7 @@ mod tests {
 
         let notice = search.notice(&["the reason".to_owned()]);
         let own = root.path().join("data/cats-vs-dogs").display().to_string();
-        assert_contains(
-            &notice,
-            &["NOT PHOTOGRAPHS", "not results", PUBLISHED.name, published.mirrors[0], &own, "CATS_DOGS", "the reason"],
-        );
+        assert_contains(&notice, &["NOT PHOTOGRAPHS", "not results", ARCHIVE, published.mirrors[0], &own, "CATS_DOGS", "the reason"]);
     }
 
     #[test]
@@ -424,7 +410,7 @@ mod tests {
                 "CATS_DOGS",
             ],
         );
-        write(&search.places.folder, &format!(".resumable-{}", PUBLISHED.name), b"some");
+        write(&search.places.folder, &format!(".resumable-{}", ARCHIVE), b"some");
         assert_contains(&search.survey()[0].1, &["of which 0 MB are here"]);
 
         // Also what is no image counts: nothing is decoded.
@@ -445,7 +431,7 @@ mod tests {
         let expected = ["1 cats and 1 dogs, 1 cats and 0 dogs for validation, 0 cats and 1 dogs for the test in"];
         assert_contains(&lines[0].1, &expected);
 
-        write(&search.places.folder, PUBLISHED.name, &published.contents);
+        write(&search.places.folder, ARCHIVE, &published.contents);
         assert_eq!(search.survey()[0], (true, format!("7 cats and 6 dogs in {}", search.archive().display())));
     }
 }
