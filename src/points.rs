@@ -46,6 +46,8 @@ pub enum Quantity {
     SecondsBySeed,
     /// Accuracy against seconds; only drawn, in no CSV.
     AccuracyBySeconds,
+    /// Accuracy after the last epoch against the number of parameters, a point for each network.
+    AccuracyByParameters,
     /// The largest difference between a gradient and its finite difference, against N = 1 / epsilon.
     DifferenceByN,
     DifferenceByEpsilon,
@@ -53,9 +55,10 @@ pub enum Quantity {
 
 /// Each quantity's name in CSV files, the labels of its axes, x and y, and its name in sentences. Longer names stand before their own
 /// suffixes, so that the longest is found.
-const QUANTITIES: [(Quantity, &str, &str, &str, &str); 11] = [
+const QUANTITIES: [(Quantity, &str, &str, &str, &str); 12] = [
     (Quantity::TwiceSoftmaxedLoss, "twice_softmaxed_loss", "epoch", TWICE_SOFTMAXED, TWICE_SOFTMAXED),
     (Quantity::AccuracyBySeconds, "accuracy_by_seconds", "seconds", "accuracy (%)", "accuracy"),
+    (Quantity::AccuracyByParameters, "accuracy_by_parameters", "parameters", "test accuracy (%)", "test accuracy by parameters"),
     (Quantity::Loss, "loss", "epoch", "cross-entropy", "cross-entropy"),
     (Quantity::Accuracy, "accuracy", "epoch", "accuracy (%)", "accuracy"),
     (Quantity::LossGap, "loss_gap", "epoch", "validation - training loss", "cross-entropy, training minus validation"),
