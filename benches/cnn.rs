@@ -22,7 +22,7 @@ fn main() -> Result<()> {
     let (digits, threads) = (&bench.digits, bench.threads);
     let mut cnn = bench.experiments("fig9_cnn.toml")?.variant("cnn")?;
     cnn.training.as_mut().context("training")?.epochs = 1;
-    let splits = Splits::new(&digits.train, Some(&digits.test), &cnn, 1, Device::Cpu)?;
+    let splits = Splits::new(&digits.train, digits.test.as_ref(), &cnn, 1, Device::Cpu)?;
     let mut low = cnn.clone();
     low.model.precision = Precision::Bf16;
 
@@ -57,7 +57,8 @@ fn main() -> Result<()> {
     if bench.is_named("jax") {
         // Of fewer images, since JAX's convolutions of few channels are slow on a CPU; it leaves out an incomplete minibatch.
         let first = |examples: &Examples, count| examples.select(&Tensor::arange(count, (Kind::Int64, Device::Cpu)));
-        let few = Splits::new(&first(&digits.train, 12_000), Some(&first(&digits.test, 2_000)), &cnn, 1, Device::Cpu)?;
+        let few =
+            Splits::new(&first(&digits.train, 12_000), digits.test.as_ref().map(|test| first(test, 2_000)).as_ref(), &cnn, 1, Device::Cpu)?;
         let mut seconds = alternate(3, || peer::train(&cnn, &few), &mut [&mut bench.jax("cnn")?])?;
         seconds.splice(1..1, [vec![], vec![], vec![]]);
         table.add("CNN, epoch of 10,800 images, evaluation of 14,000", 1.0, "s", &seconds);

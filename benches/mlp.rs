@@ -25,7 +25,7 @@ fn main() -> Result<()> {
     let file = bench.experiments("table2_sweep.toml")?;
     let networks = file.default_variants().iter().map(|name| one_epoch(file.variant(name)?)).collect::<Result<Vec<Experiment>>>()?;
     let best = &networks[0];
-    let splits = Splits::new(&digits.train, Some(&digits.test), best, 1, Device::Cpu)?;
+    let splits = Splits::new(&digits.train, digits.test.as_ref(), best, 1, Device::Cpu)?;
     let mut table = Table::new(&["PyTorch tight", "PyTorch idiomatic", "torch.compile", "JAX"]);
     if bench.is_wanted("step") {
         let training = best.training()?;

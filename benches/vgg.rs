@@ -64,7 +64,7 @@ fn steps(experiment: &Experiment, splits: &Splits) -> Result<impl FnMut() -> Res
     let minibatch = splits.train.range(0, training.minibatch);
     Ok(move || {
         let started = Instant::now();
-        for number in 0..STEPS / minibatch.len() {
+        for number in 0..STEPS / minibatch.labels.size()[0] {
             let mode = Mode::Train { seed: 1, minibatch: number as u64 };
             let (_, gradients) = model.gradients(&minibatch.images, &minibatch.labels, mode, Objective::default());
             sgd.step(&mut parameters, &gradients);

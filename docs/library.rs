@@ -19,7 +19,7 @@ pub fn accuracy(location: &Location) -> Result<f64> {
     let (seed, device) = (1, device::select(Choice::Auto)?);
     let experiment = ExperimentFile::parse(EXPERIMENT, Path::new("."))?.variant("cnn")?;
     let digits = mnist::load(location, Path::new("."))?;
-    let splits = Splits::new(&digits.train, Some(&digits.test), &experiment, seed, device)?;
+    let splits = Splits::new(&digits.train, digits.test.as_ref(), &experiment, seed, device)?;
     let model = model::build(&experiment.model, [1, 28, 28], 10, seed, device)?;
     let training = experiment.training()?;
     let history = train::fit(&*model, &splits, training, seed, train::State::new(training), &mut ())?;

@@ -12,7 +12,7 @@ fn main() -> ExitCode {
 }
 
 fn make(run: &Run) -> Result<()> {
-    let points = run.points(|| Ok(run.train(&run.cats_dogs()?)?.all_curves()))?;
+    let points = run.points(|| Ok(run.train(&run.cats_dogs()?.data)?.all_curves()))?;
 
     // A row for the report's way of training, and one for the later way.
     let names = variants(&points, Accuracy);

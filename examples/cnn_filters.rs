@@ -3,7 +3,6 @@
 
 use anyhow::{Context, ensure};
 use image::{Rgb, RgbImage};
-use reproduction::data::DataSet;
 use reproduction::data::splits::{Inputs, Splits};
 use reproduction::model::Model;
 use reproduction::plot::{Section, Tile, draw_grid, signed_picture};
@@ -26,7 +25,7 @@ fn make(run: &Run) -> Result<()> {
     let trained = run.train(&digits)?;
     let first = trained.outcomes.first().context("nothing was trained")?;
     let validation = Splits::new(&digits.train, None, &first.experiment, first.seed, run.device())?.validation;
-    let network = first.network(validation.image(), digits.classes().len() as i64, run.device())?;
+    let network = first.network(validation.image(), digits.classes.len() as i64, run.device())?;
     let logits = logits(&*network, &validation);
     let wrong = misclassified(&logits, &validation.labels)?;
     for Misclassified { validation_example, label, prediction, confidence } in wrong.iter().take(5) {

@@ -32,10 +32,10 @@ fn make(run: &Run) -> Result<()> {
     let variant = run.variants().first().context("the experiment has no variant")?;
     let augmentation = variant.experiment.augmentation.as_ref();
     let augmentation = augmentation.context("the experiment has no [augmentation], so there is nothing to show")?;
-    let (all, seed) = (photographs.train.len(), variant.seeds.start);
+    let (all, seed) = (photographs.data.train.len(), variant.seeds.start);
     let order = draw(seed, Purpose::Shuffle, 0, || Tensor::randperm(all, (Kind::Int64, Device::Cpu)));
     let places = order.narrow(0, 0, SHOWN.min(all));
-    let examples = photographs.train.select(&places);
+    let examples = photographs.data.train.select(&places);
     let places = Vec::<i64>::try_from(&places)?.into_iter().map(|place| place as usize);
     let labels = Vec::<i64>::try_from(&examples.labels)?.into_iter().map(|label| CLASSES[label as usize]);
     let samples: Vec<Sample> = places.zip(labels).map(|(place, label)| Sample { file: &photographs.names[place], label }).collect();
@@ -53,7 +53,7 @@ fn make(run: &Run) -> Result<()> {
         Section { heading: "The first of them under each change alone, as far as it goes".to_owned(), tiles: alone },
     ];
     let title = "Figure 12: cats and dogs";
-    let subtitle = format!("{}; seed {seed}; not normalized", photographs.source.name);
+    let subtitle = format!("{}; seed {seed}; not normalized", photographs.data.source.name);
     run.write_picture(title, &draw_grid(title, &subtitle, &sections, COLUMNS)?, &samples)?;
     say!("{} training images are shown as they are and changed.", samples.len());
     Ok(())

@@ -13,7 +13,7 @@ fn main() -> ExitCode {
 
 fn make(run: &Run) -> Result<()> {
     let points = run.points(|| {
-        let trained = run.train(&run.cats_dogs()?)?;
+        let trained = run.train(&run.cats_dogs()?.data)?;
         let published = run.report()?.figure(15)?;
         let mut points = Vec::new();
         for variant in trained.variants() {

@@ -52,7 +52,7 @@ fn make(run: &Run) -> Result<()> {
         let place = photographs.names.iter().position(|name| *name == row.file);
         let place = place.with_context(|| format!("kaggle_vgg_validation.csv tells of {}, which these data do not have", row.file))?;
         let caption = format!("{} → {}, {:.0} %", row.label, row.prediction, 100.0 * row.confidence);
-        Ok(Tile { image: to_picture(&photographs.train.images.get(place as i64))?, caption })
+        Ok(Tile { image: to_picture(&photographs.data.train.images.get(place as i64))?, caption })
     };
     let section = |heading: &str, group: &str, shown| -> Result<Section> {
         let tiles = wrong.iter().filter(|row| row.group == group).take(shown).map(tile).collect::<Result<_>>()?;

@@ -2,7 +2,6 @@
 //! Trains nothing. Reads experiments/fig5_7_gradient_check.toml; writes plots/fig5_7_gradient_check.png and .csv.
 
 use reproduction::data::DataSet;
-use reproduction::data::mnist::Mnist;
 use reproduction::data::splits::Splits;
 use reproduction::experiment::Variant;
 use reproduction::gradient_check::{LARGEST_GRADIENT, differences};
@@ -55,12 +54,12 @@ const LEAST_ERROR: &str = "least error";
 
 /// Curves against N and epsilon, one for each seed, since a mean over unequal weights would be nobody's gradient. Where the differenced loss
 /// is the one that is differentiated, the first seed's has guides beside it, and its least error is marked.
-fn curves(run: &Run, variant: &Variant, digits: &Mnist) -> Result<Vec<Point>> {
+fn curves(run: &Run, variant: &Variant, digits: &DataSet) -> Result<Vec<Point>> {
     let Variant { name, experiment, seeds, .. } = variant;
     let train = Splits::new(&digits.train, None, experiment, seeds.start, run.device())?.train;
     let mut found = Vec::new();
     for seed in seeds.clone() {
-        let differences = differences(experiment, &train, digits.classes().len() as i64, seed)?;
+        let differences = differences(experiment, &train, digits.classes.len() as i64, seed)?;
         found.extend(differences.largest.iter().map(|(n, difference)| (format!("seed {seed}"), Reproduced, *n, *difference)));
         if seed == seeds.start && differences.is_own_loss {
             found.extend(differences.guides().into_iter().map(|(series, n, y)| (series.to_owned(), Guide, n, y)));

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
 fn make(run: &Run) -> Result<()> {
     let points = run.points(|| {
         let photographs = run.cats_dogs()?;
-        let trained = run.train(&photographs)?;
+        let trained = run.train(&photographs.data)?;
         run.write_submission(&trained, &photographs)?;
         Ok(trained.all_curves())
     })?;

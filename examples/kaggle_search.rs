@@ -11,7 +11,7 @@ fn main() -> ExitCode {
 }
 
 fn make(run: &Run) -> Result<()> {
-    let rows = run.rows(|| Ok(rows(&run.search(&run.cats_dogs()?)?)))?;
+    let rows = run.rows(|| Ok(rows(&run.search(&run.cats_dogs()?.data)?)))?;
     let [headings, trials @ ..] = &rows[..] else { unreachable!("the headings come first") };
     let place = |heading: &str| headings.iter().position(|other| other == heading);
     let column = |heading: &str| place(heading).with_context(|| format!("the CSV of the search has no column `{heading}`"));

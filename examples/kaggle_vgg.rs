@@ -15,7 +15,7 @@ fn make(run: &Run) -> Result<()> {
     let report = run.report()?;
     let points = run.points(|| {
         let photographs = run.cats_dogs()?;
-        let trained = run.train(&photographs)?;
+        let trained = run.train(&photographs.data)?;
         run.write_submission(&trained, &photographs)?;
         let published = report.figure(14)?;
         let mut points = Vec::new();

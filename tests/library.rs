@@ -73,14 +73,14 @@ fn write_committed(card: &Path, folder: &Path) {
         let digits = named("MNIST_DIR").map(|location| mnist::load(&location, Path::new(".")).expect("read").train);
         digits.unwrap_or_else(|| embedded::digits(10_000, 0, 0).0)
     } else if let Some(location) = named("CATS_DOGS") {
-        photographs.insert(cats_dogs::load(&location, Corrupt::Refuse, Path::new(".")).expect("read")).train.share()
+        photographs.insert(cats_dogs::load(&location, Corrupt::Refuse, Path::new(".")).expect("read")).data.train.share()
     } else {
         embedded::cats_dogs(1_000, 0, 0).0
     };
     let validation = Splits::places(train.len(), &experiment, 1).expect("a split").1;
     let mut images = train.select(&validation.narrow(0, 0, 200)).images;
     let mut submitted = None;
-    if let Some(CatsDogs { asked: Some(asked), test, .. }) = &photographs {
+    if let Some(CatsDogs { asked: Some(asked), test_images: test, .. }) = &photographs {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("plots/kaggle_ahead_submission.csv");
         let classes: Vec<(i64, i64)> = (fs::read_to_string(path).expect("committed").lines().skip(1))
             .filter_map(|line| line.split_once(','))

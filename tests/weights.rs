@@ -34,7 +34,7 @@ fn said(output: &Output) -> String {
 /// middle.
 fn write_digits(plain: &Path, changed: &Path, count: usize) {
     [plain, changed].into_iter().for_each(|folder| fs::create_dir_all(folder).expect("made"));
-    let test = mnist::load(&Location::Path(few_digits()), Path::new(".")).expect("read").test;
+    let test = mnist::load(&Location::Path(few_digits()), Path::new(".")).expect("read").test.expect("with labels");
     for number in 0..count {
         let digit = Vec::<u8>::try_from(test.images.get(number as i64).flatten(0, -1)).expect("bytes");
         let label = test.labels.int64_value(&[number as i64]);

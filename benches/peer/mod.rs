@@ -3,9 +3,9 @@
 #![allow(dead_code, reason = "benchmarks share it, and each uses a part")]
 
 use anyhow::{Context, Result, ensure};
-use reproduction::data::mnist::{self, CLASSES, Mnist};
+use reproduction::data::mnist::{self, CLASSES};
 use reproduction::data::splits::Splits;
-use reproduction::data::{Examples, Location};
+use reproduction::data::{DataSet, Examples, Location};
 use reproduction::device;
 use reproduction::experiment::{Experiment, ExperimentFile, Training};
 use reproduction::layers::Mode;
@@ -28,7 +28,7 @@ pub struct Peer {
 
 /// What a benchmark works with: the digits, this machine's threads, and the parts that were asked for.
 pub struct Bench {
-    pub digits: Mnist,
+    pub digits: DataSet,
     pub threads: i32,
     root: PathBuf,
     /// The digits as raw IDX files, for peers to read.
@@ -290,10 +290,10 @@ fn three_digits(value: f64) -> String {
 }
 
 /// The data set as raw IDX files, for a peer to read.
-fn write_idx(digits: &Mnist) -> Result<tempfile::TempDir> {
+fn write_idx(digits: &DataSet) -> Result<tempfile::TempDir> {
     let folder = tempfile::tempdir()?;
-    for (prefix, examples) in [("train", &digits.train), ("t10k", &digits.test)] {
-        let Examples { images, labels } = examples;
+    for (prefix, examples) in [("train", Some(&digits.train)), ("t10k", digits.test.as_ref())] {
+        let Examples { images, labels } = examples.context("the test images have labels")?;
         let images = images.squeeze_dim(1);
         write_tensor(&folder.path().join(format!("{prefix}-images-idx3-ubyte")), &images)?;
         write_tensor(&folder.path().join(format!("{prefix}-labels-idx1-ubyte")), &labels.to_kind(Kind::Uint8))?;

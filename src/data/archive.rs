@@ -4,9 +4,12 @@
 //! are refused before they cost more than a look.
 
 use anyhow::{Context, Result, bail, ensure};
+use std::fmt;
 use std::fs::{self, File};
-use std::io::{BufReader, Cursor, ErrorKind, Read, Seek};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use sync_file::{Adapter, RandomAccessFile, ReadAt, Size};
 use walkdir::WalkDir;
 use zip::{CompressionMethod, ZipArchive};
 
@@ -16,53 +19,43 @@ const LARGEST_FILE: u64 = 64 << 20;
 const LARGEST_TOTAL: u64 = 8 << 30;
 /// Zips within a zip are held in memory: all of them together in bytes. Those in Kaggle's archive of 25,000 + 12,500 photographs have 0.8 GB.
 const LARGEST_INNER: u64 = 1 << 30;
-/// How deep folders, and zips within zips, may be nested.
+/// The depth to which folders, and zips within zips, may be nested.
 const DEEPEST: usize = 8;
 const DEEPEST_ZIP: usize = 2;
 
-/// The files of a folder or a zip file.
-#[derive(Debug)]
+/// The files of a folder or a zip file. Limits hold for all of it, whatever is nested in what.
+#[derive(Debug, Default)]
 pub struct Archive {
-    containers: Vec<Container>,
     files: Vec<Listed>,
     unread: Vec<(String, String)>,
-}
-
-/// A folder, a zip or a single file.
-#[derive(Debug)]
-struct Container {
-    /// Its path inside the archive without `.zip`, with a `/` at its end; empty for the archive itself.
-    prefix: String,
-    place: Place,
-}
-
-#[derive(Debug)]
-enum Place {
-    Folder(PathBuf),
-    Zip(PathBuf),
-    /// A zip within a zip.
-    Memory(Vec<u8>),
+    /// The depth to which zips may be nested in each other.
+    nested: usize,
+    /// So far: entries listed, bytes that all files claim to unpack to, and bytes of the zips within zips.
+    seen: usize,
+    total: u64,
+    held: u64,
 }
 
 #[derive(Debug)]
 struct Listed {
     /// The path inside the archive, with `/` between its parts.
     name: String,
-    container: usize,
-    /// The place in a zip's own list.
-    place: usize,
+    /// The zip inside the archive that it is from.
+    zip: Option<String>,
+    place: Place,
 }
 
-trait ReadSeek: Read + Seek {}
-impl<T: Read + Seek> ReadSeek for T {}
-type OpenZip<'a> = ZipArchive<Box<dyn ReadSeek + 'a>>;
-
-/// One thread's way to the contents.
-pub struct Reader<'a> {
-    archive: &'a Archive,
-    /// The containers that are zips.
-    zips: Vec<Option<OpenZip<'a>>>,
+#[derive(Debug)]
+enum Place {
+    File(PathBuf),
+    Entry(Zip, usize),
 }
+
+/// A zip, in a file or in memory, whose clones are read independently of each other.
+type Zip = ZipArchive<Adapter<Arc<dyn Bytes>>>;
+
+trait Bytes: ReadAt + Size + fmt::Debug + Send + Sync {}
+impl<T: ReadAt + Size + fmt::Debug + Send + Sync> Bytes for T {}
 
 impl Archive {
     /// Lists the files of `path`, ordered by name. Hidden ones, and what macOS adds to zips, are left out. A zip inside is one of the files.
@@ -70,26 +63,23 @@ impl Archive {
     /// # Errors
     /// If `path` is neither a folder nor a zip, or holds names that lead out of it, links, encrypted files or more than any data set would.
     pub fn open(path: &Path) -> Result<Archive> {
-        Archive::list(path, 0)
+        Archive::default().listed(path)
     }
 
     /// As [`Archive::open`], but lists the files of the zips inside in place of these, named as if `x.zip` were a folder `x`; zips within
     /// those too, and no deeper.
     pub fn open_nested(path: &Path) -> Result<Archive> {
-        Archive::list(path, DEEPEST_ZIP)
+        Archive { nested: DEEPEST_ZIP, ..Archive::default() }.listed(path)
     }
 
-    fn list(path: &Path, nested: usize) -> Result<Archive> {
-        let found = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let archive = Archive { containers: Vec::new(), files: Vec::new(), unread: Vec::new() };
-        let mut lister = Lister { archive, nested, seen: 0, total: 0, held: 0 };
-        let zip = || Container { prefix: String::new(), place: Place::Zip(path.to_owned()) };
-        let listed = if found.is_dir() { lister.folder(path) } else { lister.zip(zip(), 0) };
-        listed.with_context(|| format!("in {}", path.display()))?;
-        let mut archive = lister.archive;
-        archive.files.sort_by(|a, b| a.name.cmp(&b.name));
-        archive.unread.sort();
-        Ok(archive)
+    fn listed(mut self, path: &Path) -> Result<Archive> {
+        let shown = path.display();
+        let found = fs::metadata(path).with_context(|| format!("cannot read {shown}"))?;
+        let listed = if found.is_dir() { self.folder(path) } else { open_file(path).and_then(|zip| self.zip(zip, None, 0)) };
+        listed.with_context(|| shown.to_string())?;
+        self.files.sort_by(|a, b| (&a.name, &a.zip).cmp(&(&b.name, &b.zip)));
+        self.unread.sort();
+        Ok(self)
     }
 
     /// The file `path` alone, whatever is in it.
@@ -98,9 +88,7 @@ impl Archive {
     /// If its name is not UTF-8.
     pub(crate) fn single(path: &Path) -> Result<Archive> {
         let name = path.file_name().and_then(|name| name.to_str()).with_context(|| format!("the name {} is not UTF-8", path.display()))?;
-        let folder = Container { prefix: String::new(), place: Place::Folder(path.with_file_name("")) };
-        let file = Listed { name: name.to_owned(), container: 0, place: 0 };
-        Ok(Archive { containers: vec![folder], files: vec![file], unread: Vec::new() })
+        Ok(Archive { files: vec![Listed { name: name.to_owned(), zip: None, place: Place::File(path.to_owned()) }], ..Archive::default() })
     }
 
     /// The names of the files, by which they are read in this order.
@@ -115,125 +103,74 @@ impl Archive {
     }
 
     /// The zip inside the archive that the file in place `index` is from, none for the archive's own.
-    pub(crate) fn inner_zip(&self, index: usize) -> Option<String> {
-        let container = &self.containers[self.files[index].container];
-        (!container.prefix.is_empty()).then(|| container.name())
+    pub(crate) fn inner_zip(&self, index: usize) -> Option<&str> {
+        self.files[index].zip.as_deref()
     }
 
-    /// A reader for one thread.
-    pub fn reader(&self) -> Result<Reader<'_>> {
-        Ok(Reader { archive: self, zips: self.containers.iter().map(Container::open).collect::<Result<_>>()? })
-    }
-}
-
-impl Reader<'_> {
     /// The contents of the file in place `index` of [`Archive::names`].
     ///
     /// # Errors
     /// If it cannot be read, or has more than 64 MiB.
-    pub fn read(&mut self, index: usize) -> Result<Vec<u8>> {
-        let Listed { name, container, place } = &self.archive.files[index];
+    pub fn read(&self, index: usize) -> Result<Vec<u8>> {
         let mut contents = Vec::new();
-        match (&mut self.zips[*container], &self.archive.containers[*container].place) {
-            (Some(zip), _) => zip.by_index(*place)?.take(LARGEST_FILE + 1).read_to_end(&mut contents)?,
-            (None, Place::Folder(path)) => File::open(path.join(name))?.take(LARGEST_FILE + 1).read_to_end(&mut contents)?,
-            (None, _) => bail!("its zip is not open"),
+        match &self.files[index].place {
+            Place::File(path) => File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut contents)?,
+            Place::Entry(zip, place) => zip.clone().by_index(*place)?.take(LARGEST_FILE + 1).read_to_end(&mut contents)?,
         };
         ensure!(contents.len() as u64 <= LARGEST_FILE, "it has more than {} MiB", LARGEST_FILE >> 20);
         Ok(contents)
     }
-}
 
-impl Container {
-    /// The zip that it is; none for a folder.
-    fn open(&self) -> Result<Option<OpenZip<'_>>> {
-        let (input, name): (Box<dyn ReadSeek>, _) = match &self.place {
-            Place::Folder(_) => return Ok(None),
-            Place::Zip(path) => (Box::new(BufReader::new(File::open(path)?)), path.display().to_string()),
-            Place::Memory(contents) => (Box::new(Cursor::new(contents.as_slice())), self.name()),
-        };
-        Ok(Some(ZipArchive::new(input).with_context(|| format!("{name} is neither a folder nor a whole zip file"))?))
-    }
-
-    /// The name of a zip inside the archive.
-    fn name(&self) -> String {
-        format!("{}.zip", self.prefix.trim_end_matches('/'))
-    }
-}
-
-/// Lists an archive within limits that hold for all of it, whatever is nested in what.
-struct Lister {
-    archive: Archive,
-    /// How many zips may be nested in each other.
-    nested: usize,
-    /// How many entries were listed.
-    seen: usize,
-    /// How many bytes all files claim to unpack to.
-    total: u64,
-    /// How many bytes the zips within zips take.
-    held: u64,
-}
-
-impl Lister {
     fn count(&mut self, entries: usize) -> Result<()> {
         self.seen += entries;
         ensure!(self.seen <= MOST_FILES, "it holds more than {MOST_FILES} files");
         Ok(())
     }
 
-    fn unread(&mut self, name: String, reason: impl Into<String>) {
-        self.archive.unread.push((name, reason.into()));
-    }
-
     fn folder(&mut self, path: &Path) -> Result<()> {
-        let mut zips = Vec::new();
         let is_visible = |entry: &walkdir::DirEntry| entry.depth() == 0 || !is_hidden(&entry.file_name().to_string_lossy());
         let mut entries = WalkDir::new(path).max_depth(DEEPEST).follow_links(true).into_iter().filter_entry(is_visible);
         while let Some(entry) = entries.next() {
             self.count(1)?;
             let place = entry.as_ref().map_or_else(|error| error.path().unwrap_or(path), walkdir::DirEntry::path);
-            let inside = place.strip_prefix(path).unwrap_or(place).to_owned();
-            let name = inside.to_string_lossy().into_owned();
-            let entry = match entry {
+            let inside = place.strip_prefix(path).unwrap_or(place);
+            let (name, is_utf8) = (inside.to_string_lossy().into_owned(), inside.to_str().is_some());
+            let reason = match entry {
                 Err(error) if name.is_empty() => bail!(error),
                 Err(_) if name.split('/').any(is_hidden) => continue,
-                Err(error) => {
-                    self.unread(name, reason(&error));
+                Err(error) => reason(&error),
+                Ok(entry) if !is_utf8 => {
+                    if entry.file_type().is_dir() {
+                        entries.skip_current_dir();
+                    }
+                    "its name is not UTF-8".to_owned()
+                }
+                Ok(entry) if entry.file_type().is_dir() && entry.depth() < DEEPEST => continue,
+                Ok(entry) if entry.file_type().is_dir() => format!("it is nested in more than {} folders", DEEPEST - 1),
+                Ok(entry) if !entry.file_type().is_file() => "it is neither a file nor a folder".to_owned(),
+                Ok(entry) if self.nested > 0 && is_zip(&name) => {
+                    self.inner(name, open_file(entry.path()), 1)?;
                     continue;
                 }
-                Ok(entry) => entry,
+                Ok(entry) => {
+                    self.files.push(Listed { name, zip: None, place: Place::File(entry.into_path()) });
+                    continue;
+                }
             };
-            let kind = entry.file_type();
-            if inside.to_str().is_none() {
-                self.unread(name, "its name is not UTF-8");
-                if kind.is_dir() {
-                    entries.skip_current_dir();
-                }
-            } else if kind.is_dir() {
-                if entry.depth() == DEEPEST {
-                    self.unread(name, format!("it is nested in more than {} folders", DEEPEST - 1));
-                }
-            } else if !kind.is_file() {
-                self.unread(name, "it is neither a file nor a folder");
-            } else if let Some(prefix) = zip_prefix(&name).filter(|_| self.nested > 0) {
-                zips.push(Container { prefix, place: Place::Zip(entry.into_path()) });
-            } else {
-                self.archive.files.push(Listed { name, container: 0, place: 0 });
-            }
+            self.unread.push((name, reason));
         }
-        self.archive.containers.push(Container { prefix: String::new(), place: Place::Folder(path.to_owned()) });
-        zips.into_iter().try_for_each(|zip| self.inner(zip, 1))
+        Ok(())
     }
 
-    /// Lists a zip that so many others are around.
-    fn zip(&mut self, container: Container, around: usize) -> Result<()> {
-        let mut zip = container.open()?.context("this is a folder")?;
+    /// Lists the files of `zip`, which is called `outer` where it is inside another, with so many others `around` it.
+    fn zip(&mut self, mut zip: Zip, outer: Option<&str>, around: usize) -> Result<()> {
         self.count(zip.len())?;
-        let mut zips = Vec::new();
+        let prefix = outer.map_or(String::new(), |outer| format!("{}/", &outer[..outer.len() - ".zip".len()]));
         for place in 0..zip.len() {
             let entry = zip.by_index_raw(place)?;
             let Ok(name) = entry.name().map(|name| name.replace('\\', "/")) else {
-                self.unread(format!("{}{}", container.prefix, String::from_utf8_lossy(entry.name_raw())), "its name is not UTF-8");
+                let name = format!("{prefix}{}", String::from_utf8_lossy(entry.name_raw()));
+                self.unread.push((name, "its name is not UTF-8".to_owned()));
                 continue;
             };
             ensure!(entry.enclosed_name().is_some(), "the name {name:?} leads out of the archive");
@@ -245,41 +182,42 @@ impl Lister {
             check_method(entry.compression()).with_context(|| name.clone())?;
             self.total = self.total.saturating_add(entry.size());
             ensure!(self.total <= LARGEST_TOTAL, "its files claim to unpack to more than {} GiB", LARGEST_TOTAL >> 30);
-            let (name, size) = (format!("{}{name}", container.prefix), entry.size());
+            let (name, size) = (format!("{prefix}{name}"), entry.size());
             drop(entry);
-            let Some(prefix) = zip_prefix(&name).filter(|_| self.nested > 0) else {
-                self.archive.files.push(Listed { name, container: self.archive.containers.len(), place });
-                continue;
-            };
-            if around == self.nested {
-                self.unread(name, format!("it is nested in more than {} zips", self.nested));
-                continue;
-            }
-            self.held = self.held.saturating_add(size);
-            let most = LARGEST_INNER >> 30;
-            ensure!(self.held <= LARGEST_INNER, "the zips inside have more than {most} GiB: unpack it, and name the folder");
-            let mut contents = Vec::new();
-            // What has more than it claims is damaged.
-            let read = zip.by_index(place).map_err(anyhow::Error::from);
-            match read.and_then(|entry| Ok(entry.take(size + 1).read_to_end(&mut contents)?)) {
-                Ok(_) => zips.push(Container { prefix, place: Place::Memory(contents) }),
-                Err(error) => self.unread(name, format!("{error:#}")),
+            if self.nested == 0 || !is_zip(&name) {
+                self.files.push(Listed { name, zip: outer.map(str::to_owned), place: Place::Entry(zip.clone(), place) });
+            } else if around == self.nested {
+                self.unread.push((name, format!("it is nested in more than {around} zips")));
+            } else {
+                self.held = self.held.saturating_add(size);
+                let most = LARGEST_INNER >> 30;
+                ensure!(self.held <= LARGEST_INNER, "the zips inside have more than {most} GiB: unpack it, and name the folder");
+                let mut contents = Vec::new();
+                // A zip that has more than it claims is damaged.
+                let read = zip.by_index(place).map_err(anyhow::Error::from);
+                let read = read.and_then(|entry| Ok(entry.take(size + 1).read_to_end(&mut contents)?));
+                self.inner(name, read.and_then(|_| open_zip(Arc::new(contents))), around + 1)?;
             }
         }
-        drop(zip);
-        self.archive.containers.push(container);
-        zips.into_iter().try_for_each(|zip| self.inner(zip, around + 1))
+        Ok(())
     }
 
     /// Lists a zip inside the archive, if it is one.
-    fn inner(&mut self, container: Container, around: usize) -> Result<()> {
-        let name = container.name();
-        if let Err(error) = container.open() {
-            self.unread(name, format!("{error:#}"));
-            return Ok(());
+    fn inner(&mut self, name: String, zip: Result<Zip>, around: usize) -> Result<()> {
+        match zip {
+            Ok(zip) => self.zip(zip, Some(&name), around).with_context(|| name.clone())?,
+            Err(error) => self.unread.push((name, format!("{error:#}"))),
         }
-        self.zip(container, around).context(name)
+        Ok(())
     }
+}
+
+fn open_file(path: &Path) -> Result<Zip> {
+    open_zip(Arc::new(RandomAccessFile::open(path)?))
+}
+
+fn open_zip(bytes: Arc<dyn Bytes>) -> Result<Zip> {
+    ZipArchive::new(Adapter::new(bytes)).context("it is neither a folder nor a whole zip file")
 }
 
 /// Whether a part of a path is hidden, or added by macOS.
@@ -287,10 +225,9 @@ fn is_hidden(part: &str) -> bool {
     part.starts_with('.') || part == "__MACOSX"
 }
 
-/// The prefix of the names of all files in the zip `name`.
-fn zip_prefix(name: &str) -> Option<String> {
-    let stem = name.len().checked_sub(4)?;
-    (name.is_char_boundary(stem) && name[stem..].eq_ignore_ascii_case(".zip")).then(|| format!("{}/", &name[..stem]))
+/// Whether a file is a zip, by its name.
+pub(crate) fn is_zip(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip"))
 }
 
 /// Why an entry of a folder cannot be listed.
@@ -305,13 +242,13 @@ fn reason(error: &walkdir::Error) -> String {
 fn check_method(method: CompressionMethod) -> Result<()> {
     let name = match method {
         CompressionMethod::Stored | CompressionMethod::Deflated => return Ok(()),
-        CompressionMethod::DEFLATE64 => "Deflate64".to_owned(),
-        CompressionMethod::BZIP2 => "bzip2".to_owned(),
-        CompressionMethod::LZMA => "LZMA".to_owned(),
-        CompressionMethod::ZSTD => "Zstandard".to_owned(),
-        CompressionMethod::XZ => "xz".to_owned(),
-        CompressionMethod::PPMD => "PPMd".to_owned(),
-        other => format!("{other:?}"),
+        CompressionMethod::DEFLATE64 => "Deflate64",
+        CompressionMethod::BZIP2 => "bzip2",
+        CompressionMethod::LZMA => "LZMA",
+        CompressionMethod::ZSTD => "Zstandard",
+        CompressionMethod::XZ => "xz",
+        CompressionMethod::PPMD => "PPMd",
+        other => &format!("{other:?}"),
     };
     bail!("it is compressed with {name}, and only deflate is read: pack the zip anew with the method deflate, or store")
 }
@@ -335,9 +272,11 @@ mod tests {
     }
 
     fn contents(path: &Path) -> Result<Vec<(String, Vec<u8>)>> {
-        let archive = Archive::open(path)?;
-        let mut reader = archive.reader()?;
-        archive.names().enumerate().map(|(index, name)| Ok((name.to_owned(), reader.read(index)?))).collect()
+        all(&Archive::open(path)?)
+    }
+
+    fn all(archive: &Archive) -> Result<Vec<(String, Vec<u8>)>> {
+        archive.names().enumerate().map(|(index, name)| Ok((name.to_owned(), archive.read(index)?))).collect()
     }
 
     #[test]
@@ -375,12 +314,6 @@ mod tests {
         Ok(())
     }
 
-    fn nested(path: &Path) -> Result<Vec<(String, Vec<u8>)>> {
-        let archive = Archive::open_nested(path)?;
-        let mut reader = archive.reader()?;
-        archive.names().enumerate().map(|(index, name)| Ok((name.to_owned(), reader.read(index)?))).collect()
-    }
-
     #[test]
     fn zips_inside_are_listed_as_if_they_were_unpacked() -> Result<()> {
         let scratch = tempfile::tempdir()?;
@@ -391,12 +324,9 @@ mod tests {
         let whole = zip(scratch.path(), &[("1.jpg", b"one"), ("x/second.zip", &second), ("damaged.zip", &second[..9])]);
         let expected = [("1.jpg", "one"), ("x/second/a/2.jpg", "two"), ("x/second/third/3.jpg", "three")];
         let expected = expected.map(|(name, contents)| (name.to_owned(), contents.as_bytes().to_vec()));
-        assert_eq!(nested(&whole)?, expected);
         let archive = Archive::open_nested(&whole)?;
-        assert_eq!(
-            [0, 1, 2].map(|index| archive.inner_zip(index)),
-            [None, Some("x/second.zip".to_owned()), Some("x/second/third.zip".to_owned())]
-        );
+        assert_eq!(all(&archive)?, expected);
+        assert_eq!([0, 1, 2].map(|index| archive.inner_zip(index)), [None, Some("x/second.zip"), Some("x/second/third.ZIP")]);
         let unread: Vec<&str> = archive.unread().iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(unread, ["damaged.zip", "x/second/third/deepest.zip"]);
         assert_eq!(Archive::open(&whole)?.names().collect::<Vec<_>>(), ["1.jpg", "damaged.zip", "x/second.zip"]);
@@ -405,7 +335,7 @@ mod tests {
         fs::write(folder.path().join("1.jpg"), b"one")?;
         fs::create_dir(folder.path().join("x"))?;
         fs::write(folder.path().join("x/second.zip"), &second)?;
-        assert_eq!(nested(folder.path())?, expected);
+        assert_eq!(all(&Archive::open_nested(folder.path())?)?, expected);
         Ok(())
     }
 
@@ -415,10 +345,7 @@ mod tests {
         let inner = fs::read(zip(scratch.path(), &[("1.jpg", b"one"), ("2.jpg", b"two")]))?;
         let (size, path) = (inner.len() as u64, zip(scratch.path(), &[("inner.zip", &inner)]));
         let list = |seen, total, held| -> Result<String> {
-            let path = path.clone();
-            let archive = Archive { containers: Vec::new(), files: Vec::new(), unread: Vec::new() };
-            let mut lister = Lister { archive, nested: 1, seen, total, held };
-            let listed = lister.zip(Container { prefix: String::new(), place: Place::Zip(path) }, 0);
+            let listed = Archive { nested: 1, seen, total, held, ..Archive::default() }.listed(&path);
             Ok(listed.err().map_or(String::new(), |error| format!("{error:#}")))
         };
         assert_eq!(list(0, 0, 0)?, "");
@@ -466,7 +393,7 @@ mod tests {
         assert_eq!(archive.names().collect::<Vec<_>>(), ["d.jpg"]);
         let unread: Vec<&str> = archive.unread().iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(unread, ["1/2/3/4/5/6/7/8", "a-link", "b-loop/caf\u{fffd}", "c\u{fffd}.jpg"]);
-        assert_eq!(archive.reader()?.read(0)?, b"four");
+        assert_eq!(archive.read(0)?, b"four");
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Pictures of one handwritten digit, as MNIST has them.
 
-use super::photographs::read_upright;
+use super::photographs::read;
 use anyhow::{Result, ensure};
 use image::{DynamicImage, GrayImage, Luma, imageops};
 
@@ -24,7 +24,7 @@ const STROKE: u8 = 64;
 /// # Errors
 /// If the file is no image that can be read, or all of one color.
 pub(crate) fn decode_digit(file: &[u8], target: &mut [u8]) -> Result<()> {
-    let ink = ink(&read_upright(file)?)?;
+    let ink = ink(&read(file, true)?)?;
     let drawn = |(x, y, pixel): (u32, u32, &Luma<u8>)| (pixel.0[0] >= STROKE).then_some((x, y));
     let (columns, rows): (Vec<u32>, Vec<u32>) = ink.enumerate_pixels().filter_map(drawn).unzip();
     let span = |places: &[u32]| places.iter().min().zip(places.iter().max()).map_or((0, 1), |(least, most)| (*least, most - least + 1));
@@ -54,8 +54,8 @@ fn ink(picture: &DynamicImage) -> Result<GrayImage> {
         let [.., opacity] = colors.get_pixel(x, y).0.map(u32::from);
         ((u32::from(colors.get_pixel(x, y).0[channel]) * opacity + 128 * (255 - opacity)) / 255) as u8
     };
-    let border: Vec<(u32, u32)> =
-        (0..width).flat_map(|x| [(x, 0), (x, height - 1)]).chain((0..height).flat_map(|y| [(0, y), (width - 1, y)])).collect();
+    let columns = (0..width).flat_map(|x| [(x, 0), (x, height - 1)]);
+    let border: Vec<(u32, u32)> = columns.chain((0..height).flat_map(|y| [(0, y), (width - 1, y)])).collect();
     let paper = [0, 1, 2].map(|index| {
         let mut values: Vec<u8> = border.iter().map(|(x, y)| channel(*x, *y, index)).collect();
         values.sort_unstable();

@@ -1,8 +1,8 @@
 //! Files from mirrors. A download goes on where it broke off, in this run or in the next; verified, it gets its name. So a file that is
 //! there is whole.
 //!
-//! What has come is kept under a hidden name, in a file that is locked while somebody downloads: of two processes one waits for the other.
-//! Where it turns out to be of another version than the rest, the download starts anew.
+//! The part that has come is kept in a hidden file, which is locked while somebody downloads: of two processes one waits for the other. Where
+//! it turns out to be of another version than the rest, the download starts anew.
 
 use super::idx::is_web_page;
 use crate::files::{lacks_locks, rename_synced};
@@ -14,15 +14,15 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
-use ureq::{Agent, Body, http::Response};
+use ureq::Agent;
 
 /// The largest file that is fetched, in bytes: a mirror that sends without end fills no disk.
 const LARGEST: u64 = 1 << 30;
 
-/// How often a run goes on after a break. As many as a long download over a bad line needs, and not without end.
+/// Breaks after which a run goes on: as many as a long download over a bad line needs, and not without end.
 const MOST_BREAKS: usize = 20;
 
-/// How long to wait for what does not come.
+/// Timeouts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
     /// For all mirrors together to say whether they are there.
@@ -89,7 +89,7 @@ pub(super) fn fetch(
         let probed = probe.join().unwrap_or(Err(ureq::Error::ConnectionFailed)).context("cannot be reached").map_err(Failure::Unreachable);
         let fetched = probed.and_then(|()| {
             while let Some(((name, length), others)) = missing.split_first() {
-                fetch_one(mirror, name, *length, folder, patience, &verify)?;
+                Download { mirror, name, length: *length, patience }.put_into(folder, &verify)?;
                 missing = others;
             }
             Ok(())
@@ -100,8 +100,7 @@ pub(super) fn fetch(
             Err(Failure::Faulty(error)) => faulty.push(format!("{mirror}: {error:#}")),
             Err(Failure::Here(error)) => {
                 let folder = folder.display();
-                return Err(error)
-                    .with_context(|| format!("cannot write into the folder {folder}; check the right to it and the space left"));
+                bail!(anyhow!(error).context(format!("cannot write into the folder {folder}; check the right to it and the space left")));
             }
         }
     }
@@ -116,7 +115,7 @@ pub(super) fn fetch(
     bail!("cannot download {}; {advice}\n  {}", names.join(", "), faulty.join("\n  "))
 }
 
-/// How many bytes of the file `name` an earlier attempt has left in `folder`.
+/// The number of bytes of the file `name` that an earlier attempt has left in `folder`.
 pub(super) fn unfinished_bytes(name: &str, folder: &Path) -> u64 {
     fs::metadata(unfinished_path(name, folder)).map_or(0, |found| found.len())
 }
@@ -125,49 +124,96 @@ fn unfinished_path(name: &str, folder: &Path) -> PathBuf {
     folder.join(format!(".resumable-{name}"))
 }
 
-fn fetch_one(
-    mirror: &str,
-    name: &str,
+/// One file of one mirror.
+struct Download<'a> {
+    mirror: &'a str,
+    name: &'a str,
+    /// In bytes, where it is known.
     length: Option<u64>,
-    folder: &Path,
     patience: Patience,
-    verify: impl Fn(&str, &File) -> Result<()>,
-) -> Result<(), Failure> {
-    fs::create_dir_all(folder)?;
-    let (path, unfinished) = (folder.join(name), unfinished_path(name, folder));
-    let mut file = open_locked(&unfinished, name)?;
-    let outcome = if path.is_file() {
-        // The process that this one waited for has brought it.
-        Ok(())
-    } else {
-        let completed = complete_verified(&format!("{mirror}{name}"), name, length, &mut file, patience, verify);
-        completed.and_then(|()| Ok(rename_synced(&unfinished, &path)?))
-    };
-    if file.metadata()?.len() == 0 {
-        let _ = fs::remove_file(unfinished);
-    }
-    outcome
 }
 
-/// Completes `file` and verifies it; one that fails is emptied, and where a part of it had been there before, tried once more.
-fn complete_verified(
-    address: &str,
-    name: &str,
-    length: Option<u64>,
-    file: &mut File,
-    patience: Patience,
-    verify: impl Fn(&str, &File) -> Result<()>,
-) -> Result<(), Failure> {
-    let mut is_continued = file.metadata()?.len() > 0;
-    loop {
-        complete(address, name, length, file, patience)?;
-        file.rewind()?;
-        let Err(error) = verify(name, file) else { return Ok(()) };
-        file.set_len(0)?;
-        if !is_continued {
-            return Err(Failure::Faulty(error.context(format!("{name} came, but is not the file it should be"))));
+impl Download<'_> {
+    fn put_into(&self, folder: &Path, verify: impl Fn(&str, &File) -> Result<()>) -> Result<(), Failure> {
+        fs::create_dir_all(folder)?;
+        let (path, unfinished) = (folder.join(self.name), unfinished_path(self.name, folder));
+        let mut file = open_locked(&unfinished, self.name)?;
+        // The process that this one waited for may have brought it.
+        let complete = |file| self.complete(file, verify).and_then(|()| Ok(rename_synced(&unfinished, &path)?));
+        let outcome = if path.is_file() { Ok(()) } else { complete(&mut file) };
+        if file.metadata()?.len() == 0 {
+            let _ = fs::remove_file(unfinished);
         }
-        is_continued = false;
+        outcome
+    }
+
+    /// Asks for what is missing of `file` until it is all there and verified, as long as each answer brings some more.
+    fn complete(&self, file: &mut File, verify: impl Fn(&str, &File) -> Result<()>) -> Result<(), Failure> {
+        let mut start = file.metadata()?.len();
+        let (mut before, mut breaks) = (start, 0);
+        loop {
+            let answer = self.ask(file);
+            let now = file.metadata()?.len();
+            match answer {
+                Ok(()) => {
+                    file.rewind()?;
+                    let Err(error) = verify(self.name, file) else { return Ok(()) };
+                    file.set_len(0)?;
+                    if start == 0 {
+                        return Err(Failure::Faulty(error.context(format!("{} came, but is not the file it should be", self.name))));
+                    }
+                    // The part that an earlier attempt left may be of another version.
+                    (start, before) = (0, 0);
+                }
+                Err(Failure::Faulty(_)) if now > before && breaks < MOST_BREAKS => (before, breaks) = (now, breaks + 1),
+                // The line was there a moment ago.
+                Err(Failure::Unreachable(error)) if now > start => return Err(Failure::Faulty(error)),
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Asks for what is missing, once, and adds it.
+    fn ask(&self, file: &mut File) -> Result<(), Failure> {
+        let Download { mirror, name, length, patience } = *self;
+        let have = match file.seek(SeekFrom::End(0))? {
+            have if Some(have) == length => return Ok(()),
+            // More than there is: of no use.
+            have if length.is_some_and(|length| have > length) => 0,
+            have => have,
+        };
+        let address = format!("{mirror}{name}");
+        let agent = agent(&address, patience, None);
+        let rest = (have > 0).then(|| agent.get(&address).header("Range", format!("bytes={have}-")).call());
+        let answer = match rest {
+            // There is no byte beyond those that are here.
+            None | Some(Err(ureq::Error::StatusCode(416))) => agent.get(&address).call(),
+            Some(answer) => answer,
+        };
+        let mut response = answer.with_context(|| format!("asking for {name}")).map_err(Failure::Unreachable)?;
+        let (is_rest, promised) = (response.status() == 206, response.body().content_length());
+        let mut body = BufReader::with_capacity(1 << 16, response.body_mut().with_config().limit(LARGEST).reader());
+        if !is_rest {
+            // The part that is here is given up only for a file that can take its place.
+            if body.fill_buf().is_ok_and(is_web_page) {
+                let error = anyhow!("this is a web page, not {name}: the download was answered by a login page or proxy");
+                return Err(Failure::Unreachable(error));
+            }
+            if let (Some(promised), Some(length)) = (promised, length)
+                && promised != length
+            {
+                return Err(Failure::Faulty(anyhow!("found a file of {promised} bytes in the place of {name}, expected {length}")));
+            }
+            file.set_len(0)?;
+            file.rewind()?;
+        }
+        let start = if is_rest { have } else { 0 };
+        tell!("downloading {address}{}", if is_rest { format!(", from byte {start} on") } else { String::new() });
+        let received = receive(body, file, name, start, promised)?;
+        if let Some(length) = length.filter(|length| *length != received) {
+            return Err(Failure::Faulty(anyhow!("{name} ended after {received} bytes, expected {length}")));
+        }
+        Ok(())
     }
 }
 
@@ -192,81 +238,12 @@ fn open_locked(path: &Path, name: &str) -> io::Result<File> {
     }
 }
 
-/// Asks for what is missing of `file` until it is all there, as long as each answer brings some more.
-fn complete(address: &str, name: &str, length: Option<u64>, file: &mut File, patience: Patience) -> Result<(), Failure> {
-    let start = file.metadata()?.len();
-    let mut before = start;
-    for breaks in 0.. {
-        let failure = match go_on(address, name, length, file, patience) {
-            Ok(()) => break,
-            Err(failure) => failure,
-        };
-        let now = file.metadata()?.len();
-        match failure {
-            Failure::Faulty(_) if now > before && breaks < MOST_BREAKS => before = now,
-            // The line was there a moment ago.
-            Failure::Unreachable(error) if now > start => return Err(Failure::Faulty(error)),
-            failure => return Err(failure),
-        }
-    }
-    Ok(())
-}
-
-/// Asks for what is missing, once, and adds it.
-fn go_on(address: &str, name: &str, length: Option<u64>, file: &mut File, patience: Patience) -> Result<(), Failure> {
-    let have = match file.seek(SeekFrom::End(0))? {
-        have if Some(have) == length => return Ok(()),
-        // More than there is: of no use.
-        have if length.is_some_and(|length| have > length) => 0,
-        have => have,
-    };
-    let agent = agent(address, patience, None);
-    let is_rest = |response: &Response<Body>| {
-        let range = response.headers().get("Content-Range").and_then(|range| range.to_str().ok());
-        range.is_some_and(|range| response.status() == 206 && range.starts_with(&format!("bytes {have}-")))
-    };
-    let whole = || agent.get(address).call();
-    let answer = if have == 0 {
-        whole()
-    } else {
-        match agent.get(address).header("Range", format!("bytes={have}-")).call() {
-            Err(ureq::Error::StatusCode(416)) => whole(),
-            Ok(response) if response.status() == 206 && !is_rest(&response) => whole(),
-            answer => answer,
-        }
-    };
-    let mut response = answer.with_context(|| format!("asking for {name}")).map_err(Failure::Unreachable)?;
-    let (is_rest, promised) = (is_rest(&response), response.body().content_length());
-    let mut body = BufReader::with_capacity(1 << 16, response.body_mut().with_config().limit(LARGEST).reader());
-    let start = if is_rest { have } else { 0 };
-    if !is_rest {
-        // What is here is given up only for what can take its place.
-        if body.fill_buf().is_ok_and(is_web_page) {
-            let error = anyhow!("this is a web page, not {name}: the download was answered by a login page or proxy");
-            return Err(Failure::Unreachable(error));
-        }
-        if let (Some(promised), Some(length)) = (promised, length)
-            && promised != length
-        {
-            return Err(Failure::Faulty(anyhow!("found a file of {promised} bytes in the place of {name}, expected {length}")));
-        }
-        file.set_len(0)?;
-        file.rewind()?;
-    }
-    tell!("downloading {address}{}", if start > 0 { format!(", from byte {start} on") } else { String::new() });
-    let received = receive(body, file, name, start, promised)?;
-    match length {
-        Some(length) if received != length => Err(Failure::Faulty(anyhow!("{name} ended after {received} bytes, expected {length}"))),
-        _ => Ok(()),
-    }
-}
-
 /// Adds a response to `file`, which has `received` bytes, and shows on a terminal how far it has come. Returns how many it has then.
 fn receive(mut body: impl BufRead, file: &mut File, name: &str, mut received: u64, promised: Option<u64>) -> Result<u64, Failure> {
     let style = ProgressStyle::with_template("  {bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left");
-    let bar = promised.map_or_else(ProgressBar::new_spinner, |promised| ProgressBar::new(received + promised));
-    let bar = if let (Ok(style), Some(_)) = (style, promised) { bar.with_style(style) } else { bar }.with_position(received);
-    // What an earlier attempt brought says nothing about the speed of this one.
+    let bar = promised.map_or_else(ProgressBar::no_length, |promised| ProgressBar::new(received + promised)).with_position(received);
+    let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    // Bytes of an earlier attempt say nothing about the speed of this one.
     bar.reset_eta();
     loop {
         let bytes = body.fill_buf().with_context(|| format!("{name} broke off after {received} bytes")).map_err(Failure::Faulty)?;

@@ -14,17 +14,14 @@ const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
 /// Images drawn at once, which is part of what a seed means.
 const CHUNK: i64 = 25;
 
-/// Draws `training` and `test` digits, uint8 `[n, 1, 28, 28]`, ink 255 on 0, with labels drawn at random.
-///
-/// The same `seed` gives the same images, and the first ones are the same whatever the counts. A negative count is taken as 0.
+/// Draws `training` and `test` digits, uint8 `[n, 1, 28, 28]`, ink 255 on 0, with labels drawn at random; a negative count is taken as 0.
 pub fn digits(training: i64, test: i64, seed: u64) -> (Examples, Examples) {
     let part = |count, part| in_chunks(count, [1, DIGIT_SIDE], |chunk| seed::draw(seed, Purpose::Embedded, 2 * chunk + part, draw_digits));
     (part(training, 0), part(test, 1))
 }
 
-/// Draws `training` and `test` heads of cats and dogs, uint8 `[n, 3, 64, 64]`, with labels drawn at random: 0 for a cat, 1 for a dog.
-///
-/// The same `seed` gives the same images, and the first ones are the same whatever the counts. A negative count is taken as 0.
+/// Draws `training` and `test` heads of cats and dogs, uint8 `[n, 3, 64, 64]`, with labels drawn at random: 0 for a cat, 1 for a dog; a
+/// negative count is taken as 0.
 pub fn cats_dogs(training: i64, test: i64, seed: u64) -> (Examples, Examples) {
     // The positions before are the digits'.
     let first = 1 << 32;
@@ -81,7 +78,7 @@ const DIGIT_SIDE: i64 = 28;
 /// Points of the pen's path.
 const POINTS: i64 = 40;
 
-/// How each digit is written, without lifting the pen: x and y of one corner of the path after the other, to the right and downwards, in
+/// Each digit as it is written without lifting the pen: x and y of one corner of the path after the other, to the right and downwards, in
 /// hundredths of the digit's height.
 const PATHS: [&[u8]; 10] = [
     &[50, 0, 28, 8, 13, 30, 10, 55, 20, 85, 45, 100, 72, 90, 87, 60, 85, 30, 72, 8, 45, 2],
@@ -131,19 +128,20 @@ fn ink(points: &Tensor, width: &Tensor) -> Tensor {
     let steps = points.diff(1, 1, None::<Tensor>, None::<Tensor>).square().sum_dim_intlist(2, true, Kind::Float).sqrt();
     // Each point stands for half of the way to either side.
     let way = (steps.constant_pad_nd([0, 0, 1, 0]) + steps.constant_pad_nd([0, 0, 0, 1])) * 0.5;
-    let factor = |axis| {
-        let mut distance = (points.narrow(2, axis, 1) - Tensor::arange(DIGIT_SIDE, FLOAT)) / width;
-        // Products of denormal numbers take ten times as long.
-        (distance.square_() * -0.5).clamp_min_(-30.0).exp_()
-    };
-    (factor(1) * way / (width * TAU.sqrt())).transpose(1, 2).bmm(&factor(0))
+    (gaussian(points, 1, width) * way / (width * TAU.sqrt())).transpose(1, 2).bmm(&gaussian(points, 0, width))
+}
+
+/// exp(-(d / width)^2 / 2) for the distance d of each column or row from each of `points` (`[n, points, 2]`): `[n, points, 28]`.
+fn gaussian(points: &Tensor, axis: i64, width: &Tensor) -> Tensor {
+    let mut distance = (points.narrow(2, axis, 1) - Tensor::arange(DIGIT_SIDE, FLOAT)) / width;
+    // Products of denormal numbers take ten times as long.
+    (distance.square_() * -0.5).clamp_min_(-30.0).exp_()
 }
 
 /// The part of a digit that is rubbed out, `[n, 28, 28]`, 0 to 1: on some images a round spot.
 fn spot() -> Tensor {
     let (center, radius) = (uniform(&[1, 2], 6.0, 21.0), uniform(&[1, 1], 1.0, 2.4));
-    let factor = |axis| (((center.narrow(2, axis, 1) - Tensor::arange(DIGIT_SIDE, FLOAT)) / &radius).square() * -0.5).exp();
-    factor(1).transpose(1, 2) * factor(0) * happens(0.1)
+    gaussian(&center, 1, &radius).transpose(1, 2) * gaussian(&center, 0, &radius) * happens(0.1)
 }
 
 /// Height and width of the image of a head, in pixels.

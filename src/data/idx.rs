@@ -2,13 +2,12 @@
 //! number, then the elements in row-major order. Only bytes (type 8) are read, raw or gzip-compressed, told apart by content: browsers
 //! and mirrors unpack files without renaming them.
 //!
-//! What a header claims is not believed before as many bytes have arrived: memory is set aside for as much again as has arrived, at
+//! A header's claim is not believed before as many bytes have arrived: memory is set aside for as much again as has arrived, at
 //! least [`STEP`] and never more than is claimed, so that neither a damaged header nor a gzip bomb fills the memory.
 
 use crate::files::sha256_of;
 use anyhow::{Context, Result, bail, ensure};
 use flate2::bufread::MultiGzDecoder;
-use std::fmt;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
@@ -16,7 +15,7 @@ use std::path::Path;
 /// The largest array that is read, in bytes: twenty times MNIST's, so a larger one is a damaged header.
 pub(crate) const LIMIT: usize = 1 << 30;
 
-/// How much memory is set aside before the first element has arrived, in bytes.
+/// Memory that is set aside before the first element has arrived, in bytes.
 pub const STEP: usize = 1 << 16;
 
 const BYTES: u8 = 0x08;
@@ -33,27 +32,8 @@ pub struct Idx {
     pub checksum: String,
 }
 
-/// What is wrong with a file that was not copied or downloaded as it should be: another copy is the remedy. An error that holds this is
-/// found by [`anyhow::Error::is`].
-#[derive(Debug)]
-pub(crate) struct Damaged(String);
-
-impl fmt::Display for Damaged {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Damaged {}
-
-/// Reads the file at `path`, raw or gzip.
-///
-/// # Errors
-/// Where there is no such file, or no right to read it, or it is a folder, and where [`decode`] finds fault with its contents.
-/// Each error names the file.
-pub(crate) fn read(path: &Path) -> Result<Idx> {
-    decode(open(path)?, LIMIT).with_context(|| format!("{} is not a usable IDX file", path.display()))
-}
+/// The advice where a file was not copied or downloaded as it should be.
+const ANEW: &str = "get this file anew";
 
 /// Opens the file at `path`.
 ///
@@ -62,10 +42,7 @@ pub(crate) fn read(path: &Path) -> Result<Idx> {
 pub(crate) fn open(path: &Path) -> Result<BufReader<File>> {
     let shown = path.display();
     // Asked before opening: a folder opens like a file, and a pipe would wait for its other end.
-    let kind = fs::metadata(path).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => anyhow::anyhow!("{shown}: there is no such file"),
-        _ => anyhow::Error::new(error).context(format!("{shown}: cannot look at this file; check the rights to it and its folders")),
-    })?;
+    let kind = fs::metadata(path).with_context(|| format!("{shown}: cannot look at this file; check the rights to it and its folders"))?;
     ensure!(!kind.is_dir(), "{shown}: found a folder where an IDX file is expected; move the file inside it here");
     ensure!(kind.is_file(), "{shown}: found a pipe or device where an IDX file is expected; put the file there");
     let file = File::open(path).with_context(|| format!("{shown}: cannot open this file; check the right to read it"))?;
@@ -80,25 +57,18 @@ pub(crate) fn open(path: &Path) -> Result<BufReader<File>> {
 pub fn decode(mut input: impl BufRead, limit: usize) -> Result<Idx> {
     let start = input.fill_buf().context("cannot read")?;
     if start.starts_with(&[0x1f, 0x8b]) {
-        array(MultiGzDecoder::new(input), limit)
-    } else {
-        refuse_other_formats(start)?;
-        array(input, limit)
+        return array(MultiGzDecoder::new(input), limit);
     }
+    let answered = "this is a web page, not gzip: the download was answered by a login page or proxy; get the file where there is none";
+    ensure!(!is_web_page(start), answered);
+    ensure!(!start.starts_with(b"PK"), "this is a zip archive: unpack it");
+    ensure!(!start.starts_with(b"version https://git-lfs"), "this is a Git LFS pointer, not the file: run `git lfs pull` where it is from");
+    array(input, limit)
 }
 
 /// Whether a file that begins with `start` is HTML or XML.
 pub(crate) fn is_web_page(start: &[u8]) -> bool {
     start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start().starts_with(b"<")
-}
-
-/// The formats that are found in place of IDX, by their first bytes.
-fn refuse_other_formats(start: &[u8]) -> Result<()> {
-    let answered = "this is a web page, not gzip: the download was answered by a login page or proxy; get the file where there is none";
-    ensure!(!is_web_page(start), answered);
-    ensure!(!start.starts_with(b"PK"), "this is a zip archive: unpack it");
-    ensure!(!start.starts_with(b"version https://git-lfs"), "this is a Git LFS pointer, not the file: run `git lfs pull` where it is from");
-    Ok(())
 }
 
 fn array(mut input: impl Read, limit: usize) -> Result<Idx> {
@@ -109,31 +79,30 @@ fn array(mut input: impl Read, limit: usize) -> Result<Idx> {
             "its elements are of type {kind:02x}, expected {BYTES:02x}, unsigned bytes: this is a file of another data set, QMNIST's labels for \
              example; put one with unsigned bytes there"
         ),
-        _ => bail!(Damaged(format!(
+        _ => bail!(
             "wrong magic number: it begins with {header:02x?}, and an IDX file of bytes begins with \
-             [00, 00, 08, its number of dimensions, 01 to {MOST_DIMENSIONS:02x}]"
-        ))),
+             [00, 00, 08, its number of dimensions, 01 to {MOST_DIMENSIONS:02x}]; {ANEW}"
+        ),
     };
     let sizes = take(&mut input, 4 * usize::from(dimensions))?;
     let is_whole = sizes.len() == 4 * usize::from(dimensions);
-    ensure!(is_whole, Damaged(format!("it ends within its header: {dimensions} dimensions are announced")));
+    ensure!(is_whole, "it ends within its header: {dimensions} dimensions are announced; {ANEW}");
     let shape: Vec<usize> =
         sizes.chunks_exact(4).map(|size| size.iter().fold(0, |number, &byte| number << 8 | usize::from(byte))).collect();
     let promised = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size)).filter(|&promised| promised <= limit);
     let Some(promised) = promised else {
-        bail!(Damaged(format!(
-            "its header promises an array of {shape:?} bytes, more than the {limit} that are read: the header is damaged"
-        )));
+        bail!("its header promises an array of {shape:?} bytes, more than the {limit} that are read: the header is damaged; {ANEW}");
     };
 
     let elements = take(&mut input, promised)?;
     let arrived = elements.len();
-    let too_early =
-        || Damaged(format!("it ends too early: the header promises an array of {shape:?}, {promised} bytes, and {arrived} are there"));
-    ensure!(arrived == promised, too_early());
+    ensure!(
+        arrived == promised,
+        "it ends too early: the header promises an array of {shape:?}, {promised} bytes, and {arrived} are there; {ANEW}"
+    );
     // Looking for one byte more also takes the gzip decoder to its checksum.
-    let too_late = || Damaged(format!("it goes on after the array of {shape:?}, {promised} bytes, that the header promises"));
-    ensure!(take(&mut input, 1)?.is_empty(), too_late());
+    let is_at_end = take(&mut input, 1)?.is_empty();
+    ensure!(is_at_end, "it goes on after the array of {shape:?}, {promised} bytes, that the header promises; {ANEW}");
     let checksum = sha256_of(header.as_slice().chain(sizes.as_slice()).chain(elements.as_slice()))?;
     Ok(Idx { shape, elements, checksum })
 }
@@ -150,7 +119,7 @@ fn take(input: &mut impl Read, count: usize) -> Result<Vec<u8>> {
                 ErrorKind::InvalidData | ErrorKind::InvalidInput => "its compressed data is damaged",
                 _ => return anyhow::Error::new(error).context("cannot read on"),
             };
-            anyhow::Error::new(error).context(Damaged(reason.to_owned()))
+            anyhow::Error::new(error).context(format!("{reason}; {ANEW}"))
         })?;
         if read < step {
             break;
@@ -325,13 +294,13 @@ mod tests {
     #[test]
     fn what_is_no_readable_file_is_an_error_that_names_it() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let message = |path: &Path| format!("{:#}", read(path).expect_err("no readable file"));
+        let message = |path: &Path| format!("{:#}", open(path).and_then(|input| decode(input, LIMIT)).expect_err("no readable file"));
         let missing = folder.path().join("nothing-here");
-        assert!(message(&missing).contains("nothing-here: there is no such file"));
+        assert!(message(&missing).contains("nothing-here: cannot look at this file"));
         assert!(message(folder.path()).contains("found a folder"));
         let faulty = folder.path().join("faulty");
         fs::write(&faulty, b"faulty").expect("a temporary file");
-        assert!(message(&faulty).contains("faulty is not a usable IDX file: wrong magic"));
+        assert!(message(&faulty).contains("wrong magic"));
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

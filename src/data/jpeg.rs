@@ -15,23 +15,26 @@ const PROGRESSIVE: u8 = 0xc2;
 /// # Errors
 /// If the image is broken off, or its components are stored in a way that the decoder gets wrong.
 pub(super) fn check(file: &[u8]) -> Result<()> {
-    let mut layout = Layout::default();
-    let mut scanned = false;
+    let (mut is_progressive, mut has_restarts, mut is_scanned, mut factors) = (false, false, false, Vec::new());
     let mut rest = file;
     while let Some((marker, segment, after)) = next_segment(rest) {
         match marker {
-            0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
-                bail!(
-                    "the JPEG is lossless, hierarchical or arithmetic-coded, expected a baseline or progressive one; save it anew with an image editor"
-                )
+            0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => bail!(
+                "the JPEG is lossless, hierarchical or arithmetic-coded, expected a baseline or progressive one; save it anew with an image editor"
+            ),
+            0xc0..=PROGRESSIVE => {
+                is_progressive = marker == PROGRESSIVE;
+                // Precision, height, width, count; for each component its name, its factors and its table.
+                let components = segment.get(6..).unwrap_or_default().chunks_exact(3);
+                factors = components.map(|component| (component[1] >> 4, component[1] & 15)).collect();
             }
-            0xc0..=PROGRESSIVE => layout.read_frame(marker, segment),
-            RESTART_INTERVAL => layout.restarts = segment != [0, 0],
-            START_OF_SCAN if !scanned => {
-                layout.check(segment.first().copied().unwrap_or(0).into())?;
-                scanned = true;
+            RESTART_INTERVAL => has_restarts = segment != [0, 0],
+            START_OF_SCAN if !is_scanned => {
+                let is_interleaved = is_progressive || usize::from(segment.first().copied().unwrap_or(0)) == factors.len();
+                check_layout(&factors, is_interleaved, has_restarts)?;
+                is_scanned = true;
             }
-            END_OF_IMAGE if scanned => return Ok(()),
+            END_OF_IMAGE if is_scanned => return Ok(()),
             _ => {}
         }
         rest = after;
@@ -56,44 +59,24 @@ fn next_segment(mut rest: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     }
 }
 
-/// How an image's components are stored.
-#[derive(Default)]
-struct Layout {
-    is_progressive: bool,
-    /// Horizontal and vertical sampling factor of each component.
-    factors: Vec<(u8, u8)>,
-    restarts: bool,
-}
-
-impl Layout {
-    fn read_frame(&mut self, marker: u8, segment: &[u8]) {
-        self.is_progressive = marker == PROGRESSIVE;
-        // Precision, height, width, count; for each component its name, its factors and its table.
-        let components = segment.get(6..).unwrap_or_default().chunks_exact(3);
-        self.factors = components.map(|component| (component[1] >> 4, component[1] & 15)).collect();
-    }
-
-    /// Refuses what zune-jpeg 0.5 decodes to something else than libjpeg-turbo does, or not at all: found by comparing both on all
-    /// combinations of factors.
-    fn check(&self, in_first_scan: usize) -> Result<()> {
-        let Layout { is_progressive, factors, restarts } = self;
-        let count = factors.len();
-        ensure!(matches!(count, 1 | 3 | 4), "the JPEG has {count} components, expected 1 (gray), 3 (color) or 4 (CMYK)");
-        let (width, height) = factors[0];
-        let finest_first =
-            factors.iter().all(|(own_width, own_height)| width.is_multiple_of(*own_width) && height.is_multiple_of(*own_height));
-        let listed: Vec<String> = factors.iter().map(|(width, height)| format!("{width}x{height}")).collect();
-        ensure!(
-            finest_first,
-            "the JPEG's components are sampled {}, expected the first to be the finest, by whole factors; save it anew with an image editor",
-            listed.join(", ")
-        );
-        let is_plain = factors.iter().all(|(width, height)| *width <= 2 && *height == 1) && !restarts;
-        ensure!(
-            *is_progressive || in_first_scan == count || is_plain,
-            "the JPEG has a scan for each component, which is only read where none is sampled vertically and there are no restart markers; \
-             save it anew with an image editor"
-        );
-        Ok(())
-    }
+/// Refuses what zune-jpeg 0.5 decodes to something else than libjpeg-turbo does, or not at all: found by comparing both on all
+/// combinations of the components' horizontal and vertical sampling `factors`.
+fn check_layout(factors: &[(u8, u8)], is_interleaved: bool, has_restarts: bool) -> Result<()> {
+    let count = factors.len();
+    ensure!(matches!(count, 1 | 3 | 4), "the JPEG has {count} components, expected 1 (gray), 3 (color) or 4 (CMYK)");
+    let (width, height) = factors[0];
+    let is_finest_first = factors.iter().all(|factor| width.is_multiple_of(factor.0) && height.is_multiple_of(factor.1));
+    let listed: Vec<String> = factors.iter().map(|(width, height)| format!("{width}x{height}")).collect();
+    ensure!(
+        is_finest_first,
+        "the JPEG's components are sampled {}, expected the first to be the finest, by whole factors; save it anew with an image editor",
+        listed.join(", ")
+    );
+    let is_plain = factors.iter().all(|(width, height)| *width <= 2 && *height == 1) && !has_restarts;
+    ensure!(
+        is_interleaved || is_plain,
+        "the JPEG has a scan for each component, which is only read where none is sampled vertically and there are no restart markers; \
+         save it anew with an image editor"
+    );
+    Ok(())
 }

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Where to read the data set from.
+/// The place to read a data set from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Location {
     /// The path in the data set's environment variable (`MNIST_DIR`, `CATS_DOGS`); without it the data set's folder below `data` in the
@@ -54,19 +54,27 @@ impl<'a> Places<'a> {
     }
 }
 
-/// How one data set is read from the places where it may be.
+/// A data set that is looked for in its [`Places`].
 pub(super) trait Finder {
     type Found;
 
+    /// The data set's name in a sentence, its size, and the notice where it cannot be downloaded.
+    const NAME: &'static str;
+    const SIZE: &'static str;
+    const NOTICE: &'static str;
+
     fn places(&self) -> &Places<'_>;
 
-    /// From a path that somebody named.
-    fn read_named(&self, path: &Path) -> Result<Self::Found>;
+    /// The path in the project's own folder that has the whole data set, if there is one.
+    fn own(&self) -> Result<Option<PathBuf>>;
 
-    /// From the project's own folder, if all of it is there.
-    fn read_own(&self) -> Result<Option<Self::Found>>;
+    /// Reads `path`, the project's own or one that somebody named.
+    fn read(&self, path: &Path, is_own: bool) -> Result<Self::Found>;
 
-    /// The files that are missing from that folder: names, and lengths in bytes where they are known.
+    /// Describes the data set at such a path, in a few words.
+    fn describe(&self, path: &Path, is_own: bool) -> Result<String>;
+
+    /// The files that are missing from the project's own folder: names, and lengths in bytes where they are known.
     fn missing(&self) -> Vec<(String, Option<u64>)>;
 
     /// Whether a file that was downloaded is the one it should be.
@@ -75,21 +83,16 @@ pub(super) trait Finder {
     /// The stand-in that is drawn here.
     fn drawn(&self) -> Result<Self::Found>;
 
-    /// The data set's name in a sentence; and what to say where it cannot be downloaded, in two lines.
-    const NAME: &'static str;
-    const NOTICE: [&'static str; 2];
-
     fn find(&self, location: &Location) -> Result<Self::Found> {
-        let places = self.places();
-        match (location, &places.named) {
+        let Places { variable, named, .. } = self.places();
+        match (location, named) {
             (Location::Embedded, _) => self.drawn(),
-            (Location::Path(path), _) => self.read_named(path).context("cannot use the path given as data (--data)"),
+            (Location::Path(path), _) => self.read(path, false).context("cannot use the path given as data (--data)"),
             (Location::Search, Some(path)) => {
-                let context = || format!("cannot use the path that the environment variable {} names", places.variable);
-                self.read_named(path).with_context(context)
+                self.read(path, false).with_context(|| format!("cannot use the path that the environment variable {variable} names"))
             }
-            (Location::Search, None) => match self.read_own()? {
-                Some(found) => Ok(found),
+            (Location::Search, None) => match self.own()? {
+                Some(path) => self.read(&path, true),
                 None => self.download(),
             },
         }
@@ -101,63 +104,55 @@ pub(super) trait Finder {
         let files: Vec<(&str, Option<u64>)> = missing.iter().map(|(name, length)| (name.as_str(), *length)).collect();
         let outcome = download::fetch(&files, folder, mirrors, *patience, |name, contents| self.verify(name, contents))
             .with_context(|| format!("cannot get {}; {}", Self::NAME, self.by_hand()))?;
-        match outcome {
-            Fetched::Unreachable(reasons) => {
-                tell!("{}", self.notice(&reasons));
-                self.drawn()
-            }
-            Fetched::Complete => self
-                .read_own()?
-                .with_context(|| format!("{}: files are gone from it as soon as they were downloaded; run again", folder.display())),
+        if let Fetched::Unreachable(reasons) = outcome {
+            tell!("{}", self.notice(&reasons));
+            return self.drawn();
         }
+        let gone = || format!("{}: files are gone from it as soon as they were downloaded; run again", folder.display());
+        self.read(&self.own()?.with_context(gone)?, true)
     }
 
     fn by_hand(&self) -> String {
-        let (Places { variable, folder, .. }, missing) = (self.places(), self.missing());
+        let (Places { variable, folder, mirrors, .. }, missing) = (self.places(), self.missing());
         let names: Vec<&str> = missing.iter().map(|(name, _)| name.as_str()).collect();
-        format!("to do it by hand, put {} into {}, or name a path in {variable} or with --data", names.join(", "), folder.display())
+        let (names, mirrors, folder) = (names.join(", "), mirrors.join(" or "), folder.display());
+        format!("to do it by hand, put {names} from {mirrors} into {folder}, or name a path in {variable} or with --data")
     }
 
-    /// The notice that drawn stand-ins are used instead of the data set: framed, so that nobody overlooks it in a log, with the reasons below.
+    /// The notice that drawn stand-ins are used instead of the data set: between rules, so that nobody overlooks it in a log, with the
+    /// reasons below.
     fn notice(&self, reasons: &[String]) -> String {
-        let Places { variable, folder, mirrors, .. } = self.places();
-        let mut lines: Vec<String> = Self::NOTICE.map(str::to_owned).into();
-        lines.extend([String::new(), format!("To use {}, get on a machine with a network", Self::NAME)]);
-        lines.extend(self.missing().into_iter().map(|(name, _)| format!("    {name}")));
-        lines.extend(mirrors.iter().zip(["from", "or  "]).map(|(mirror, word)| format!("{word} {mirror}")));
-        lines.extend([
-            format!("into {}", folder.display()),
-            format!("(or name the place of all its files in the variable {variable}, or with --data)."),
-            "To use the drawn pictures without this notice: --data embedded".to_owned(),
-        ]);
-        let reasons: String = reasons.iter().map(|reason| format!("  {reason}\n")).collect();
-        format!("\n{}{reasons}\n", framed(&lines))
+        let (rule, notice, by_hand, reasons) = ("=".repeat(100), Self::NOTICE, self.by_hand(), reasons.join("\n  "));
+        format!(
+            "\n{rule}\n{notice}\n{rule}\nTo use {}, run where there is a network; {by_hand}.\n\
+             To use the drawn pictures without this notice: --data embedded\nNo mirror can be reached:\n  {reasons}\n\n",
+            Self::NAME
+        )
     }
 
     /// One line for each place, in the order in which they are tried: whether it has the data set, and what to do if not.
-    /// `named` describes what is at a path that somebody named, `own` what the project's own folder has, if it has all.
-    fn survey(&self, named: impl Fn(&Path) -> Result<String>, own: Result<Option<String>>, unfinished: &str) -> Vec<(bool, String)> {
-        let Places { variable, named: path, folder, .. } = self.places();
+    fn survey(&self) -> Vec<(bool, String)> {
+        let Places { variable, named, folder, .. } = self.places();
         let mut lines = Vec::new();
-        lines.extend(path.as_ref().map(|path| match named(path) {
-            Ok(text) => (true, format!("{variable}: {text}")),
-            Err(error) => (false, format!("{variable}: {error:#}; or unset {variable}")),
-        }));
-        lines.push(match own {
+        if let Some(path) = named {
+            lines.push(match self.describe(path, false) {
+                Ok(text) => (true, format!("{variable}: {text}")),
+                Err(error) => (false, format!("{variable}: {error:#}; or unset {variable}")),
+            });
+        }
+        let kept: u64 = self.missing().iter().map(|(name, _)| download::unfinished_bytes(name, folder)).sum();
+        lines.push(match self.own().and_then(|path| path.map(|path| self.describe(&path, true)).transpose()) {
             Ok(Some(text)) => (true, text),
-            Ok(None) => (false, format!("{}: {unfinished}; {}", folder.display(), self.by_hand())),
+            Ok(None) => {
+                let (folder, count, size) = (folder.display(), self.missing().len(), Self::SIZE);
+                let rest = format!("{size}, of which {} MB are here", kept / 1_000_000);
+                (false, format!("{folder}: files missing: {count}; the first run downloads them ({rest}); {}", self.by_hand()))
+            }
             Err(error) => (false, format!("{error:#}")),
         });
         lines.push((true, format!("pictures drawn by this program, not {}: always there, --data embedded", Self::NAME)));
         lines
     }
-}
-
-fn framed(lines: &[String]) -> String {
-    let width = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
-    let rule = format!("+{}+\n", "=".repeat(width + 4));
-    let rows: String = lines.iter().map(|line| format!("|  {line:width$}  |\n")).collect();
-    format!("{rule}{rows}{rule}")
 }
 
 #[cfg(test)]
@@ -170,11 +165,5 @@ mod tests {
         assert_eq!("./embedded".parse::<Location>().expect("a location"), Location::Path("./embedded".into()));
         assert!("".parse::<Location>().is_err());
         assert_eq!(Location::default(), Location::Search);
-    }
-
-    #[test]
-    fn the_frame_is_as_wide_as_its_longest_line() {
-        let frame = framed(&["one".to_owned(), "longer, ü".to_owned()]);
-        assert!(frame.lines().all(|line| line.chars().count() == "longer, ü".len() - 1 + 6), "{frame}");
     }
 }

@@ -4,21 +4,21 @@
 //! refused, never replaced by something else; only where nobody named one are the files downloaded, and only where that is not possible
 //! are drawn digits used, with a notice.
 
-use super::idx::{self, Damaged, Idx};
+use super::idx::{self, Idx};
 use super::location::{Finder, Location, Places};
-use super::{Examples, Source, embedded};
+use super::{DataSet, Examples, Source, embedded};
 use crate::files::sha256_of;
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::fs::{self, File};
 use std::io::{BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
 use walkdir::{DirEntry, WalkDir};
 
-/// Where the files are downloaded from, in turn.
+/// The mirrors that the files are downloaded from, in turn.
 const MIRRORS: [&str; 2] = ["https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"];
 
-/// How many folders may be around the files in a folder that somebody names.
+/// The most folders that may be around the files in a folder that somebody names.
 const DEEPEST: usize = 3;
 
 /// Height and width of the images, in pixels.
@@ -28,36 +28,27 @@ const SIDE: usize = 28;
 pub const CLASSES: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
 /// The four files, images and labels for training, then for the test: name, and SHA-256 of the uncompressed file.
-type Files = [(&'static str, String); 4];
+type Files<'a> = [(&'static str, &'a str); 4];
 
-fn files() -> Files {
-    [
-        ("train-images-idx3-ubyte", "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
-        ("train-labels-idx1-ubyte", "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
-        ("t10k-images-idx3-ubyte", "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
-        ("t10k-labels-idx1-ubyte", "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
-    ]
-    .map(|(name, checksum)| (name, checksum.to_owned()))
-}
+const FILES: Files = [
+    ("train-images-idx3-ubyte", "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
+    ("train-labels-idx1-ubyte", "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
+    ("t10k-images-idx3-ubyte", "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
+    ("t10k-labels-idx1-ubyte", "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
+];
 
-/// The data set in its published halves.
-#[derive(Debug)]
-pub struct Mnist {
-    /// MNIST: images uint8 `[60000, 1, 28, 28]`, labels int64 `[60000]`, 0 to 9.
-    pub train: Examples,
-    /// MNIST: images uint8 `[10000, 1, 28, 28]`, labels int64 `[10000]`, 0 to 9.
-    pub test: Examples,
-    pub source: Source,
-}
-
-/// Loads the data set from `location`; `root` is the project's folder, with `data/mnist` below it. Says on stderr where the data are not
+/// Loads the data set from `location`, of MNIST 60,000 and 10,000 images uint8 `[1, 28, 28]` with labels 0 to 9; `root` is the project's folder, with `data/mnist` below it. Says on stderr where the data are not
 /// MNIST although nobody asked for that.
 ///
 /// # Errors
 /// Where a file is missing from a folder that was named (`location` or the environment variable), where a file is damaged or does not
 /// fit the others, where a download breaks off or cannot be written. Each error names the file and what to do.
-pub fn load(location: &Location, root: &Path) -> Result<Mnist> {
-    Search::new(root).find(location)
+pub fn load(location: &Location, root: &Path) -> Result<DataSet> {
+    let (mnist, remark) = Search::new(root).find(location)?;
+    if let Some(remark) = remark {
+        tell!("{remark}");
+    }
+    Ok(mnist)
 }
 
 /// One line for each place, in the order in which they are tried: whether it has MNIST, and what to do if not.
@@ -65,59 +56,44 @@ pub(crate) fn survey(root: &Path) -> Vec<(bool, String)> {
     Search::new(root).survey()
 }
 
-/// Everything that [`load`] takes from its surroundings.
+/// The surroundings of [`load`].
 struct Search<'a> {
     places: Places<'a>,
-    files: Files,
+    files: Files<'a>,
 }
 
 impl Search<'_> {
     fn new(root: &Path) -> Self {
-        Search { places: Places::new(root, "mnist", "MNIST_DIR", &MIRRORS), files: files() }
+        Search { places: Places::new(root, "mnist", "MNIST_DIR", &MIRRORS), files: FILES }
     }
 
-    /// The data set in a folder that somebody named, and what there is to say about it where it is not MNIST.
-    fn named_quietly(&self, named: &Path) -> Result<(Mnist, Option<String>)> {
-        let shown = named.display();
-        ensure!(named.exists(), "{shown}: there is no such folder");
-        ensure!(named.is_dir(), "{shown}: found a file, expected the folder with the four MNIST files");
-        let folder = &self.inside(named)?;
-        let shown = folder.display();
-        let found = self.files.each_ref().map(|(name, _)| find(folder, name));
-        let missing: Vec<&str> = self.files.iter().zip(&found).filter(|(_, path)| path.is_none()).map(|((name, _), _)| *name).collect();
-        ensure!(
-            missing.is_empty(),
-            "{shown}: found {} of the four MNIST files; put there, as it is or with .gz: {}",
-            4 - missing.len(),
-            missing.join(", ")
-        );
+    /// Those of the four files that are in `folder`; one of the project's own that is not MNIST's is an error.
+    fn files_in(&self, folder: &Path, is_own: bool) -> Result<Vec<(PathBuf, Idx)>> {
         let mut read = Vec::new();
-        for path in found.into_iter().flatten() {
-            let advise = |error: anyhow::Error| if error.is::<Damaged>() { error.context("get this file anew") } else { error };
-            let idx = idx::read(&path).map_err(advise)?;
-            read.push((path, idx));
+        for (name, checksum) in &self.files {
+            let Some(path) = find(folder, name) else { continue };
+            let decoded = idx::decode(idx::open(&path)?, idx::LIMIT);
+            let idx = if is_own { decoded.and_then(|idx| check(idx, checksum)) } else { decoded };
+            let wrong = if is_own { "is damaged: remove it, and the next run downloads it again" } else { "is not a usable IDX file" };
+            read.push((path.clone(), idx.with_context(|| format!("{} {wrong}", path.display()))?));
         }
-        let others: Vec<String> =
-            read.iter().zip(&self.files).filter(|((_, idx), (_, sum))| idx.checksum != *sum).map(|((path, _), _)| name_of(path)).collect();
-        let name = if others.is_empty() { "MNIST".to_owned() } else { format!("data set in {}, not MNIST", name_of(named)) };
-        let remark = (!others.is_empty()).then(|| {
-            let advice = if others.len() < 4 { "; the others are, so these may be damaged: get them anew" } else { "" };
-            format!("note: {shown} is used, but its contents are not MNIST's: {}{advice}", others.join(", "))
-        });
-        Ok((assemble(read, name)?, remark))
+        Ok(read)
+    }
+
+    fn missing_from(&self, folder: &Path) -> Vec<&'static str> {
+        self.files.iter().map(|(name, _)| *name).filter(|name| find(folder, name).is_none()).collect()
     }
 
     /// `folder` itself if one of the files is in it, else the one folder below that has one, for example torchvision's `MNIST/raw`.
     fn inside(&self, folder: &Path) -> Result<PathBuf> {
-        let is_visible = |entry: &DirEntry| entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".");
-        // What cannot be looked at has none of the files that can be read.
+        let is_hidden = |entry: &DirEntry| entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
         let below = WalkDir::new(folder).max_depth(DEEPEST).follow_links(true).sort_by_file_name().into_iter();
-        let folders = below.filter_entry(|entry| is_visible(entry) && entry.file_type().is_dir()).flatten().map(DirEntry::into_path);
-        let found: Vec<PathBuf> = folders.filter(|place| self.files.iter().any(|(name, _)| find(place, name).is_some())).collect();
+        // A folder without the right to read it has none of the files that can be read.
+        let folders = below.filter_entry(|entry| entry.file_type().is_dir() && !is_hidden(entry)).flatten().map(DirEntry::into_path);
+        let found: Vec<PathBuf> = folders.filter(|place| self.missing_from(place).len() < 4).collect();
         match &found[..] {
-            [first, ..] if first == folder => Ok(first.clone()),
             [] => Ok(folder.to_owned()),
-            [one] => Ok(one.clone()),
+            [first, others @ ..] if others.is_empty() || first == folder => Ok(first.clone()),
             several => bail!(
                 "{}: found MNIST's files in several folders, expected one; name one of them: {}",
                 folder.display(),
@@ -125,73 +101,76 @@ impl Search<'_> {
             ),
         }
     }
-
-    fn survey(&self) -> Vec<(bool, String)> {
-        let complete = |folder: &Path| format!("MNIST in {}, complete, checksums right", folder.display());
-        let named = |folder: &Path| {
-            let (mnist, remark) = self.named_quietly(folder)?;
-            Ok(remark.map_or_else(|| complete(folder), |remark| format!("{}; {remark}", mnist.source.name)))
-        };
-        let own = self.read_own().map(|found| found.map(|_| complete(&self.places.folder)));
-        let count = 4 - self.missing().len();
-        Finder::survey(self, named, own, &format!("{count} of the four MNIST files; the first run downloads the others (11 MB)"))
-    }
 }
 
 impl Finder for Search<'_> {
-    type Found = Mnist;
+    /// With a remark where somebody named a folder that does not hold MNIST.
+    type Found = (DataSet, Option<String>);
 
     const NAME: &'static str = "MNIST";
-    const NOTICE: [&'static str; 2] = [
-        "NOT MNIST. No mirror of MNIST can be reached, so digits drawn by this program",
-        "take its place. Results on them are not results on MNIST.",
-    ];
+    const SIZE: &'static str = "11 MB";
+    const NOTICE: &'static str = "NOT MNIST, but digits drawn by this program. Results on them are not results on MNIST.";
 
     fn places(&self) -> &Places<'_> {
         &self.places
     }
 
-    fn read_named(&self, folder: &Path) -> Result<Mnist> {
-        let (mnist, remark) = self.named_quietly(folder)?;
-        if let Some(remark) = remark {
-            tell!("{remark}");
+    fn own(&self) -> Result<Option<PathBuf>> {
+        let folder = &self.places.folder;
+        if self.missing_from(folder).is_empty() {
+            return Ok(Some(folder.clone()));
         }
-        Ok(mnist)
+        // Damaged files are found before the missing ones are downloaded.
+        self.files_in(folder, true).map(|_| None)
     }
 
-    /// Damaged files are found before the missing ones are downloaded.
-    fn read_own(&self) -> Result<Option<Mnist>> {
-        let mut read = Vec::new();
-        for (name, checksum) in &self.files {
-            let Some(path) = find(&self.places.folder, name) else { continue };
-            let advice = || format!("{} is damaged: remove it, and the next run downloads it again", path.display());
-            let idx = idx::decode(idx::open(&path)?, idx::LIMIT).with_context(advice)?;
-            check(&idx, checksum).with_context(advice)?;
-            read.push((path, idx));
+    fn read(&self, named: &Path, is_own: bool) -> Result<Self::Found> {
+        let shown = named.display();
+        ensure!(named.exists(), "{shown}: there is no such folder");
+        ensure!(named.is_dir(), "{shown}: found a file, expected the folder with the four MNIST files");
+        let folder = &self.inside(named)?;
+        let (shown, missing) = (folder.display(), self.missing_from(folder));
+        ensure!(
+            missing.is_empty(),
+            "{shown}: found {} of the four MNIST files; put there, as it is or with .gz: {}",
+            4 - missing.len(),
+            missing.join(", ")
+        );
+        let read = self.files_in(folder, is_own)?;
+        let is_other = |((path, idx), (_, sum)): (&(PathBuf, Idx), &(_, &str))| (idx.checksum != *sum).then(|| name_of(path));
+        let others: Vec<String> = read.iter().zip(&self.files).filter_map(is_other).collect();
+        if others.is_empty() {
+            return Ok((assemble(&read, "MNIST".to_owned())?, None));
         }
-        if read.len() == 4 { assemble(read, "MNIST".to_owned()).map(Some) } else { Ok(None) }
+        let advice = if others.len() < 4 { "; the others are, so these may be damaged: get them anew" } else { "" };
+        let remark = format!("note: {shown} is used, but its contents are not MNIST's: {}{advice}", others.join(", "));
+        Ok((assemble(&read, format!("data set in {}, not MNIST", name_of(named)))?, Some(remark)))
+    }
+
+    fn describe(&self, folder: &Path, is_own: bool) -> Result<String> {
+        let (mnist, remark) = self.read(folder, is_own)?;
+        let complete = || format!("MNIST in {}, complete, checksums right", folder.display());
+        Ok(remark.map_or_else(complete, |remark| format!("{}; {remark}", mnist.source.name)))
     }
 
     fn missing(&self) -> Vec<(String, Option<u64>)> {
-        let missing = self.files.iter().filter(|(name, _)| find(&self.places.folder, name).is_none());
-        missing.map(|(name, _)| (format!("{name}.gz"), None)).collect()
+        self.missing_from(&self.places.folder).into_iter().map(|name| (format!("{name}.gz"), None)).collect()
     }
 
     fn verify(&self, name: &str, contents: &File) -> Result<()> {
         let (_, checksum) = self.files.iter().find(|(file, _)| name.starts_with(file)).context("not one of the four files")?;
-        check(&idx::decode(BufReader::new(contents), idx::LIMIT)?, checksum)
+        check(idx::decode(BufReader::new(contents), idx::LIMIT)?, checksum).map(drop)
     }
 
-    fn drawn(&self) -> Result<Mnist> {
+    fn drawn(&self) -> Result<Self::Found> {
         let (train, test) = embedded::digits(60_000, 10_000, 0);
-        // Their bytes may depend on the machine's arithmetic, so they are counted, not looked up.
+        // Their bytes may depend on the machine's arithmetic, so they are hashed, not looked up.
         let checksum = |tensor: &Tensor| -> Result<String> {
-            let bytes: Vec<u8> = Vec::try_from(tensor.flatten(0, -1).to_kind(Kind::Uint8)).context("cannot read the drawn digits")?;
-            Ok(sha256_of(bytes.as_slice())?)
+            Ok(sha256_of(Vec::<u8>::try_from(tensor.flatten(0, -1).to_kind(Kind::Uint8))?.as_slice())?)
         };
         let checksums = [&train.images, &train.labels, &test.images, &test.labels].into_iter().map(checksum).collect::<Result<String>>()?;
         let source = Source { name: "embedded digits, not MNIST".to_owned(), checksum: sha256_of(checksums.as_bytes())? };
-        Ok(Mnist { train, test, source })
+        Ok((data_set(train, test, source), None))
     }
 }
 
@@ -211,22 +190,25 @@ fn find(folder: &Path, name: &str) -> Option<PathBuf> {
     spellings.iter().find(|path| path.is_file()).or_else(|| spellings.iter().find(is_there)).cloned()
 }
 
-fn check(idx: &Idx, expected: &str) -> Result<()> {
+fn check(idx: Idx, expected: &str) -> Result<Idx> {
     ensure!(
         idx.checksum == expected,
         "its contents are not MNIST's: found SHA-256 {} of the uncompressed file, expected {expected}",
         idx.checksum
     );
-    Ok(())
+    Ok(idx)
 }
 
-/// Makes the data set of the four files, in the order of [`files`].
-fn assemble(read: Vec<(PathBuf, Idx)>, name: String) -> Result<Mnist> {
+/// Makes the data set of the four files, in the order of [`FILES`].
+fn assemble(read: &[(PathBuf, Idx)], name: String) -> Result<DataSet> {
     let checksums: String = read.iter().map(|(_, idx)| idx.checksum.as_str()).collect();
-    let source = Source { name, checksum: sha256_of(checksums.as_bytes())? };
-    let [train_images, train_labels, test_images, test_labels] =
-        <[_; 4]>::try_from(read).map_err(|read| anyhow!("found {} files, expected 4", read.len()))?;
-    Ok(Mnist { train: examples(&train_images, &train_labels)?, test: examples(&test_images, &test_labels)?, source })
+    let [train_images, train_labels, test_images, test_labels] = read else { bail!("found {} files, expected 4", read.len()) };
+    let (train, test) = (examples(train_images, train_labels)?, examples(test_images, test_labels)?);
+    Ok(data_set(train, test, Source { name, checksum: sha256_of(checksums.as_bytes())? }))
+}
+
+fn data_set(train: Examples, test: Examples, source: Source) -> DataSet {
+    DataSet { train, validation: None, test: Some(test), classes: &CLASSES, source }
 }
 
 fn examples((images_path, images): &(PathBuf, Idx), (labels_path, labels): &(PathBuf, Idx)) -> Result<Examples> {
@@ -284,11 +266,11 @@ mod tests {
     }
 
     /// The contents of four files that stand for MNIST's, and their checksums under MNIST's names.
-    fn small() -> ([Vec<u8>; 4], Files) {
+    fn small() -> ([Vec<u8>; 4], Files<'static>) {
         let contents = [images(TRAIN), labels(TRAIN), images(TEST), labels(TEST)];
-        let mut published = files();
+        let mut published = FILES;
         for (file, contents) in published.iter_mut().zip(&contents) {
-            file.1 = sha256_of(contents.as_slice()).expect("memory");
+            file.1 = sha256_of(contents.as_slice()).expect("memory").leak();
         }
         (contents, published)
     }
@@ -323,11 +305,17 @@ mod tests {
         Search { places, files: small().1 }
     }
 
-    fn load_folder(folder: &Path) -> Result<Mnist> {
-        search(Path::new("nowhere"), None, &[]).find(&Location::Path(folder.to_owned()))
+    impl Search<'_> {
+        fn load(&self, location: &Location) -> Result<DataSet> {
+            Ok(self.find(location)?.0)
+        }
     }
 
-    fn message(result: Result<Mnist>) -> String {
+    fn load_folder(folder: &Path) -> Result<DataSet> {
+        search(Path::new("nowhere"), None, &[]).load(&Location::Path(folder.to_owned()))
+    }
+
+    fn message(result: Result<DataSet>) -> String {
         format!("{:#}", result.expect_err("this data set is faulty"))
     }
 
@@ -337,14 +325,15 @@ mod tests {
         }
     }
 
-    fn assert_small(mnist: &Mnist) {
+    fn assert_small(mnist: &DataSet) {
+        let test = mnist.test.as_ref().expect("with labels");
         assert_eq!(mnist.train.images.size(), [TRAIN as i64, 1, 28, 28]);
         assert_eq!(mnist.train.images.kind(), Kind::Uint8);
         assert_eq!(mnist.train.labels.kind(), Kind::Int64);
-        assert_eq!((mnist.train.len(), mnist.test.len()), (TRAIN as i64, TEST as i64));
-        assert_eq!(mnist.test.labels.int64_value(&[7]), 7);
+        assert_eq!((mnist.train.len(), test.len()), (TRAIN as i64, TEST as i64));
+        assert_eq!(test.labels.int64_value(&[7]), 7);
         assert_eq!(mnist.train.images.int64_value(&[1, 0, 2, 3]), (784 + 2 * 28 + 3) % 251);
-        let checksums: Vec<String> = small().1.into_iter().map(|file| file.1).collect();
+        let checksums = small().1.map(|file| file.1);
         assert_eq!(mnist.source.checksum, sha256_of(checksums.concat().as_bytes()).expect("memory"));
     }
 
@@ -385,7 +374,7 @@ mod tests {
         let mut contents = images(TRAIN);
         contents[100] ^= 1;
         write(folder.path(), "train-images-idx3-ubyte", &contents);
-        let (mnist, remark) = search(Path::new("nowhere"), None, &[]).named_quietly(folder.path()).expect("a well-formed data set");
+        let (mnist, remark) = search(Path::new("nowhere"), None, &[]).read(folder.path(), false).expect("a well-formed data set");
         let folder_name = folder.path().file_name().and_then(|name| name.to_str()).expect("a name");
         assert_eq!(mnist.source.name, format!("data set in {folder_name}, not MNIST"));
         assert_contains(&remark.expect("a remark"), &["not MNIST's: train-images-idx3-ubyte; the others are"]);
@@ -400,15 +389,15 @@ mod tests {
         let good = raw_folder();
         let mirrors = [mirror.as_str()];
 
-        let error = message(search(root.path(), None, &mirrors).find(&Location::Path(empty.path().into())));
+        let error = message(search(root.path(), None, &mirrors).load(&Location::Path(empty.path().into())));
         assert_contains(&error, &["--data", "found 0 of the four MNIST files", "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]);
-        let error = message(search(root.path(), Some(empty.path()), &mirrors).find(&Location::Search));
+        let error = message(search(root.path(), Some(empty.path()), &mirrors).load(&Location::Search));
         assert_contains(&error, &["MNIST_DIR", "found 0 of the four MNIST files"]);
         assert!(fs::read_dir(root.path()).expect("the folder").next().is_none(), "nothing is downloaded");
 
-        let mnist = search(root.path(), Some(empty.path()), &mirrors).find(&Location::Path(good.path().into()));
+        let mnist = search(root.path(), Some(empty.path()), &mirrors).load(&Location::Path(good.path().into()));
         assert_small(&mnist.expect("--data comes before the variable"));
-        assert_small(&search(root.path(), Some(good.path()), &mirrors).find(&Location::Search).expect("the variable names good files"));
+        assert_small(&search(root.path(), Some(good.path()), &mirrors).load(&Location::Search).expect("the variable names good files"));
 
         assert_contains(&message(load_folder(&empty.path().join("none"))), &["none: there is no such folder"]);
         assert_contains(&message(load_folder(&good.path().join("t10k-labels-idx1-ubyte"))), &["found a file, expected the folder"]);
@@ -450,7 +439,7 @@ mod tests {
         assert!(error.contains("found a folder") && !error.contains("anew"), "{error}");
         let root = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir_all(root.path().join("data/mnist").join("train-labels-idx1-ubyte")).expect("made");
-        let error = message(search(root.path(), None, &[]).find(&Location::Search));
+        let error = message(search(root.path(), None, &[]).load(&Location::Search));
         assert!(error.contains("found a folder") && !error.contains("damaged"), "{error}");
     }
 
@@ -485,14 +474,14 @@ mod tests {
         let own = root.path().join("data/mnist");
         // One is there already, in another spelling, and stays.
         write(&own, "t10k-labels.idx1-ubyte", &labels(TEST));
-        let mnist = search(root.path(), None, &[&refusing, &good]).find(&Location::Search).expect("the second mirror is good");
+        let mnist = search(root.path(), None, &[&refusing, &good]).load(&Location::Search).expect("the second mirror is good");
         assert_small(&mnist);
         assert_eq!(mnist.source.name, "MNIST");
         let mut names: Vec<_> = fs::read_dir(&own).expect("the folder").flatten().map(|entry| entry.file_name()).collect();
         names.sort();
         let expected = ["t10k-images-idx3-ubyte.gz", "t10k-labels.idx1-ubyte", "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"];
         assert_eq!(names, expected);
-        assert_small(&search(root.path(), None, &[&refusing]).find(&Location::Search).expect("everything is there"));
+        assert_small(&search(root.path(), None, &[&refusing]).load(&Location::Search).expect("everything is there"));
     }
 
     #[test]
@@ -501,7 +490,7 @@ mod tests {
         let mirror = mirror_folder();
         write(mirror.path(), "train-labels-idx1-ubyte.gz", &gzip(&labels(TRAIN + 1)));
         let good = server(Answer::Folder(mirror.path().into()));
-        let error = message(search(root.path(), None, &[&good]).find(&Location::Search));
+        let error = message(search(root.path(), None, &[&good]).load(&Location::Search));
         assert_contains(&error, &["train-labels-idx1-ubyte.gz came, but", "found SHA-256", "to do it by hand", "data/mnist", "MNIST_DIR"]);
         let names: Vec<_> =
             fs::read_dir(root.path().join("data/mnist")).expect("the folder").flatten().map(|entry| entry.file_name()).collect();
@@ -518,7 +507,7 @@ mod tests {
             let own = root.path().join("data/mnist");
             write(&own, files[0].0, &damaged);
             // It is found before the network is asked for the other three.
-            let error = message(search(root.path(), None, &[&refusing()]).find(&Location::Search));
+            let error = message(search(root.path(), None, &[&refusing()]).load(&Location::Search));
             assert_contains(&error, &["train-images-idx3-ubyte is damaged: remove it, and the next run downloads it again"]);
         }
     }
@@ -530,10 +519,10 @@ mod tests {
         let mirrors = [refusing.as_str()];
         let search = search(root.path(), None, &mirrors);
         let started = Instant::now();
-        let mnist = search.find(&Location::Search).expect("the embedded digits need nothing");
+        let mnist = search.load(&Location::Search).expect("the embedded digits need nothing");
         assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
         assert_eq!(mnist.source.name, "embedded digits, not MNIST");
-        assert_eq!((mnist.train.len(), mnist.test.len()), (60_000, 10_000));
+        assert_eq!((mnist.train.len(), mnist.test.map(|test| test.len())), (60_000, Some(10_000)));
         assert_eq!(mnist.source.checksum.len(), 64);
         assert!(!root.path().join("data").exists(), "nothing is written");
 
@@ -550,7 +539,7 @@ mod tests {
         let root = tempfile::tempdir().expect("a temporary folder");
         let lines = search(root.path(), None, &[]).survey();
         assert_eq!(lines.iter().map(|(is_there, _)| *is_there).collect::<Vec<_>>(), [false, true]);
-        assert_contains(&lines[0].1, &["0 of the four", "the first run downloads", "MNIST_DIR"]);
+        assert_contains(&lines[0].1, &["files missing: 4; the first run downloads them (11 MB, of which 0 MB", "MNIST_DIR"]);
 
         let good = raw_folder();
         let lines = search(root.path(), Some(good.path()), &[]).survey();
@@ -583,12 +572,13 @@ mod tests {
         };
         let mnist = load(&Location::Path(folder), Path::new("nowhere")).expect("MNIST");
         assert_eq!(mnist.source.name, "MNIST");
-        assert_eq!(mnist.source.checksum, sha256_of(files().map(|file| file.1).concat().as_bytes()).expect("memory"));
+        assert_eq!(mnist.source.checksum, sha256_of(FILES.map(|file| file.1).concat().as_bytes()).expect("memory"));
         assert_eq!(mnist.train.images.size(), [60_000, 1, 28, 28]);
-        assert_eq!(mnist.test.images.size(), [10_000, 1, 28, 28]);
+        let test = mnist.test.expect("with labels");
+        assert_eq!(test.images.size(), [10_000, 1, 28, 28]);
         // The first labels and the class counts as published.
         assert_eq!(Vec::<i64>::try_from(mnist.train.labels.narrow(0, 0, 5)).expect("labels"), [5, 0, 4, 1, 9]);
-        let counts = Vec::<i64>::try_from(mnist.test.labels.bincount::<Tensor>(None, 10)).expect("counts");
+        let counts = Vec::<i64>::try_from(test.labels.bincount::<Tensor>(None, 10)).expect("counts");
         assert_eq!(counts, [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]);
         let mean = mnist.train.images.to_kind(Kind::Float).mean(Kind::Float).double_value(&[]) / 255.0;
         assert!((mean - 0.1307).abs() < 1e-4, "{mean}");

@@ -47,66 +47,20 @@ impl Examples {
     }
 }
 
-/// Images to train on, and what is known about them.
-pub trait DataSet {
-    fn train(&self) -> Examples;
-
-    /// How many of the training images, the last ones, are its own for validation, if it has such.
-    fn validation(&self) -> Option<i64> {
-        None
-    }
-
-    /// Where its labels are known.
-    fn test(&self) -> Option<Examples>;
-
+/// A data set, as it is trained on.
+#[derive(Debug)]
+pub struct DataSet {
+    pub train: Examples,
+    /// The number of training images, the last ones, that are the data set's own for validation, if it has such.
+    pub validation: Option<i64>,
+    /// None where their labels are not known.
+    pub test: Option<Examples>,
     /// The names of the classes, in the order of their labels.
-    fn classes(&self) -> &'static [&'static str];
-
-    fn source(&self) -> &Source;
+    pub classes: &'static [&'static str],
+    pub source: Source,
 }
 
-impl DataSet for mnist::Mnist {
-    fn train(&self) -> Examples {
-        self.train.share()
-    }
-
-    fn test(&self) -> Option<Examples> {
-        Some(self.test.share())
-    }
-
-    fn classes(&self) -> &'static [&'static str] {
-        &mnist::CLASSES
-    }
-
-    fn source(&self) -> &Source {
-        &self.source
-    }
-}
-
-impl DataSet for cats_dogs::CatsDogs {
-    fn train(&self) -> Examples {
-        self.train.share()
-    }
-
-    fn validation(&self) -> Option<i64> {
-        self.validation
-    }
-
-    fn test(&self) -> Option<Examples> {
-        let labels = self.test_labels.as_ref()?;
-        Some(Examples { images: self.test.shallow_clone(), labels: labels.shallow_clone() })
-    }
-
-    fn classes(&self) -> &'static [&'static str] {
-        &cats_dogs::CLASSES
-    }
-
-    fn source(&self) -> &Source {
-        &self.source
-    }
-}
-
-/// Where a data set came from.
+/// The origin of a data set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
     /// Its name in figures and tables, for example "MNIST" or "embedded digits, not MNIST".

@@ -30,52 +30,25 @@ pub struct Decoded {
 /// The formats that are read, for messages.
 const FORMATS: &str = "JPEG, PNG, BMP, GIF or WebP";
 
-/// Decodes the files in the places `wanted` of `archive`, on all cores, each as [`decode`] does.
-///
-/// # Errors
-/// If the archive itself cannot be read. An image that cannot be decoded is told of, not an error.
-pub fn decode_all(archive: &Archive, wanted: &[usize]) -> Result<Decoded> {
-    decode_each(archive, wanted, [3, SIDE, SIDE], decode)
-}
-
-/// As [`decode_all`], into images of the shape `[channels, height, width]`, each as `decode` does.
-///
-/// # Errors
-/// As [`decode_all`].
-pub(crate) fn decode_each(
-    archive: &Archive,
-    wanted: &[usize],
-    shape: [u32; 3],
-    decode: fn(&[u8], &mut [u8]) -> Result<()>,
-) -> Result<Decoded> {
+/// Decodes the files in the places `wanted` of `archive`, on all cores, into images of `shape`, `[channels, height, width]`.
+pub fn decode_all(archive: &Archive, wanted: &[usize], shape: [u32; 3], decode: fn(&[u8], &mut [u8]) -> Result<()>) -> Decoded {
     let size = shape.iter().product::<u32>() as usize;
     let mut pixels = vec![0_u8; wanted.len() * size];
-    // A reader for each share of the files: opening a zip reads its whole list.
-    let share = wanted.len().div_ceil(4 * rayon::current_num_threads()).max(1);
-    let results: Vec<Vec<Result<()>>> = pixels
-        .par_chunks_mut(share * size)
-        .zip(wanted.par_chunks(share))
-        .map(|(pixels, places)| {
-            let mut reader = archive.reader()?;
-            let one = |(target, place): (&mut [u8], &usize)| decode(&reader.read(*place)?, target);
-            Ok(pixels.chunks_mut(size).zip(places).map(one).collect())
-        })
-        .collect::<Result<_>>()?;
+    let decode_one = |(target, place): (&mut [u8], &usize)| decode(&archive.read(*place)?, target);
+    let results: Vec<Result<()>> = pixels.par_chunks_mut(size).zip(wanted).map(decode_one).collect();
     let (mut good, mut bad) = (Vec::new(), Vec::new());
-    for (index, result) in results.into_iter().flatten().enumerate() {
+    for (index, result) in results.into_iter().enumerate() {
         match result {
             Ok(()) => good.push(index),
             Err(error) => bad.push((index, format!("{error:#}"))),
         }
     }
     let [channels, height, width] = shape.map(i64::from);
-    let images = Tensor::from_slice(&pixels).view([-1, channels, height, width]);
-    let images = if bad.is_empty() {
-        images
-    } else {
-        images.index_select(0, &Tensor::from_slice(&good.iter().map(|index| *index as i64).collect::<Vec<_>>()))
-    };
-    Ok(Decoded { images, good, bad })
+    let mut images = Tensor::from_slice(&pixels).view([-1, channels, height, width]);
+    if !bad.is_empty() {
+        images = images.index_select(0, &Tensor::from_slice(&good.iter().map(|index| *index as i64).collect::<Vec<_>>()));
+    }
+    Decoded { images, good, bad }
 }
 
 /// Decodes one image file into `target`: red, then green, then blue, each 64 x 64, row by row; of an animation the first image.
@@ -87,29 +60,18 @@ pub(crate) fn decode_each(
 /// If the file is no JPEG, PNG, BMP, GIF or WebP image, is broken off or damaged, is of a kind that cannot be decoded rightly, or claims
 /// more than any photograph has.
 pub fn decode(file: &[u8], target: &mut [u8]) -> Result<()> {
-    write(read(file, |_| Orientation::NoTransforms)?, target);
+    write(read(file, false)?, target);
     Ok(())
 }
 
 /// As [`decode`], but turned as the orientation in its EXIF data says: phones and cameras store photos as the sensor lies.
-///
-/// # Errors
-/// As [`decode`].
 pub(crate) fn decode_upright(file: &[u8], target: &mut [u8]) -> Result<()> {
-    write(read_upright(file)?, target);
+    write(read(file, true)?, target);
     Ok(())
 }
 
-/// The image in a file, turned as the orientation in its EXIF data says.
-///
-/// # Errors
-/// As [`decode`].
-pub(crate) fn read_upright(file: &[u8]) -> Result<DynamicImage> {
-    // Damaged metadata do not make an image unreadable.
-    read(file, |decoder| decoder.orientation().unwrap_or(Orientation::NoTransforms))
-}
-
-fn read(file: &[u8], orientation: fn(&mut dyn ImageDecoder) -> Orientation) -> Result<DynamicImage> {
+/// The image in a file, as it is stored or turned upright.
+pub(crate) fn read(file: &[u8], is_upright: bool) -> Result<DynamicImage> {
     ensure!(!file.is_empty(), "the file is empty");
     let mut reader = ImageReader::new(Cursor::new(file)).with_guessed_format()?;
     match reader.format() {
@@ -123,9 +85,10 @@ fn read(file: &[u8], orientation: fn(&mut dyn ImageDecoder) -> Orientation) -> R
     let mut decoder = reader.into_decoder()?;
     limits.reserve(decoder.total_bytes())?;
     decoder.set_limits(limits)?;
-    let orientation = orientation(&mut decoder);
+    // Damaged metadata do not make an image unreadable.
+    let orientation = if is_upright { decoder.orientation().ok() } else { None };
     let mut picture = DynamicImage::from_decoder(decoder)?;
-    picture.apply_orientation(orientation);
+    picture.apply_orientation(orientation.unwrap_or(Orientation::NoTransforms));
     Ok(picture)
 }
 
@@ -135,11 +98,8 @@ fn write(picture: DynamicImage, target: &mut [u8]) {
     if picture.dimensions() != (SIDE, SIDE) {
         picture = imageops::resize(&picture, SIDE, SIDE, imageops::FilterType::Triangle);
     }
-    let plane = (SIDE * SIDE) as usize;
-    let (red, rest) = target.split_at_mut(plane);
-    let (green, blue) = rest.split_at_mut(plane);
-    for (index, pixel) in picture.pixels().enumerate() {
-        [red[index], green[index], blue[index]] = pixel.0;
+    for (channel, plane) in target.chunks_exact_mut((SIDE * SIDE) as usize).enumerate() {
+        plane.iter_mut().zip(picture.pixels()).for_each(|(value, pixel)| *value = pixel.0[channel]);
     }
 }
 
@@ -201,7 +161,7 @@ mod tests {
         [&jpeg[..2], &[0xff, marker], &length, contents, &jpeg[2..]].concat()
     }
 
-    /// What is in the middle of each quarter, to the nearest twenty.
+    /// The color in the middle of each quarter, to the nearest twenty.
     fn middles(decode: fn(&[u8], &mut [u8]) -> Result<()>, file: &[u8]) -> Result<[[u8; 3]; 4]> {
         let mut pixels = vec![0; 3 * PLANE];
         decode(file, &mut pixels)?;

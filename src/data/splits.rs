@@ -1,7 +1,7 @@
 //! Training, validation and test examples as a network takes them.
 
 use super::Examples;
-use super::augmentation::{Constants, channels, normalize};
+use super::augmentation::Augmenter;
 use crate::experiment::{Augmentation, Experiment, LARGEST_COUNT, Normalization, Validation};
 use crate::seed::{Purpose, draw};
 use anyhow::{Result, ensure};
@@ -16,8 +16,8 @@ pub struct Inputs {
     pub labels: Tensor,
     /// Mean and deviation of each channel, `[channels, 1, 1]`.
     normalization: Option<(Tensor, Tensor)>,
-    augmentation: Option<(Augmentation, Constants)>,
-    /// The random numbers of the augmentation for each image, where it is augmented.
+    augmentation: Option<Augmenter>,
+    /// The changes of each image (see [`Augmentation::changes`]), where it is augmented.
     changes: Option<Tensor>,
 }
 
@@ -47,7 +47,7 @@ impl Inputs {
         augmentation: Option<&Augmentation>,
         device: Device,
     ) -> Result<Inputs> {
-        let depth = examples.images.size().get(1).copied().unwrap_or(0);
+        let [depth, height, width] = [1, 2, 3].map(|dimension| examples.images.size().get(dimension).copied().unwrap_or(0));
         ensure!(depth == 3 || normalization.is_none(), "[normalization] is for images of 3 channels, but these have {depth}; leave it out");
         let colors = augmentation.iter().flat_map(|augmentation| augmentation.colors());
         let changed: Vec<&str> = colors.filter(|(_, value)| *value != 0.0).map(|(key, _)| key).collect();
@@ -56,14 +56,12 @@ impl Inputs {
             "[augmentation] changes {}, for images of 3 channels, but these have {depth}; leave out what changes colors",
             changed.join(", ")
         );
+        let channels = |values: &[f64; 3]| Tensor::from_slice(values).to_kind(Kind::Float).view([3, 1, 1]).to_device(device);
         Ok(Inputs {
             bytes: examples.images.to_device(device),
             labels: examples.labels.to_device(device),
-            normalization: normalization.map(|Normalization { mean, deviation }| (channels(*mean, device), channels(*deviation, device))),
-            augmentation: augmentation.map(|augmentation| {
-                let [height, width] = [2, 3].map(|dimension| examples.images.size().get(dimension).copied().unwrap_or(0));
-                (augmentation.clone(), Constants::new(augmentation, [height, width], (Kind::Float, device)))
-            }),
+            normalization: normalization.map(|Normalization { mean, deviation }| (channels(mean), channels(deviation))),
+            augmentation: augmentation.map(|settings| Augmenter::new(settings, [height, width], (Kind::Float, device))),
             changes: None,
         })
     }
@@ -94,14 +92,12 @@ impl Inputs {
 
     /// The examples at `index` (int64), in that order.
     pub fn select(&self, index: &Tensor) -> Minibatch {
-        let changes = self.changes.as_ref().map(|changes| changes.index_select(0, index));
-        self.ready(&self.bytes.index_select(0, index), self.labels.index_select(0, index), changes)
+        self.minibatch(|tensor| tensor.index_select(0, index))
     }
 
     /// `length` examples from place `start` on.
     pub fn range(&self, start: i64, length: i64) -> Minibatch {
-        let changes = self.changes.as_ref().map(|changes| changes.narrow(0, start, length));
-        self.ready(&self.bytes.narrow(0, start, length), self.labels.narrow(0, start, length), changes)
+        self.minibatch(|tensor| tensor.narrow(0, start, length))
     }
 
     /// Consecutive minibatches of `size`; the last may be smaller.
@@ -109,24 +105,27 @@ impl Inputs {
         (0..self.len()).step_by(size as usize).map(move |start| self.range(start, size.min(self.len() - start)))
     }
 
-    fn ready(&self, bytes: &Tensor, labels: Tensor, changes: Option<Tensor>) -> Minibatch {
-        let mut images = bytes.to_kind(Kind::Float).g_div_scalar_(255.0);
-        if let (Some((augmentation, constants)), Some(changes)) = (&self.augmentation, &changes) {
-            images = augmentation.apply(&images, changes, constants);
+    /// The examples that `pick` takes of each tensor, as floats, augmented and normalized.
+    fn minibatch(&self, pick: impl Fn(&Tensor) -> Tensor) -> Minibatch {
+        let changes = self.changes.as_ref().map(&pick);
+        let augmentation = self.augmentation.as_ref().zip(changes.as_ref());
+        let mut images = pick(&self.bytes).to_kind(Kind::Float).g_div_scalar_(255.0);
+        if let Some((augmenter, changes)) = augmentation {
+            images = augmenter.apply(&images, changes);
         }
         if let Some((mean, deviation)) = &self.normalization {
-            images = normalize(images, mean, deviation);
+            images = images.g_sub_(mean).g_div_(deviation);
         }
-        if let (Some((augmentation, _)), Some(changes)) = (&self.augmentation, &changes) {
-            images = augmentation.cutout(images, changes);
+        if let Some((augmenter, changes)) = augmentation {
+            images = augmenter.cutout(images, changes);
         }
-        Minibatch { images, labels }
+        Minibatch { images, labels: pick(&self.labels) }
     }
 
     /// The same examples with random augmentation drawn from `seed` and `position`; unchanged if no augmentation is configured.
     pub fn augmented(&self, seed: u64, position: u64) -> Inputs {
-        let numbers = |augmentation: &Augmentation| augmentation.numbers(self.len(), seed, position, self.device());
-        let changes = self.augmentation.as_ref().map(|(augmentation, _)| augmentation.changes(&numbers(augmentation)));
+        let settings = self.augmentation.as_ref().map(|augmenter| &augmenter.settings);
+        let changes = settings.map(|settings| settings.changes(&settings.numbers(self.len(), seed, position, self.device())));
         Inputs { changes, ..self.share() }
     }
 
@@ -137,19 +136,9 @@ impl Inputs {
             bytes: self.bytes.shallow_clone(),
             labels: self.labels.shallow_clone(),
             normalization: self.normalization.as_ref().map(both),
-            augmentation: self.augmentation.as_ref().map(|(augmentation, constants)| (augmentation.clone(), constants.share())),
+            augmentation: self.augmentation.as_ref().map(Augmenter::share),
             changes: self.changes.as_ref().map(Tensor::shallow_clone),
         }
-    }
-}
-
-impl Minibatch {
-    pub fn len(&self) -> i64 {
-        self.labels.size()[0]
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 
@@ -228,7 +217,7 @@ mod tests {
         let splits = Splits::new(&numbered(10), Some(&numbered(2)), &experiment, 0, Device::Cpu)?;
         assert_eq!(labels(&splits.train), [0, 1, 2, 3, 4], "the first five of the seven that are for training");
         assert_eq!(labels(&splits.validation), [7, 8, 9]);
-        let sizes: Vec<i64> = splits.train.minibatches(2).map(|minibatch| minibatch.len()).collect();
+        let sizes: Vec<i64> = splits.train.minibatches(2).map(|minibatch| minibatch.labels.size()[0]).collect();
         assert_eq!(sizes, [2, 2, 1]);
         assert_eq!(splits.train.range(4, 1).images.double_value(&[0, 0, 0, 0]) as f32, 4.0 / 255.0);
         Ok(())
@@ -356,6 +345,16 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         }
         assert!(Inputs::new(&numbered(4), None, Some(&Augmentation { flip: 0.5, rotation: 5.0, ..off }), Device::Cpu).is_ok());
+    }
+
+    #[test]
+    fn each_channel_has_its_own_mean_and_deviation() -> Result<()> {
+        let images = Tensor::from_slice(&[255_u8, 102, 0, 0, 0, 255]).view([2, 3, 1, 1]);
+        let examples = Examples { images, labels: Tensor::from_slice(&[0_i64, 1]) };
+        let normalization = Normalization { mean: [1.0, 1.0, 0.5], deviation: [1.0, 2.0, 4.0] };
+        let normal = Inputs::new(&examples, Some(&normalization), None, Device::Cpu)?.range(0, 2).images;
+        assert_eq!(Vec::<f32>::try_from(normal.flatten(0, -1))?, [0.0, -0.3, -0.125, -1.0, -0.5, 0.125]);
+        Ok(())
     }
 
     #[test]

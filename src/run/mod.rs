@@ -31,7 +31,7 @@ pub use trainer::Build;
 pub use trials::Trained;
 
 use crate::data::cats_dogs::{self, CatsDogs, Corrupt};
-use crate::data::mnist::{self, Mnist};
+use crate::data::mnist;
 use crate::data::{DataSet, Location};
 use crate::device;
 use crate::experiment::{ExperimentFile, Variant, combinations};
@@ -111,7 +111,7 @@ impl Run {
     }
 
     /// MNIST, or what `--data` says.
-    pub fn mnist(&self) -> Result<Mnist> {
+    pub fn mnist(&self) -> Result<DataSet> {
         let digits = mnist::load(&self.flags.data(), &self.root)?;
         self.note(&digits);
         Ok(digits)
@@ -121,7 +121,7 @@ impl Run {
     pub fn cats_dogs(&self) -> Result<CatsDogs> {
         let corrupt = if self.flags.skip_corrupt { Corrupt::LeaveOut } else { Corrupt::Refuse };
         let photographs = cats_dogs::load(&self.flags.data(), corrupt, &self.root)?;
-        self.note(&photographs);
+        self.note(&photographs.data);
         Ok(photographs)
     }
 
@@ -138,7 +138,7 @@ impl Run {
     /// # Errors
     /// If training fails, if a signal stops it, or if only a share of the trials was to be trained, or only weights to be exported:
     /// [`exit_code`] tells which.
-    pub fn train(&self, data: &dyn DataSet) -> Result<Trained> {
+    pub fn train(&self, data: &DataSet) -> Result<Trained> {
         self.train_network(data, Network::OF_EXPERIMENT)
     }
 
@@ -148,12 +148,12 @@ impl Run {
     ///
     /// # Errors
     /// As [`Run::train`]; if `build` fails, or `name` is empty.
-    pub fn train_with(&self, data: &dyn DataSet, name: &str, build: &Build) -> Result<Trained> {
+    pub fn train_with(&self, data: &DataSet, name: &str, build: &Build) -> Result<Trained> {
         ensure!(!name.is_empty(), "a network of your own needs a name, which tells its trials from others");
         self.train_network(data, Network { name, build })
     }
 
-    fn train_network(&self, data: &dyn DataSet, network: Network) -> Result<Trained> {
+    fn train_network(&self, data: &DataSet, network: Network) -> Result<Trained> {
         self.note(data);
         if self.flags.export_weights {
             bail!(weights::export(self, data)?);
@@ -172,7 +172,7 @@ impl Run {
     ///
     /// # Errors
     /// As [`Run::train`]; if the file describes no search.
-    pub fn search(&self, data: &dyn DataSet) -> Result<Searched> {
+    pub fn search(&self, data: &DataSet) -> Result<Searched> {
         self.note(data);
         search::search(self, data)
     }
@@ -266,8 +266,8 @@ impl Run {
     }
 
     /// Results on other data than the report's are not its reproduction.
-    fn note(&self, data: &dyn DataSet) {
-        self.is_reproduction.fetch_and(is_report_data(&data.source().name), Ordering::Relaxed);
+    fn note(&self, data: &DataSet) {
+        self.is_reproduction.fetch_and(is_report_data(&data.source.name), Ordering::Relaxed);
     }
 
     /// The folder of `--out`; else `plots`, or `plots/local` for modified experiments and other data. `--quick` has a folder of its own.
@@ -332,34 +332,11 @@ pub fn project_root() -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Examples, Source, embedded};
+    use crate::data::{Source, embedded};
     use crate::experiment::{Experiment, Initialization};
     use crate::model::{Mlp, Model};
     use crate::seed::{Purpose, draw};
     use tch::Kind;
-
-    struct Digits {
-        train: Examples,
-        source: Source,
-    }
-
-    impl DataSet for Digits {
-        fn train(&self) -> Examples {
-            self.train.share()
-        }
-
-        fn test(&self) -> Option<Examples> {
-            None
-        }
-
-        fn classes(&self) -> &'static [&'static str] {
-            &mnist::CLASSES
-        }
-
-        fn source(&self) -> &Source {
-            &self.source
-        }
-    }
 
     #[test]
     fn a_network_of_ones_own_is_trained_as_another_trial_and_kept() -> Result<()> {
@@ -372,7 +349,8 @@ mod tests {
         let flags = Flags::read("own", ["own".into(), "--quiet".into(), "--out".into(), folder("out"), "--runs".into(), folder("runs")])?;
         let (root, is_reproduction) = (scratch.path().into(), AtomicBool::new(true));
         let run = Run { name: "own", flags, root, device: Device::Cpu, variants, is_reproduction };
-        let digits = Digits { train: embedded::digits(300, 0, 0).0, source: Source { name: "digits".into(), checksum: "1".into() } };
+        let source = Source { name: "digits".into(), checksum: "1".into() };
+        let digits = DataSet { train: embedded::digits(300, 0, 0).0, validation: None, test: None, classes: &mnist::CLASSES, source };
         let own = |_: &Experiment, [channels, height, width]: [i64; 3], classes, seed, device| -> Result<Box<dyn Model>> {
             let pixels = channels * height * width;
             let mlp = || Mlp::new(pixels, &[5, 4], classes, Initialization::Glorot, Kind::Float, device);

@@ -24,10 +24,10 @@ pub(super) fn write_submission(run: &Run, trained: &Trained, photographs: &CatsD
     let outcome = trained.outcomes.first().context("nothing was trained")?;
     let (side, experiment) = (i64::from(SIDE), &outcome.experiment);
     let model = outcome.network([3, side, side], CLASSES.len() as i64, run.device)?;
-    let (_, places) = Splits::places(photographs.train.len(), experiment, outcome.seed)?;
-    let Examples { images, labels } = photographs.train.select(&places);
+    let (_, places) = Splits::places(photographs.data.train.len(), experiment, outcome.seed)?;
+    let Examples { images, labels } = photographs.data.train.select(&places);
     let names = Vec::<i64>::try_from(&places)?.into_iter().map(|place| &photographs.names[place as usize]);
-    let test = &photographs.test;
+    let test = &photographs.test_images;
     let all = (images.size()[0] + test.size()[0]) as u64;
     let display = Display::new(all, run.flags.quiet);
     let advance = |count| {
@@ -38,8 +38,8 @@ pub(super) fn write_submission(run: &Run, trained: &Trained, photographs: &CatsD
 
     let predictions = if test.size()[0] == 0 { Vec::new() } else { predict(&*model, test, experiment, &CLASSES, run.device, advance)? };
     drop(display);
-    if let Some(labels) = &photographs.test_labels {
-        write_predictions(run, "test.csv", photographs.test_names.iter(), labels, &predictions)?;
+    if let Some(test) = &photographs.data.test {
+        write_predictions(run, "test.csv", photographs.test_names.iter(), &test.labels, &predictions)?;
     }
     let path = run.out().join(format!("{}_submission.csv", run.name));
     let Some(asked) = &photographs.asked else {
@@ -47,7 +47,7 @@ pub(super) fn write_submission(run: &Run, trained: &Trained, photographs: &CatsD
         tell!("no submission is written, for these data have no competition's test images (testset/test, test1 or test){older}");
         return Ok(());
     };
-    write(run, "submission.csv", &submission::to_csv(asked, &predictions, &photographs.train.labels)?)?;
+    write(run, "submission.csv", &submission::to_csv(asked, &predictions, &photographs.data.train.labels)?)?;
     if !asked.unreadable.is_empty() {
         let count = asked.unreadable.len();
         let numbers: Vec<String> = asked.unreadable.iter().take(FEW).map(i64::to_string).collect();

@@ -7,7 +7,7 @@ use super::progress::Display;
 use super::weights;
 use crate::data::archive::Archive;
 use crate::data::digits::{self, decode_digit};
-use crate::data::photographs::{self, Decoded, decode_each, decode_upright, to_picture};
+use crate::data::photographs::{self, Decoded, decode_all, decode_upright, to_picture};
 use crate::data::{cats_dogs, mnist};
 use crate::plot::{Section, Tile, draw_grid, thousands, to_png};
 use crate::table;
@@ -114,7 +114,7 @@ fn classify(
     let display = Display::new(names.len() as u64, quiet);
     let (mut rows, mut tiles): (Vec<Row>, Vec<Tile>) = (Vec::new(), Vec::new());
     for places in order.chunks(AT_A_TIME) {
-        let Decoded { images, good, bad } = decode_each(archive, places, images.shape, images.decode)?;
+        let Decoded { images, good, bad } = decode_all(archive, places, images.shape, images.decode);
         let drawn = (DRAWN - tiles.len() / 2).min(good.len());
         let (predicted, evidence) = if good.is_empty() { (Vec::new(), images.shallow_clone()) } else { predict(&images, drawn)? };
         for (index, (class, probability)) in (0..).zip(predicted.iter().take(drawn)) {

@@ -20,7 +20,7 @@ pub struct Searched {
 }
 
 /// See [`Run::search`].
-pub(super) fn search(run: &Run, data: &dyn DataSet) -> Result<Searched> {
+pub(super) fn search(run: &Run, data: &DataSet) -> Result<Searched> {
     let [base] = &run.variants[..] else {
         let count = run.variants.len();
         bail!("a search draws the settings of one variant, and the experiment has {count}; give one --variant");

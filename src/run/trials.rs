@@ -9,7 +9,7 @@ use super::shard::Shard;
 use super::store::{Outcome, Store, Trial};
 use super::trainer::{self, Job, Network};
 use super::{Run, Variant};
-use crate::data::DataSet;
+use crate::data::{DataSet, Examples};
 use crate::device;
 use crate::experiment::Experiment;
 use crate::files::ensure_writable;
@@ -103,7 +103,7 @@ impl Trained {
 ///
 /// # Errors
 /// If training fails or a signal stops it; where others have not yet trained theirs, with `next`, how to go on.
-pub(super) fn train(run: &Run, variants: &[Variant], network: Network, data: &dyn DataSet, next: &str) -> Result<Trained> {
+pub(super) fn train(run: &Run, variants: &[Variant], network: Network, data: &DataSet, next: &str) -> Result<Trained> {
     // On the CPU one thread a trial uses the cores better than all threads on one: minibatches are small. The whole list decides, so that
     // a trial gives the same bits whichever share of the list this is.
     let cores = tch::get_num_threads() as usize;
@@ -138,7 +138,7 @@ pub(super) fn train(run: &Run, variants: &[Variant], network: Network, data: &dy
     let set = if run.is_reproduction() { &[] } else { &run.flags.changes.set[..] };
     let set = set.iter().map(|setting| format!(", {setting}")).collect::<String>();
     let device = if run.flags.merge { device_of(&outcomes) } else { device::describe(run.device) };
-    Ok(Trained { outcomes, data: format!("{}{limit}{set}", data.source().name), device })
+    Ok(Trained { outcomes, data: format!("{}{limit}{set}", data.source.name), device })
 }
 
 /// A list of trials, divided.
@@ -151,10 +151,10 @@ struct Work {
     others: Vec<Trial>,
 }
 
-fn work(run: &Run, variants: &[Variant], network: &str, data: &dyn DataSet, threads: usize) -> Result<Work> {
+fn work(run: &Run, variants: &[Variant], network: &str, data: &DataSet, threads: usize) -> Result<Work> {
     let Flags { fresh, merge, shard, runs, .. } = &run.flags;
-    let (store, common) = (Store::list(runs, run.name)?, Provenance::of_run(run, data.source(), network, threads as i64));
-    let experiments: Vec<Experiment> = variants.iter().map(|variant| variant.experiment.with_own_validation(data.validation())).collect();
+    let (store, common) = (Store::list(runs, run.name)?, Provenance::of_run(run, &data.source, network, threads as i64));
+    let experiments: Vec<Experiment> = variants.iter().map(|variant| variant.experiment.with_own_validation(data.validation)).collect();
     let all = variants.iter().zip(&experiments);
     let mut list: Vec<(u64, &Variant, &Experiment)> =
         all.flat_map(|(variant, experiment)| variant.seeds.clone().map(move |seed| (seed, variant, experiment))).collect();
@@ -188,7 +188,7 @@ fn work(run: &Run, variants: &[Variant], network: &str, data: &dyn DataSet, thre
 }
 
 /// `trial` with all that the thread needs that trains it.
-fn job(run: &Run, variant: &Variant, data: &dyn DataSet, store: &Store, trial: Trial, tell_cost: bool) -> Result<Job> {
+fn job(run: &Run, variant: &Variant, data: &DataSet, store: &Store, trial: Trial, tell_cost: bool) -> Result<Job> {
     let Flags { resume, fresh, .. } = run.flags;
     let Provenance { variant: name, seed, .. } = &trial.provenance;
     let interrupted = if fresh { None } else { store.interrupted(&trial)? };
@@ -203,9 +203,9 @@ fn job(run: &Run, variant: &Variant, data: &dyn DataSet, store: &Store, trial: T
     run.scalars_of(name, *seed).as_deref().map_or(Ok(()), ensure_writable)?;
     Ok(Job {
         trial,
-        train: data.train(),
-        test: data.test(),
-        classes: data.classes().len() as i64,
+        train: data.train.share(),
+        test: data.test.as_ref().map(Examples::share),
+        classes: data.classes.len() as i64,
         tell_cost,
         interrupted: interrupted.map(|(folder, _)| folder).filter(|_| resume),
         checkpoint_after: variant.checkpoint_after,

@@ -153,7 +153,7 @@ fn in_single_precision(experiment: Experiment) -> Experiment {
 ///
 /// # Errors
 /// If there is no such trial, or it is none of the experiment as its file has it, on the report's data, and `--out` names no folder.
-pub(super) fn export(run: &Run, data: &dyn DataSet) -> Result<Early> {
+pub(super) fn export(run: &Run, data: &DataSet) -> Result<Early> {
     let as_it_stands = || {
         format!(
             "{FOLDER}/ takes the networks of experiments/{}.toml as it stands, on the report's data, and this is another experiment; \
@@ -165,8 +165,8 @@ pub(super) fn export(run: &Run, data: &dyn DataSet) -> Result<Early> {
     let folder = run.flags.out.clone().unwrap_or_else(|| run.root.join(FOLDER));
     let mut messages = Vec::new();
     for variant in run.variants() {
-        let wanted = in_single_precision(variant.experiment.with_own_validation(data.validation()));
-        let is_of_data = |found: &Provenance| found.variant == variant.name && found.data_checksum == data.source().checksum;
+        let wanted = in_single_precision(variant.experiment.with_own_validation(data.validation));
+        let is_of_data = |found: &Provenance| found.variant == variant.name && found.data_checksum == data.source.checksum;
         let trials = store::finished(&run.flags.runs.join(run.name), is_of_data)?.into_iter().map(Outcome::read);
         let mut trials = trials.collect::<Result<Vec<_>>>()?;
         trials.retain(|outcome| in_single_precision(outcome.experiment.clone()) == wanted);
@@ -181,10 +181,10 @@ pub(super) fn export(run: &Run, data: &dyn DataSet) -> Result<Early> {
 }
 
 /// Writes the network of `outcome` into `folder`.
-fn write(run: &Run, outcome: &Outcome, variant: &Variant, data: &dyn DataSet, folder: &Path) -> Result<String> {
+fn write(run: &Run, outcome: &Outcome, variant: &Variant, data: &DataSet, folder: &Path) -> Result<String> {
     let experiment = in_single_precision(outcome.experiment.clone());
-    let splits = Splits::new(&data.train(), data.test().as_ref(), &experiment, outcome.seed, Device::Cpu)?;
-    let model = model::build(&experiment.model, splits.validation.image(), data.classes().len() as i64, outcome.seed, Device::Cpu)?;
+    let splits = Splits::new(&data.train, data.test.as_ref(), &experiment, outcome.seed, Device::Cpu)?;
+    let model = model::build(&experiment.model, splits.validation.image(), data.classes.len() as i64, outcome.seed, Device::Cpu)?;
     outcome.load(&*model)?;
     let trained = measure(&*model, &splits.validation);
     for Parameter { mut tensor, .. } in model.state_dict() {

@@ -1,20 +1,12 @@
 //! Each transformation of an augmentation alone.
 
-use super::Constants;
+use super::Augmenter;
 use crate::experiment::Augmentation;
 use tch::{Device, Tensor};
 
 impl Augmentation {
-    /// The images `[n, channels, height, width]`, floats in \[0, 1\], as `numbers` (see [`Augmentation::numbers`]) change them; not
-    /// normalized, so cutout makes them black.
-    fn changed(&self, images: &Tensor, numbers: &Tensor) -> Tensor {
-        let size = images.size();
-        let constants = Constants::new(self, [size[2], size[3]], (images.kind(), images.device()));
-        let changes = self.changes(numbers);
-        self.cutout(self.apply(images, &changes, &constants), &changes)
-    }
-
-    /// An image `[1, channels, height, width]`, floats in \[0, 1\], under each change alone and as far as it goes, with what people call it.
+    /// An image `[1, channels, height, width]`, floats in \[0, 1\], under each change alone and as far as it goes, with its name; not
+    /// normalized, so cutout makes it black.
     pub fn each_alone(&self, image: &Tensor) -> Vec<(String, Tensor)> {
         let off = Augmentation::off();
         let Augmentation { rotation, flip, crop_scale, crop_ratio, brightness, contrast, saturation, hue, grayscale, .. } = *self;
@@ -41,7 +33,9 @@ impl Augmentation {
         let changed = |(alone, number, name): (Augmentation, Option<f64>, String)| {
             let drawn = alone.numbers(1, 0, 0, Device::Cpu);
             let numbers = number.map_or_else(|| drawn.shallow_clone(), |number| drawn.full_like(number));
-            (name, alone.changed(image, &numbers))
+            let (size, changes) = (image.size(), alone.changes(&numbers));
+            let augmenter = Augmenter::new(&alone, [size[2], size[3]], (image.kind(), image.device()));
+            (name, augmenter.cutout(augmenter.apply(image, &changes), &changes))
         };
         cases.into_iter().filter(|(alone, ..)| *alone != off).map(changed).collect()
     }

@@ -9,8 +9,8 @@ impl Elastic {
         2 * self.grid * self.grid
     }
 
-    /// How far from its own place a pixel comes, at the points of the grid, in coordinates that run from -1 to 1 over the side; decided by
-    /// `normals` `[n, 2 grid grid]`: `[n, 2, grid grid]`.
+    /// Displacements at the points of the grid, in coordinates that run from -1 to 1 over the side, decided by `normals` `[n, 2 grid grid]`:
+    /// `[n, 2, grid grid]`.
     pub fn displacements(&self, normals: &Tensor) -> Tensor {
         (normals * (2.0 * self.strength)).view([-1, 2, self.grid * self.grid])
     }

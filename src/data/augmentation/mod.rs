@@ -1,69 +1,35 @@
 //! Random changes of training images, for a whole minibatch at once and on its device.
 //!
-//! Every change is a function of the images and of numbers that decide it, in \[0, 1) but for the normal ones of elastic displacements: what
-//! is random is drawn beforehand, by [`Augmentation::numbers`], and each file here can be tested against its definition.
+//! Every change is a function of the images and of numbers that decide it, in \[0, 1) but for the normal ones of elastic displacements:
+//! they are drawn beforehand, by [`Augmentation::numbers`], and each file here can be tested against its definition.
 //!
 //! Stretch, shear, rotation, flip, crop and shift only move pixels: each is a matrix that says where an output pixel comes from, and
-//! elastic displacements are added to where that is. All of them take one product and one resampling. What concerns an image as a whole
-//! is worked out for all images of an epoch at once ([`Augmentation::changes`]); what is left for each minibatch
-//! ([`Augmentation::apply`]) is a few passes over its pixels, in place where they can be.
+//! elastic displacements are added to where that is. All of them take one product and one resampling. The numbers of an image's
+//! transformation are worked out for all images of an epoch at once ([`Augmentation::changes`]); what is left for each minibatch
+//! ([`Augmenter::apply`]) is a few passes over its pixels, in place where they can be.
 
+mod affine;
 mod alone;
-mod color_jitter;
+mod color;
 mod cutout;
 mod elastic;
-mod flip;
-mod grayscale;
-mod normalize;
-mod resized_crop;
-mod rotation;
-mod shear;
-mod shift;
-mod stretch;
-
-pub use color_jitter::{adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation};
-pub use grayscale::grayscale;
-pub use normalize::{channels, normalize};
 
 use crate::experiment::{Augmentation, Elastic};
 use crate::libtorch::without_tf32;
 use crate::seed::{Purpose, draw};
+use color::{adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation, grayscale};
 use tch::{Device, Kind, Tensor};
 
-/// Numbers in \[0, 1) that decide about rotation, flip, crop and colors of one image.
-const NUMBERS: i64 = 1 + 1 + resized_crop::NUMBERS + 4 + 1;
+/// Numbers in \[0, 1) that decide about rotation, flip, crop, four changes of color and grayscale of one image.
+const NUMBERS: i64 = 1 + 1 + affine::CROP_NUMBERS + 4 + 1;
 /// Those about stretch, shear and shift.
-const DISTORTION: i64 = stretch::NUMBERS + 1 + shift::NUMBERS;
+const DISTORTION: i64 = 2 + 1 + 2;
 /// Color changes of one image: factors of brightness, contrast and saturation, the shift of hue, whether it keeps its colors.
 const COLORS: i64 = 5;
 
-/// Constants, made once on the device: copying them from the host in each step would synchronize with it.
-#[derive(Debug)]
-pub struct Constants {
-    /// [`grayscale::LUMA`] and [`color_jitter::HUES`], `[3]`.
-    luma: Tensor,
-    hues: Tensor,
-    /// See [`pixels`].
-    pixels: Tensor,
-}
-
-impl Constants {
-    /// Those of `augmentation` for images of `whole` height and width.
-    pub fn new(augmentation: &Augmentation, whole: [i64; 2], options: (Kind, Device)) -> Constants {
-        let constant = |values: &[f64]| Tensor::from_slice(values).to_kind(options.0).to_device(options.1);
-        let points = augmentation.elastic().map_or(0, |elastic| elastic.grid * elastic.grid);
-        Constants { luma: constant(&grayscale::LUMA), hues: constant(&color_jitter::HUES), pixels: pixels(points, whole, options) }
-    }
-
-    /// Another handle on the same, for another thread.
-    pub fn share(&self) -> Constants {
-        Constants { luma: self.luma.shallow_clone(), hues: self.hues.shallow_clone(), pixels: self.pixels.shallow_clone() }
-    }
-}
-
 impl Augmentation {
-    /// What decides about `images` images, a row for each: NUMBERS, and where the settings want them DISTORTION more, as many normal ones as
-    /// the elastic displacements take, and two for cutout; on the device, drawn once an epoch, which is the `position`.
+    /// The numbers that decide about `images` images, a row for each: NUMBERS, and where the settings want them DISTORTION more, as many
+    /// normal ones as the elastic displacements take, and two for cutout; on the device, drawn once an epoch, which is the `position`.
     pub fn numbers(&self, images: i64, seed: u64, position: u64, device: Device) -> Tensor {
         let options = (Kind::Float, Device::Cpu);
         let numbers = draw(seed, Purpose::Augmentation, position, || Tensor::rand([images, NUMBERS], options));
@@ -82,36 +48,36 @@ impl Augmentation {
         Tensor::cat(&parts, 1).to_device(device)
     }
 
-    /// What `numbers` (see [`Augmentation::numbers`]) make of these settings, a row for each image: the two rows of its matrix that
+    /// The changes that follow from `numbers` (see [`Augmentation::numbers`]), a row for each image: the two rows of its matrix that
     /// [`resample`] takes, the factors of brightness, contrast and saturation, the shift of hue, and 1 where it keeps its colors, 0 where
     /// it becomes gray. The middle of the square follows for cutout.
     pub fn changes(&self, numbers: &Tensor) -> Tensor {
-        let column = |place: i64| numbers.select(1, place);
         // Coordinates of 10 bits would be off by a part of a pixel.
         let moved = without_tf32(|| self.moved(numbers)).flatten(1, 2);
-        let first = 2 + resized_crop::NUMBERS;
-        let shift = |place: i64, strength: f64| (column(first + place) * 2.0 - 1.0) * strength;
-        let [brightness, contrast, saturation] = [(0, self.brightness), (1, self.contrast), (2, self.saturation)];
-        let factor = |(place, strength)| shift(place, strength) + 1.0;
-        let keeps_colors = column(first + 4).ge(self.grayscale).to_kind(numbers.kind());
-        let colors = [factor(brightness), factor(contrast), factor(saturation), shift(3, self.hue), keeps_colors];
+        let first = 2 + affine::CROP_NUMBERS;
+        let shift = |place: i64, strength: f64| (numbers.select(1, first + place) * 2.0 - 1.0) * strength;
+        let factor = |place: i64, strength: f64| shift(place, strength) + 1.0;
+        let keeps_colors = numbers.select(1, first + 4).ge(self.grayscale).to_kind(numbers.kind());
+        let [brightness, contrast, saturation] = [factor(0, self.brightness), factor(1, self.contrast), factor(2, self.saturation)];
+        let colors = Tensor::stack(&[brightness, contrast, saturation, shift(3, self.hue), keeps_colors], 1);
         let middle = numbers.narrow(1, numbers.size()[1] - self.middle(), self.middle());
-        Tensor::cat(&[moved, Tensor::stack(&colors, 1), middle], 1)
+        Tensor::cat(&[moved, colors, middle], 1)
     }
 
-    /// Where pixels come from, as [`resample`] takes it: `[n, 2, 3]`, or `[n, 2, 3 + grid grid]` where displacements are elastic.
+    /// The places that pixels come from, as [`resample`] takes them: `[n, 2, 3]`, or `[n, 2, 3 + grid grid]` where displacements are
+    /// elastic.
     fn moved(&self, numbers: &Tensor) -> Tensor {
         let columns = |start: i64, length: i64| numbers.narrow(1, start, length);
         let column = |place: i64| numbers.select(1, place);
         let is_cropped = [self.crop_scale, self.crop_ratio] != [[1.0; 2]; 2];
         // The image is stretched, then sheared, and so on; so an output pixel goes through the inverses the other way round.
         let matrices = [
-            (self.stretch > 0.0).then(|| stretch::matrix(&columns(NUMBERS, stretch::NUMBERS), self.stretch)),
-            (self.shear > 0.0).then(|| shear::matrix(&column(NUMBERS + stretch::NUMBERS), self.shear)),
-            (self.rotation > 0.0).then(|| rotation::matrix(&column(0), self.rotation)),
-            (self.flip > 0.0).then(|| flip::matrix(&column(1), self.flip)),
-            is_cropped.then(|| resized_crop::matrix(&columns(2, resized_crop::NUMBERS), self.crop_scale, self.crop_ratio)),
-            (self.shift > 0.0).then(|| shift::matrix(&columns(NUMBERS + stretch::NUMBERS + 1, shift::NUMBERS), self.shift)),
+            (self.stretch > 0.0).then(|| affine::stretch(&columns(NUMBERS, 2), self.stretch)),
+            (self.shear > 0.0).then(|| affine::shear(&column(NUMBERS + 2), self.shear)),
+            (self.rotation > 0.0).then(|| affine::rotation(&column(0), self.rotation)),
+            (self.flip > 0.0).then(|| affine::flip(&column(1), self.flip)),
+            is_cropped.then(|| affine::crop(&columns(2, affine::CROP_NUMBERS), self.crop_scale, self.crop_ratio)),
+            (self.shift > 0.0).then(|| affine::shift(&columns(NUMBERS + 3, 2), self.shift)),
         ];
         let product = matrices.into_iter().flatten().reduce(|product, next| product.matmul(&next));
         let unmoved = || Tensor::eye(3, (numbers.kind(), numbers.device())).expand([numbers.size()[0], 3, 3], false);
@@ -127,37 +93,63 @@ impl Augmentation {
         self.elastic.filter(|elastic| elastic.strength > 0.0)
     }
 
-    /// How many numbers say where the square of cutout is.
+    /// The count of numbers that say where the square of cutout is.
     fn middle(&self) -> i64 {
         if self.cutout > 0.0 { cutout::NUMBERS } else { 0 }
     }
+}
 
-    /// The images `[n, 3 or 1, side, side]`, floats in \[0, 1\], as their `changes` have it; in \[0, 1\] again. Of gray ones, which have 1
-    /// channel, pixels move and nothing else changes. Cutout comes later: see [`Augmentation::cutout`].
-    pub fn apply(&self, images: &Tensor, changes: &Tensor, constants: &Constants) -> Tensor {
+/// Settings with their constants, made once on the device: copying these from the host in each step would synchronize with it.
+#[derive(Debug)]
+pub(super) struct Augmenter {
+    pub settings: Augmentation,
+    /// [`color::LUMA`] and [`color::HUES`], `[3]`.
+    luma: Tensor,
+    hues: Tensor,
+    /// See [`pixels`].
+    pixels: Tensor,
+}
+
+impl Augmenter {
+    /// For images of `whole` height and width.
+    pub fn new(settings: &Augmentation, whole: [i64; 2], options: (Kind, Device)) -> Augmenter {
+        let constant = |values: &[f64]| Tensor::from_slice(values).to_kind(options.0).to_device(options.1);
+        let points = settings.elastic().map_or(0, |elastic| elastic.grid * elastic.grid);
+        let (luma, hues) = (constant(&color::LUMA), constant(&color::HUES));
+        Augmenter { settings: settings.clone(), luma, hues, pixels: pixels(points, whole, options) }
+    }
+
+    /// Another handle on the same, for another thread.
+    pub fn share(&self) -> Augmenter {
+        let Augmenter { settings, luma, hues, pixels } = self;
+        Augmenter { settings: settings.clone(), luma: luma.shallow_clone(), hues: hues.shallow_clone(), pixels: pixels.shallow_clone() }
+    }
+
+    /// The images `[n, 3 or 1, side, side]`, floats in \[0, 1\], as their `changes` (see [`Augmentation::changes`]) have it; in \[0, 1\]
+    /// again. Of gray ones, which have 1 channel, pixels move and nothing else changes. Cutout comes later: see [`Augmenter::cutout`].
+    pub fn apply(&self, images: &Tensor, changes: &Tensor) -> Tensor {
         let n = images.size()[0];
-        let moves = changes.size()[1] - COLORS - self.middle();
-        let Constants { luma, hues, pixels } = constants;
+        let moves = changes.size()[1] - COLORS - self.settings.middle();
         without_tf32(|| {
-            let moved = resample(images, &changes.narrow(1, 0, moves).view([n, 2, -1]), pixels);
+            let moved = resample(images, &changes.narrow(1, 0, moves).view([n, 2, -1]), &self.pixels);
             if images.size()[1] == 1 {
                 return moved;
             }
             let column = |place: i64| changes.select(1, moves + place).view([-1, 1, 1, 1]);
             let colored = adjust_brightness(moved, &column(0));
-            let colored = adjust_contrast(colored, &column(1), luma);
-            let colored = adjust_saturation(colored, &column(2), luma);
-            let colored = if self.hue > 0.0 { adjust_hue(&colored, &column(3), hues) } else { colored };
-            grayscale(&colored, &column(4), luma)
+            let colored = adjust_contrast(colored, &column(1), &self.luma);
+            let colored = adjust_saturation(colored, &column(2), &self.luma);
+            let colored = if self.settings.hue > 0.0 { adjust_hue(&colored, &column(3), &self.hues) } else { colored };
+            grayscale(&colored, &column(4), &self.luma)
         })
     }
 
     /// The images `[n, channels, height, width]` as a network takes them, changed in place: 0, which is the mean where they are normalized,
     /// in the squares of their `changes`.
     pub fn cutout(&self, images: Tensor, changes: &Tensor) -> Tensor {
-        match self.middle() {
+        match self.settings.middle() {
             0 => images,
-            middle => cutout::cutout(images, &changes.narrow(1, changes.size()[1] - middle, middle), self.cutout),
+            middle => cutout::cutout(images, &changes.narrow(1, changes.size()[1] - middle, middle), self.settings.cutout),
         }
     }
 }
@@ -168,7 +160,7 @@ impl Augmentation {
 /// The first three columns of a matrix take the coordinates (x, y, 1) of an output pixel to those in the image; both run from -1 to 1
 /// between the outer edges of the outermost pixels. The others, if any, are displacements at the points of a square grid, row by row, with
 /// bicubic interpolation between them, which are added to them.
-pub fn resample(images: &Tensor, matrices: &Tensor, pixels: &Tensor) -> Tensor {
+fn resample(images: &Tensor, matrices: &Tensor, pixels: &Tensor) -> Tensor {
     let (n, _, height, width) = images.size4().expect("images are [n, c, h, w]");
     let rows = matrices.narrow(1, 0, 2);
     // Contiguous, the rows of all images take one product, in half the time where there are points. Where there are none they may be parts
@@ -180,20 +172,14 @@ pub fn resample(images: &Tensor, matrices: &Tensor, pixels: &Tensor) -> Tensor {
     images.grid_sampler(&places, 0, 0, false)
 }
 
-/// For each pixel, row by row, what a row of a matrix is multiplied by: its coordinates x and y, 1, and the shares that as many `points`
+/// For each pixel, row by row, the factors of a row of a matrix: its coordinates x and y, 1, and the shares that as many `points`
 /// have in its displacement (see `elastic::shares`): `[3 + points, height * width]`.
-pub fn pixels(points: i64, whole: [i64; 2], options: (Kind, Device)) -> Tensor {
+fn pixels(points: i64, whole: [i64; 2], options: (Kind, Device)) -> Tensor {
     let middles = |length: i64| (Tensor::arange(length, options) * 2.0 + 1.0) / length as f64 - 1.0;
     let [height, width] = whole;
     let (x, y) = (middles(width).view([1, -1]).expand(whole, false), middles(height).view([-1, 1]).expand(whole, false));
     let plain = Tensor::stack(&[x, y, Tensor::ones(whole, options)], 0).view([3, -1]);
     if points == 0 { plain } else { Tensor::cat(&[plain, elastic::shares(points, whole, options)], 0) }
-}
-
-/// `[n, 3, 3]` from nine columns `[n]` each.
-fn matrices(rows: [[&Tensor; 3]; 3]) -> Tensor {
-    let rows: Vec<Tensor> = rows.iter().map(|row| Tensor::stack(row, 1)).collect();
-    Tensor::stack(&rows, 1)
 }
 
 #[cfg(test)]
@@ -206,10 +192,10 @@ mod tests {
         super::resample(images, matrices, &pixels(matrices.size()[2] - 3, [height, width], (images.kind(), images.device())))
     }
 
-    /// [`Augmentation::apply`] with its own constants.
+    /// [`Augmenter::apply`] with its own constants.
     fn apply(augmentation: &Augmentation, images: &Tensor, changes: &Tensor) -> Tensor {
         let (_, _, height, width) = images.size4().expect("images");
-        augmentation.apply(images, changes, &Constants::new(augmentation, [height, width], (images.kind(), images.device())))
+        Augmenter::new(augmentation, [height, width], (images.kind(), images.device())).apply(images, changes)
     }
 
     /// Numbers in \[0, 1), drawn so that no test draws between the seeding of another and its drawing.
@@ -294,12 +280,12 @@ mod tests {
         let all = Augmentation { stretch: 0.2, shear: 20.0, shift: 0.1, elastic: Some(elastic), ..settings() };
         let numbers = all.numbers(6, 1, 1, Device::Cpu).to_kind(Kind::Double);
         let columns = |start: i64, length: i64| numbers.narrow(1, start, length);
-        let expected = stretch::matrix(&columns(29, 2), 0.2)
-            .matmul(&shear::matrix(&numbers.select(1, 31), 20.0))
-            .matmul(&rotation::matrix(&numbers.select(1, 0), 10.0))
-            .matmul(&flip::matrix(&numbers.select(1, 1), 0.5))
-            .matmul(&resized_crop::matrix(&columns(2, 22), [0.8, 1.0], [0.75, 4.0 / 3.0]))
-            .matmul(&shift::matrix(&columns(32, 2), 0.1));
+        let expected = affine::stretch(&columns(29, 2), 0.2)
+            .matmul(&affine::shear(&numbers.select(1, 31), 20.0))
+            .matmul(&affine::rotation(&numbers.select(1, 0), 10.0))
+            .matmul(&affine::flip(&numbers.select(1, 1), 0.5))
+            .matmul(&affine::crop(&columns(2, 22), [0.8, 1.0], [0.75, 4.0 / 3.0]))
+            .matmul(&affine::shift(&columns(32, 2), 0.1));
         let moved = all.moved(&numbers);
         assert!(moved.narrow(2, 0, 3).allclose(&expected.narrow(1, 0, 2), 1e-9, 1e-9, false));
         assert!(moved.narrow(2, 3, 9).allclose(&elastic.displacements(&columns(34, 18)), 1e-9, 1e-9, false));

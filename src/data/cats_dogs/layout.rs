@@ -1,10 +1,10 @@
 //! The role of each file of an archive (class, part), by its name and its folders.
 
 use super::{CLASSES, Competition};
-use crate::data::archive::Archive;
+use crate::data::archive::{Archive, is_zip};
 use crate::data::photographs::is_image;
 use anyhow::{Result, ensure};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// The part of the data set that a labelled image belongs to.
@@ -15,30 +15,22 @@ pub(super) enum Part {
     Test,
 }
 
-/// The role of a file.
+/// The role of a file of the data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Role {
+    /// With its class.
     Labelled(Part, i64),
     /// To be predicted.
     Numbered(Competition),
-    Other,
-}
-
-/// An image with a label: its place in the archive.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Labelled {
-    pub place: usize,
-    pub part: Part,
-    pub label: i64,
 }
 
 /// The images of an archive by role.
 #[derive(Debug, Default)]
 pub(super) struct Layout {
-    /// In the order in which they are used.
-    pub labelled: Vec<Labelled>,
-    /// The places and numbers of the images to be predicted, in the order of the numbers.
-    pub numbered: Vec<(usize, i64)>,
+    /// Part, class and place in the archive of each image with a label, in the order in which they are used.
+    pub labelled: Vec<(Part, i64, usize)>,
+    /// The numbers and places of the images to be predicted, in the order of the numbers.
+    pub numbered: Vec<(i64, usize)>,
     /// The numbers of those that are there, but cannot be listed.
     pub unlisted: Vec<i64>,
     pub competition: Option<Competition>,
@@ -48,7 +40,7 @@ pub(super) struct Layout {
     pub notes: Vec<String>,
 }
 
-/// How many names are listed where others are only counted.
+/// The most names that are listed; others are counted.
 const FEW: usize = 5;
 
 impl Layout {
@@ -57,65 +49,64 @@ impl Layout {
     /// # Errors
     /// If two zips inside hold images of the same kind, or test images have two sources or the same number.
     pub fn of(archive: &Archive) -> Result<Layout> {
+        let mut layout = Layout::default();
         let names: Vec<&str> = archive.names().collect();
-        let mut roles: Vec<Role> = names.iter().map(|name| role(name)).collect();
-        let mut notes = Vec::new();
-        let others = |wanted: &dyn Fn(&str) -> bool| -> Vec<&str> {
-            names.iter().zip(&roles).filter(|(name, role)| **role == Role::Other && wanted(name)).map(|(name, _)| *name).collect()
-        };
-        let no_images = others(&|name| !is_image(name) && is_data_folder(folder(name)));
-        note(&mut notes, "files whose names are no image's", no_images.len(), no_images.into_iter().map(str::to_owned));
-        let images = others(&is_image);
-        let mut folders: BTreeMap<&str, usize> = BTreeMap::new();
-        images.iter().for_each(|name| *folders.entry(folder(name)).or_default() += 1);
-        let folders = folders.into_iter().map(|(folder, count)| format!("{count} in {}", if folder.is_empty() { "." } else { folder }));
-        note(&mut notes, "images that are named as neither a cat, a dog nor a numbered test image", images.len(), folders);
-        let (unread, others): (Vec<_>, Vec<_>) = archive.unread().iter().cloned().partition(|(name, _)| could_be_data(name));
-        note(&mut notes, "what cannot be read", others.len(), others.into_iter().map(|(name, reason)| format!("{name} ({reason})")));
-        notes.extend(keep_one_source(archive, &mut roles)?);
-
-        let parts: BTreeSet<Part> =
-            roles.iter().filter_map(|role| if let Role::Labelled(part, _) = role { Some(*part) } else { None }).collect();
-        let is_numbered = |(name, _): &&(String, String)| matches!(role(name), Role::Numbered(_));
-        let unlisted = unread.iter().filter(is_numbered).filter_map(|(name, _)| number_of(name)).collect();
-        let mut layout = Layout { unread, notes, unlisted, ..Layout::default() };
-        for (place, role) in roles.iter().enumerate() {
-            match *role {
-                // A folder around all of them does not tell one part from another.
-                Role::Labelled(_, label) if parts.len() == 1 => layout.labelled.push(Labelled { place, part: Part::Train, label }),
-                Role::Labelled(part, label) => layout.labelled.push(Labelled { place, part, label }),
-                Role::Numbered(competition) => {
-                    let known = *layout.competition.get_or_insert(competition);
-                    ensure!(known == competition, "it holds test images of {known} and of {competition}; keep one, and remove the others");
-                    layout.numbered.extend(number_of(names[place]).map(|number| (place, number)));
-                }
-                Role::Other => {}
+        let mut roles: Vec<Option<Role>> = names.iter().map(|name| role(name)).collect();
+        let (mut no_images, mut images) = (Vec::new(), BTreeMap::<&str, usize>::new());
+        for (name, _) in names.iter().zip(&roles).filter(|(_, role)| role.is_none()) {
+            match folder(name) {
+                folder if is_image(name) => *images.entry(folder).or_default() += 1,
+                folder if is_data_folder(folder) => no_images.push((*name).to_owned()),
+                _ => {}
             }
         }
-        layout.labelled.sort_by_key(|image| (image.part, image.label, number(names[image.place]), image.place));
-        layout.numbered.sort_by_key(|(_, number)| *number);
+        layout.notes.extend(note("files whose names are no image's", no_images.len(), no_images));
+        let folders = images.iter().map(|(folder, count)| format!("{count} in {}", if folder.is_empty() { "." } else { folder }));
+        let neither = "images that are named as neither a cat, a dog nor a numbered test image";
+        layout.notes.extend(note(neither, images.values().sum(), folders.collect()));
+        let (unread, others) = archive.unread().iter().cloned().partition(|(name, _)| could_be_data(name));
+        layout.unread = unread;
+        layout.notes.extend(note_unread("what cannot be read", &others));
+        layout.notes.extend(keep_one_source(archive, &mut roles)?);
+
+        let is_numbered = |(name, _): &&(String, String)| matches!(role(name), Some(Role::Numbered(_)));
+        layout.unlisted = layout.unread.iter().filter(is_numbered).filter_map(|(name, _)| number_of(name)).collect();
+        for (place, role) in roles.iter().enumerate() {
+            match *role {
+                Some(Role::Labelled(part, label)) => layout.labelled.push((part, label, place)),
+                Some(Role::Numbered(competition)) => {
+                    let known = *layout.competition.get_or_insert(competition);
+                    ensure!(known == competition, "it holds test images of {known} and of {competition}; keep one, and remove the others");
+                    layout.numbered.extend(number_of(names[place]).map(|number| (number, place)));
+                }
+                None => {}
+            }
+        }
+        layout.labelled.sort_by_key(|(part, label, place)| (*part, *label, number(names[*place]), *place));
+        layout.numbered.sort_unstable();
         for pair in layout.numbered.windows(2) {
-            ensure!(pair[0].1 != pair[1].1, "two test images have the number {}", pair[0].1);
+            ensure!(pair[0].0 != pair[1].0, "two test images have the number {}", pair[0].0);
+        }
+        // A folder around all of them does not tell one part from another.
+        if layout.labelled.first().map(|(part, ..)| part) == layout.labelled.last().map(|(part, ..)| part) {
+            layout.labelled.iter_mut().for_each(|(part, ..)| *part = Part::Train);
         }
         let is_clear = layout.numbered.is_empty() || layout.count(Part::Test) == [0, 0];
         ensure!(is_clear, "it holds test images with labels and others without; keep one kind, and remove the other");
         Ok(layout)
     }
 
-    /// How many images of each class are for `part`.
+    /// The number of images of each class for `part`.
     pub fn count(&self, part: Part) -> [i64; 2] {
-        [0, 1].map(|label| self.labelled.iter().filter(|image| (image.part, image.label) == (part, label)).count() as i64)
+        [0, 1].map(|label| self.labelled.iter().filter(|image| (image.0, image.1) == (part, label)).count() as i64)
     }
 
     /// # Errors
     /// If there is no image of a class to train on.
     pub fn with_both_classes(self) -> Result<Layout> {
+        let unread = note_unread("what could be images, but cannot be read", &self.unread);
+        let remarks: String = unread.iter().chain(&self.notes).map(|remark| format!("; {remark}")).collect();
         for (count, class) in self.count(Part::Train).into_iter().zip(CLASSES) {
-            let mut remarks = Vec::new();
-            let unread = self.unread.iter().map(|(name, reason)| format!("{name} ({reason})"));
-            note(&mut remarks, "what could be images, but cannot be read", self.unread.len(), unread);
-            remarks.extend(self.notes.iter().cloned());
-            let remarks: String = remarks.iter().map(|remark| format!("; {remark}")).collect();
             ensure!(
                 count > 0,
                 "it holds no image of a {class} to train on, expected trainset/{class}/1.{class}.jpg, train/{}.1.jpg or PetImages/{class}/1.jpg{remarks}",
@@ -132,63 +123,60 @@ impl Layout {
 }
 
 /// Leaves images of a kind that are in a zip and outside of it to the latter, and says so.
-fn keep_one_source(archive: &Archive, roles: &mut [Role]) -> Result<Vec<String>> {
-    let mut sources: BTreeMap<Role, BTreeMap<Option<String>, Vec<usize>>> = BTreeMap::new();
-    for (index, role) in roles.iter().enumerate().filter(|(_, role)| **role != Role::Other) {
-        sources.entry(*role).or_default().entry(archive.inner_zip(index)).or_default().push(index);
+fn keep_one_source(archive: &Archive, roles: &mut [Option<Role>]) -> Result<Vec<String>> {
+    let mut sources: BTreeMap<Role, BTreeMap<Option<&str>, Vec<usize>>> = BTreeMap::new();
+    for (place, role) in roles.iter().enumerate().filter_map(|(place, role)| Some((place, (*role)?))) {
+        sources.entry(role).or_default().entry(archive.inner_zip(place)).or_default().push(place);
     }
     let mut notes = Vec::new();
     for (role, mut sources) in sources {
         let is_outside = sources.remove(&None).is_some();
-        let zips: Vec<String> = sources.keys().flatten().cloned().collect();
+        let zips: Vec<&str> = sources.keys().copied().flatten().collect();
         ensure!(is_outside || zips.len() == 1, "found {} with {role}, expected one; name one of them with --data", zips.join(", "));
         if is_outside {
             for (zip, places) in zips.iter().zip(sources.values()) {
                 notes.push(format!("not used: {role} in {zip} ({}), as there are such outside of it", places.len()));
-                places.iter().for_each(|place| roles[*place] = Role::Other);
+                places.iter().for_each(|place| roles[*place] = None);
             }
         }
     }
     Ok(notes)
 }
 
-/// One line on `count` things that are not used, of which a few are named.
-fn note(notes: &mut Vec<String>, what: &str, count: usize, names: impl ExactSizeIterator<Item = String>) {
-    if count > 0 {
-        let rest = names.len().saturating_sub(FEW);
-        let named: Vec<String> = names.take(FEW).collect();
-        let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-        notes.push(format!("not used: {what} ({count}): {}{rest}", named.join(", ")));
-    }
+/// One line on `count` things that are not used, if there are any; the first of `names` are named.
+fn note(what: &str, count: usize, names: Vec<String>) -> Option<String> {
+    let rest = if names.len() > FEW { format!(" and {} more", names.len() - FEW) } else { String::new() };
+    let named = names[..names.len().min(FEW)].join(", ");
+    (count > 0).then(|| format!("not used: {what} ({count}): {named}{rest}"))
+}
+
+fn note_unread(what: &str, unread: &[(String, String)]) -> Option<String> {
+    note(what, unread.len(), unread.iter().map(|(name, reason)| format!("{name} ({reason})")).collect())
 }
 
 impl fmt::Display for Role {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        let (label, part) = match self {
-            Role::Labelled(part, label) => (label, part),
+        let (part, label) = match self {
+            Role::Labelled(Part::Train, label) => ("training", label),
+            Role::Labelled(Part::Validation, label) => ("validation", label),
+            Role::Labelled(Part::Test, label) => ("test", label),
             Role::Numbered(_) => return formatter.write_str("numbered test images"),
-            Role::Other => return formatter.write_str("other files"),
-        };
-        let part = match part {
-            Part::Train => "training",
-            Part::Validation => "validation",
-            Part::Test => "test",
         };
         write!(formatter, "{part} images of a {}", CLASSES[*label as usize])
     }
 }
 
-/// The layouts' names, in any letters' case.
-fn role(name: &str) -> Role {
+/// The role that the layouts give to a file of this name, in any letters' case.
+fn role(name: &str) -> Option<Role> {
     let lower = name.to_lowercase();
     let (folders, file) = lower.rsplit_once('/').unwrap_or(("", &lower));
-    let Some((stem, _)) = file.rsplit_once('.').filter(|_| is_image(file)) else { return Role::Other };
+    let (stem, _) = file.rsplit_once('.').filter(|_| is_image(file))?;
     let nearest = folders.rsplit('/').next().unwrap_or_default();
     let by_name = stem.split_once('.').and_then(|(class_name, _)| class(class_name));
     match class(nearest).or(by_name) {
-        Some(label) => Role::Labelled(folders.rsplit('/').find_map(part).unwrap_or(Part::Train), label),
-        None if part(nearest) == Some(Part::Test) && number_of(file).is_some() => Role::Numbered(competition(folders)),
-        None => Role::Other,
+        Some(label) => Some(Role::Labelled(folders.rsplit('/').find_map(part).unwrap_or(Part::Train), label)),
+        None if part(nearest) == Some(Part::Test) && number_of(file).is_some() => Some(Role::Numbered(competition(folders))),
+        None => None,
     }
 }
 
@@ -221,7 +209,7 @@ fn competition(folders: &str) -> Competition {
 /// Whether something of this name, were it readable, could hold or be an image of the data set. Any zip could.
 fn could_be_data(name: &str) -> bool {
     let lower = name.to_lowercase();
-    role(name) != Role::Other || lower.ends_with(".zip") || lower.split('/').any(is_data_folder)
+    role(name).is_some() || is_zip(name) || lower.split('/').any(is_data_folder)
 }
 
 fn is_data_folder(folder: &str) -> bool {

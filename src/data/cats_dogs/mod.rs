@@ -1,16 +1,9 @@
-//! Photographs of cats and dogs at 64x64, from any of the archives they are known by:
+//! Photographs of cats and dogs at 64x64, from any of the archives they are known by, as a folder or a zip, with or without outer folders:
+//! the challenge's, Kaggle's two, Microsoft's, and those that somebody else has split. `docs/data.md` has their layouts.
 //!
-//! | | training | test |
-//! |---|---|---|
-//! | the challenge's | `trainset/Cat/1.Cat.jpg`, `trainset/Dog/1.Dog.jpg` | `testset/test/1.jpg`, no labels |
-//! | Kaggle's "Dogs vs. Cats" | `train/cat.0.jpg`, `train/dog.0.jpg` | `test1/1.jpg`, no labels |
-//! | its "Redux" edition | the same | `test/1.jpg`, no labels |
-//! | Microsoft's | `PetImages/Cat/0.jpg`, `PetImages/Dog/0.jpg` | a share of these |
-//! | split by somebody else | `train/Cat/0.jpg`, and `validation/Cat/0.jpg` or `val` or `valid` | `test/Cat/0.jpg` |
-//!
-//! each as a folder or a zip, with or without outer folders; zips inside are read as if they were unpacked there. Where there are no test
-//! images, a share of the others is held out. As with MNIST, what somebody names is taken as it is or refused; only where nobody named
-//! anything is Microsoft's archive, the public one, downloaded, and only where that cannot be are drawn pictures used, with a notice.
+//! Zips inside are read as if they were unpacked there. Where there are no test images, a share of the others is held out. As with MNIST,
+//! what somebody names is taken as it is or refused; only where nobody named anything is Microsoft's archive, the public one, downloaded,
+//! and only where that cannot be are drawn pictures used, with a notice.
 
 mod layout;
 mod read;
@@ -20,38 +13,33 @@ use read::read;
 pub use search::load;
 pub(crate) use search::survey;
 
-use super::{Examples, Source};
+use super::DataSet;
 use std::fmt;
 use tch::Tensor;
 
 /// The classes, in the order of their labels.
 pub const CLASSES: [&str; 2] = ["Cat", "Dog"];
 
-/// How many images the challenge has for training and for the test; others are split in this proportion.
+/// Numbers of images of the challenge, for training and for the test; others are split in this proportion.
 const CHALLENGE: (i64, i64) = (19_998, 4_999);
 
 /// Images for training and, apart, those to be predicted.
 #[derive(Debug)]
 pub struct CatsDogs {
-    /// Images uint8 `[n, 3, 64, 64]`, labels int64 `[n]`: 0 for a cat, 1 for a dog.
-    pub train: Examples,
+    /// Images uint8 `[3, 64, 64]`, labels 0 for a cat, 1 for a dog; no test examples where a competition keeps their labels.
+    pub data: DataSet,
     /// The file of each training image.
     pub names: Vec<String>,
-    /// How many of the training images, the last ones, are the data set's own for validation, if it has such.
-    pub validation: Option<i64>,
-    /// uint8, `[n, 3, 64, 64]`.
-    pub test: Tensor,
+    /// With labels or without, uint8, `[n, 3, 64, 64]`.
+    pub test_images: Tensor,
     /// The file of each test image.
     pub test_names: Vec<String>,
-    /// int64, `[n]`; none for a competition's.
-    pub test_labels: Option<Tensor>,
     /// The competition whose test images these are, if any.
     pub asked: Option<Asked>,
     /// Files that could not be read and were left out, with the reason.
     pub left_out: Vec<(String, String)>,
     /// Unused files, a line for each reason.
     pub notes: Vec<String>,
-    pub source: Source,
 }
 
 /// The test images that a competition asks about.
@@ -85,7 +73,7 @@ impl fmt::Display for Competition {
     }
 }
 
-/// How to treat an image that cannot be decoded.
+/// The treatment of an image that cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Corrupt {
     Refuse,

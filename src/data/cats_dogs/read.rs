@@ -1,10 +1,10 @@
 //! Reading an archive of any of the layouts.
 
 use super::layout::{Layout, Part};
-use super::{Asked, CHALLENGE, CatsDogs, Corrupt};
+use super::{Asked, CHALLENGE, CLASSES, CatsDogs, Corrupt};
 use crate::data::archive::Archive;
-use crate::data::photographs::{Decoded, decode_all};
-use crate::data::{Examples, Source};
+use crate::data::photographs::{Decoded, SIDE, decode, decode_all};
+use crate::data::{DataSet, Examples, Source};
 use crate::files::sha256_of;
 use crate::seed::{Purpose, draw};
 use anyhow::{Context, Result, bail, ensure};
@@ -17,72 +17,57 @@ use tch::{Device, Kind, Tensor};
 /// # Errors
 /// If it holds none of the layouts, if no image of a class is left to train on, or an image cannot be read and `corrupt` says so.
 pub fn read(path: &Path, corrupt: Corrupt) -> Result<CatsDogs> {
+    let shown = path.display();
     let archive = Archive::open_nested(path)?;
-    let layout = Layout::of(&archive).and_then(Layout::with_both_classes).with_context(|| format!("in {}", path.display()))?;
-    let Layout { mut labelled, numbered, unlisted, competition, unread: mut left_out, notes } = layout;
+    let layout = Layout::of(&archive).and_then(Layout::with_both_classes).with_context(|| format!("in {shown}"))?;
+    let Layout { labelled, numbered, unlisted, competition, unread: mut left_out, notes } = layout;
     let names: Vec<&str> = archive.names().collect();
-    let mut decode = |places: Vec<usize>| -> Result<(Tensor, Vec<usize>)> {
-        let Decoded { images, good, bad } = decode_all(&archive, &places)?;
+    let mut decode = |places: Vec<usize>| -> (Tensor, Vec<usize>) {
+        let Decoded { images, good, bad } = decode_all(&archive, &places, [3, SIDE, SIDE], decode);
         left_out.extend(bad.into_iter().map(|(index, reason)| (names[places[index]].to_owned(), reason)));
-        Ok((images, good))
+        (images, good)
     };
-    let (images, good) = decode(labelled.iter().map(|image| image.place).collect())?;
-    let (asked_images, good_asked) = decode(numbered.iter().map(|(place, _)| *place).collect())?;
-    if corrupt == Corrupt::Refuse {
-        refuse_any(path, &left_out)?;
+    let (images, good) = decode(labelled.iter().map(|(.., place)| *place).collect());
+    let (asked_images, good_asked) = decode(numbered.iter().map(|(_, place)| *place).collect());
+    if let (Corrupt::Refuse, [(name, reason), others @ ..]) = (corrupt, &left_out[..]) {
+        let others = if others.is_empty() { String::new() } else { format!(" (and {} more)", others.len()) };
+        bail!("{shown}: {name} cannot be used: {reason}{others}; remove it, or leave such images out with --skip-corrupt");
     }
 
-    labelled = good.into_iter().map(|index| labelled[index]).collect();
-    let all = Examples { images, labels: Tensor::from_slice(&labelled.iter().map(|image| image.label).collect::<Vec<_>>()) };
-    let mut checksum = checksum(&all, &asked_images)?;
-    let counts = [Part::Train, Part::Validation, Part::Test].map(|part| labelled.iter().filter(|image| image.part == part).count() as i64);
+    let labelled: Vec<_> = good.into_iter().map(|index| labelled[index]).collect();
+    let all = Examples { images, labels: Tensor::from_slice(&labelled.iter().map(|(_, label, _)| *label).collect::<Vec<_>>()) };
+    let counts = [Part::Train, Part::Validation, Part::Test].map(|part| labelled.iter().filter(|image| image.0 == part).count() as i64);
     let [train, validation, test] = counts;
-    let is_own = validation + test == 0 && numbered.is_empty();
+    let is_split = validation + test > 0;
+    let is_own = !is_split && numbered.is_empty();
     let (kept, held_out) = if is_own { own_split(train) } else { given_split(counts) };
     let names_at = |index: &Tensor| -> Result<Vec<String>> {
-        Ok(Vec::<i64>::try_from(index)?.into_iter().map(|index| names[labelled[index as usize].place].to_owned()).collect())
+        Ok(Vec::<i64>::try_from(index)?.into_iter().map(|index| names[labelled[index as usize].2].to_owned()).collect())
     };
-    let (kept_names, test_names) = (names_at(&kept)?, names_at(&held_out)?);
+    let (kept_names, mut test_names) = (names_at(&kept)?, names_at(&held_out)?);
     let (kept, held_out) = (all.select(&kept), all.select(&held_out));
-    let (training, asked) = (kept.len() - validation, asked_images.size()[0]);
-    let name = if is_own {
-        format!("cats and dogs, {training} + {} images, own test split", held_out.len())
-    } else if validation + test == 0 {
-        format!("cats and dogs, {training} + {asked} images")
-    } else {
+    let training = kept.len() - validation;
+    ensure_both_classes(path, &kept.labels.narrow(0, 0, training), &left_out, held_out.len())?;
+
+    let mut checksum = checksum(&all, &asked_images)?;
+    if is_split {
         // The same images may be split in several ways.
         checksum = sha256_of(format!("{checksum}{counts:?}").as_bytes())?;
-        format!("cats and dogs, {training} + {validation} + {} images", test + asked)
-    };
-    ensure_both_classes(path, &kept.labels.narrow(0, 0, training), &left_out, held_out.len())?;
-    let ids: Vec<i64> = good_asked.iter().map(|index| numbered[*index].1).collect();
-    let unreadable = numbered.iter().map(|(_, id)| *id).chain(unlisted).filter(|id| ids.binary_search(id).is_err()).collect();
-    let mut read = CatsDogs {
-        train: kept,
-        names: kept_names,
-        validation: (validation > 0).then_some(validation),
-        test: held_out.images,
-        test_names,
-        test_labels: (!held_out.labels.size().contains(&0)).then_some(held_out.labels),
-        asked: None,
-        left_out,
-        notes,
-        source: Source { name, checksum },
-    };
-    if let Some(competition) = competition {
-        (read.test, read.test_labels) = (asked_images, None);
-        read.test_names = good_asked.iter().map(|index| names[numbered[*index].0].to_owned()).collect();
-        read.asked = Some(Asked { competition, ids, unreadable });
     }
-    Ok(read)
-}
-
-/// # Errors
-/// If there is an image that cannot be read.
-fn refuse_any(path: &Path, left_out: &[(String, String)]) -> Result<()> {
-    let [(name, reason), others @ ..] = left_out else { return Ok(()) };
-    let others = if others.is_empty() { String::new() } else { format!(" (and {} more)", others.len()) };
-    bail!("{}: {name} cannot be used: {reason}{others}; remove it, or leave such images out with --skip-corrupt", path.display())
+    let (parts, remark) = (if is_split { format!(" + {validation}") } else { String::new() }, if is_own { ", own test split" } else { "" });
+    let name = format!("cats and dogs, {training}{parts} + {} images{remark}", held_out.len() + asked_images.size()[0]);
+    let test = (!held_out.is_empty()).then(|| held_out.share());
+    let mut test_images = held_out.images;
+    let asked = competition.map(|competition| {
+        let ids: Vec<i64> = good_asked.iter().map(|index| numbered[*index].0).collect();
+        let unreadable = numbered.iter().map(|(id, _)| *id).chain(unlisted).filter(|id| ids.binary_search(id).is_err()).collect();
+        test_names = good_asked.iter().map(|index| names[numbered[*index].1].to_owned()).collect();
+        test_images = asked_images;
+        Asked { competition, ids, unreadable }
+    });
+    let validation = (validation > 0).then_some(validation);
+    let data = DataSet { train: kept, validation, test, classes: &CLASSES, source: Source { name, checksum } };
+    Ok(CatsDogs { data, names: kept_names, test_images, test_names, asked, left_out, notes })
 }
 
 /// # Errors
@@ -100,14 +85,15 @@ fn ensure_both_classes(path: &Path, labels: &Tensor, left_out: &[(String, String
     Ok(())
 }
 
-/// How many of `labels` are cats, and how many dogs.
+/// The numbers of cats and of dogs among `labels`.
 pub(super) fn class_counts(labels: &Tensor) -> [i64; 2] {
     [0, 1].map(|label| labels.eq(label).sum(Kind::Int64).int64_value(&[]))
 }
 
 /// Of the pixels and labels as they are used, so the same from a folder and a zip.
 pub(super) fn checksum(train: &Examples, test: &Tensor) -> Result<String> {
-    let (images, labels, test) = (bytes(&train.images)?, bytes(&train.labels.to_kind(Kind::Uint8))?, bytes(test)?);
+    let bytes = |tensor: &Tensor| Vec::<u8>::try_from(tensor.flatten(0, -1).to_kind(Kind::Uint8)).context("uint8 values");
+    let (images, labels, test) = (bytes(&train.images)?, bytes(&train.labels)?, bytes(test)?);
     Ok(sha256_of(images.as_slice().chain(&labels[..]).chain(&test[..]))?)
 }
 
@@ -129,10 +115,6 @@ fn given_split([train, validation, test]: [i64; 3]) -> (Tensor, Tensor) {
 
 fn shuffled(n: i64) -> Tensor {
     draw(0, Purpose::Split, 0, || Tensor::randperm(n, (Kind::Int64, Device::Cpu)))
-}
-
-fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
-    Vec::try_from(tensor.flatten(0, -1)).context("uint8 values")
 }
 
 #[cfg(test)]
@@ -205,14 +187,14 @@ pub(crate) mod tests {
             ("outer/sample_submission.csv", b"id,label".to_vec()),
         ]);
         let read = read(files.path(), Corrupt::Refuse)?;
-        assert_eq!(read.train.images.size(), [3, 3, 64, 64]);
-        assert_eq!(colors(&read.train.images), [[50, 0, 0], [100, 0, 0], [0, 0, 200]], "2 before 10, cats before dogs");
-        assert_eq!(Vec::<i64>::try_from(&read.train.labels)?, [0, 0, 1]);
+        assert_eq!(read.data.train.images.size(), [3, 3, 64, 64]);
+        assert_eq!(colors(&read.data.train.images), [[50, 0, 0], [100, 0, 0], [0, 0, 200]], "2 before 10, cats before dogs");
+        assert_eq!(Vec::<i64>::try_from(&read.data.train.labels)?, [0, 0, 1]);
         let asked = read.asked.context("a competition's")?;
         assert_eq!((asked.competition, asked.unreadable), (Competition::Course, Vec::new()));
-        assert_eq!((asked.ids, colors(&read.test)), (vec![9, 10], vec![[0, 50, 0], [0, 100, 0]]));
-        assert!(read.test_labels.is_none() && read.names[0].ends_with("2.Cat.jpg"));
-        assert_eq!(read.source.name, "cats and dogs, 3 + 2 images");
+        assert_eq!((asked.ids, colors(&read.test_images)), (vec![9, 10], vec![[0, 50, 0], [0, 100, 0]]));
+        assert!(read.data.test.is_none() && read.names[0].ends_with("2.Cat.jpg"));
+        assert_eq!(read.data.source.name, "cats and dogs, 3 + 2 images");
         Ok(())
     }
 
@@ -227,19 +209,19 @@ pub(crate) mod tests {
             let named: Vec<(&str, Vec<u8>)> = files.iter().map(|(name, contents)| (name.as_str(), contents.clone())).collect();
             let scratch = folder(&named);
             let (first, again) = (read(scratch.path(), Corrupt::Refuse)?, read(scratch.path(), Corrupt::Refuse)?);
-            assert_eq!((first.train.len(), first.test.size()[0]), (17, 3), "19,998 to 4,999");
-            assert_eq!(first.source.name, "cats and dogs, 17 + 3 images, own test split");
-            let mut all = [colors(&first.train.images), colors(&first.test)].concat();
+            assert_eq!((first.data.train.len(), first.test_images.size()[0]), (17, 3), "19,998 to 4,999");
+            assert_eq!(first.data.source.name, "cats and dogs, 17 + 3 images, own test split");
+            let mut all = [colors(&first.data.train.images), colors(&first.test_images)].concat();
             all.sort_unstable();
             all.dedup();
             assert_eq!(all.len(), 20, "none twice, none lost");
-            let labels = Vec::<i64>::try_from(first.test_labels.as_ref().context("own labels")?)?;
-            for (color, label) in colors(&first.test).iter().zip(labels) {
+            let labels = Vec::<i64>::try_from(&first.data.test.as_ref().context("own labels")?.labels)?;
+            for (color, label) in colors(&first.test_images).iter().zip(labels) {
                 assert_eq!(label, i64::from(color[2] > 0));
             }
-            assert_eq!(first.test, again.test, "the same for everybody");
-            assert!(first.asked.is_none() && first.validation.is_none(), "they are no competition's");
-            let files = names_by_color(&first.test, &first.test_names);
+            assert_eq!(first.test_images, again.test_images, "the same for everybody");
+            assert!(first.asked.is_none() && first.data.validation.is_none(), "they are no competition's");
+            let files = names_by_color(&first.test_images, &first.test_names);
             assert!(files.iter().all(|(color, name)| name.contains(&format!("{}.jpg", color[0].max(color[2])))), "{files:?}");
         }
         Ok(())
@@ -255,7 +237,7 @@ pub(crate) mod tests {
         encoder.write_image(&[200_u8; 30 * 20 * 4], 30, 20, ExtendedColorType::Rgba8)?;
         let files =
             folder(&[("trainset/Cat/1.Cat.jpg", gray), ("trainset/Dog/1.Dog.jpg", png), ("testset/test/1.jpg", jpeg(9, 9, [0; 3]))]);
-        assert_eq!(colors(&read(files.path(), Corrupt::Refuse)?.train.images), [[120; 3], [200; 3]]);
+        assert_eq!(colors(&read(files.path(), Corrupt::Refuse)?.data.train.images), [[120; 3], [200; 3]]);
         Ok(())
     }
 
@@ -277,7 +259,7 @@ pub(crate) mod tests {
             let error = format!("{:#}", read(files.path(), Corrupt::Refuse).expect_err(what));
             assert!(error.contains("Cat/2.jpg") && error.contains(reason) && error.contains("--skip-corrupt"), "{what}: {error}");
             let others = read(files.path(), Corrupt::LeaveOut)?;
-            assert_eq!((others.train.len() + others.test.size()[0], others.left_out.len()), (3, 1), "{what}");
+            assert_eq!((others.data.train.len() + others.test_images.size()[0], others.left_out.len()), (3, 1), "{what}");
             assert!(others.left_out[0].0.ends_with("Cat/2.jpg") && others.left_out[0].1.contains(reason));
         }
         Ok(())
@@ -290,7 +272,10 @@ pub(crate) mod tests {
         assert!(refused(&[("notes.txt", Vec::new())]).contains("holds no image of a Cat to train on, expected trainset/Cat/1.Cat.jpg"));
         assert!(refused(&[("train/cat.1.jpg", image())]).contains("holds no image of a Dog"));
         let error = refused(&[("train.zip", Vec::new())]);
-        assert!(error.contains("holds no image of a Cat") && error.contains("train.zip is neither a folder nor a whole zip"), "{error}");
+        assert!(
+            error.contains("holds no image of a Cat") && error.contains("train.zip (it is neither a folder nor a whole zip"),
+            "{error}"
+        );
         let twice = [("Cat/1.jpg", image()), ("Dog/1.jpg", image()), ("testset/test/1.jpg", image()), ("testset/test/01.jpg", image())];
         assert!(refused(&twice).contains("two test images have the number 1"));
     }
@@ -313,8 +298,8 @@ pub(crate) mod tests {
             files.extend([10, 9, 2].map(|number| (format!("{folder_name}/{number}.jpg"), jpeg(64, 64, [0, number * 10, 0]))));
             let read = read(unpacked(&files).path(), Corrupt::Refuse)?;
             let asked = Asked { competition, ids: vec![2, 9, 10], unreadable: Vec::new() };
-            assert_eq!((read.asked, colors(&read.test)), (Some(asked), vec![[0, 20, 0], [0, 90, 0], [0, 100, 0]]));
-            assert_eq!((read.train.len(), read.test_labels), (6, None), "none is held out");
+            assert_eq!((read.asked, colors(&read.test_images)), (Some(asked), vec![[0, 20, 0], [0, 90, 0], [0, 100, 0]]));
+            assert_eq!((read.data.train.len(), read.data.test.is_none()), (6, true), "none is held out");
         }
         let mut both = train_images();
         both.extend(["test/1.jpg", "test1/2.jpg"].map(|name| (name.to_owned(), jpeg(64, 64, [0; 3]))));
@@ -333,7 +318,7 @@ pub(crate) mod tests {
         assert!(error.contains("test1/2.jpg") && error.contains("--skip-corrupt"), "{error}");
         let others = read(scratch.path(), Corrupt::LeaveOut)?;
         let asked = others.asked.context("a competition's")?;
-        assert_eq!((asked.ids, asked.unreadable, others.test.size()[0]), (vec![1, 3], vec![2], 2));
+        assert_eq!((asked.ids, asked.unreadable, others.test_images.size()[0]), (vec![1, 3], vec![2], 2));
         assert_eq!(others.test_names, ["test1/1.jpg", "test1/3.jpg"]);
         // One that cannot even be listed.
         std::os::unix::fs::symlink("nowhere", scratch.path().join("test1/4.jpg"))?;
@@ -361,12 +346,12 @@ pub(crate) mod tests {
         let folders = [unpacked(&plain), unpacked(&zips), unpacked(&half)];
         let read = |path: &Path| read(path, Corrupt::Refuse);
         let expected = read(folders[0].path())?;
-        assert_eq!((expected.train.len(), expected.test.size()[0]), (4, 2));
+        assert_eq!((expected.data.train.len(), expected.test_images.size()[0]), (4, 2));
         for (folder, prefix) in
             folders.iter().map(tempfile::TempDir::path).zip(["", "", ""]).chain([(&*zip_of_all.path().join("all.zip"), "data/")])
         {
             let found = read(folder)?;
-            assert_eq!(found.source, expected.source, "{}", folder.display());
+            assert_eq!(found.data.source, expected.data.source, "{}", folder.display());
             assert_eq!(found.names, expected.names.iter().map(|name| format!("{prefix}{name}")).collect::<Vec<_>>());
             assert_eq!(found.asked, expected.asked);
         }
@@ -380,7 +365,7 @@ pub(crate) mod tests {
         files.push(("train.zip".to_owned(), zipped(&more)));
         let scratch = unpacked(&files);
         let found = read(scratch.path(), Corrupt::Refuse)?;
-        assert_eq!(found.train.len() + found.test.size()[0], 6);
+        assert_eq!(found.data.train.len() + found.test_images.size()[0], 6);
         assert!(found.notes[0].contains("training images of a Cat in train.zip (4)"), "{:?}", found.notes);
         let two = unpacked(&["a.zip", "b.zip"].map(|name| (name.to_owned(), zipped(&more))));
         let error = format!("{:#}", read(two.path(), Corrupt::Refuse).expect_err("which of the two?"));
@@ -403,11 +388,11 @@ pub(crate) mod tests {
             files.push((format!("outer/{train}/Bird/1.jpg"), jpeg(64, 64, [9; 3])));
             let found = read(unpacked(&files).path(), Corrupt::Refuse)?;
             let part = |images: &Tensor| colors(images).iter().map(|color| color[0].max(color[1]) / 50).collect::<Vec<i64>>();
-            assert_eq!((part(&found.train.images), part(&found.test)), (vec![1, 1, 1, 1, 1, 1, 2, 2, 2, 2], vec![3, 3]));
-            assert_eq!((found.validation, found.asked), (Some(4), None));
-            assert_eq!(Vec::<i64>::try_from(found.test_labels.context("labels")?)?, [0, 1]);
-            assert_eq!(found.source.name, "cats and dogs, 6 + 4 + 2 images");
-            let first = Vec::<i64>::try_from(found.train.labels.narrow(0, 0, 6))?;
+            assert_eq!((part(&found.data.train.images), part(&found.test_images)), (vec![1, 1, 1, 1, 1, 1, 2, 2, 2, 2], vec![3, 3]));
+            assert_eq!((found.data.validation, found.asked), (Some(4), None));
+            assert_eq!(Vec::<i64>::try_from(&found.data.test.context("labels")?.labels)?, [0, 1]);
+            assert_eq!(found.data.source.name, "cats and dogs, 6 + 4 + 2 images");
+            let first = Vec::<i64>::try_from(found.data.train.labels.narrow(0, 0, 6))?;
             assert!(!first.is_sorted(), "the first few are of both classes: {first:?}");
             assert_eq!(found.notes.len(), 1);
             assert!(found.notes[0].contains(&format!("1 in outer/{train}/Bird")), "{:?}", found.notes);
@@ -415,7 +400,7 @@ pub(crate) mod tests {
             // The same images in other parts are another data set.
             let (from, to) = (format!("outer/{validation}/cats/1.jpg"), format!("outer/{train}/Cat/9.jpg"));
             files.iter_mut().filter(|(name, _)| *name == from).for_each(|(name, _)| *name = to.clone());
-            assert_ne!(read(unpacked(&files).path(), Corrupt::Refuse)?.source.checksum, found.source.checksum);
+            assert_ne!(read(unpacked(&files).path(), Corrupt::Refuse)?.data.source.checksum, found.data.source.checksum);
         }
         Ok(())
     }
@@ -427,7 +412,7 @@ pub(crate) mod tests {
         let renamed: Vec<(String, Vec<u8>)> =
             files.into_iter().map(|(name, contents)| (name.replace("/train/", "/all/"), contents)).collect();
         let found = read(unpacked(&renamed).path(), Corrupt::Refuse)?;
-        assert_eq!((found.train.len(), found.test.size()[0]), (5, 1));
+        assert_eq!((found.data.train.len(), found.test_images.size()[0]), (5, 1));
         Ok(())
     }
 
@@ -478,7 +463,7 @@ pub(crate) mod tests {
         dangling(b".hidden/link")?;
         dangling(b"train/.link")?;
         let found = read(scratch.path(), Corrupt::Refuse)?;
-        assert_eq!(found.train.len() + found.test.size()[0], 6);
+        assert_eq!(found.data.train.len() + found.test_images.size()[0], 6);
         assert_eq!(found.notes.len(), 1);
         let told =
             ["what cannot be read (2)", "latest (it is a link to something that is not there)", "caf\u{fffd} (its name is not UTF-8)"];
@@ -509,10 +494,10 @@ pub(crate) mod tests {
         };
         let read = read(Path::new(&path), Corrupt::Refuse)?;
         let ids = read.asked.map_or(Vec::new(), |asked| asked.ids);
-        if (read.train.len(), ids.len()) == (19_998, 4_999) {
-            let cats = read.train.labels.eq(0).sum(Kind::Int64).int64_value(&[]);
+        if (read.data.train.len(), ids.len()) == (19_998, 4_999) {
+            let cats = read.data.train.labels.eq(0).sum(Kind::Int64).int64_value(&[]);
             assert_eq!((cats, ids.first(), ids.last()), (9_999, Some(&1), Some(&4_999)));
-            assert_eq!(read.source.name, "cats and dogs, 19998 + 4999 images");
+            assert_eq!(read.data.source.name, "cats and dogs, 19998 + 4999 images");
         }
         Ok(())
     }

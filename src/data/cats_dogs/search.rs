@@ -1,11 +1,10 @@
 //! Finding the archive: named, in the project, downloaded, or drawn.
 
 use super::layout::{Layout, Part};
-use super::{Asked, CatsDogs, Competition, Corrupt, read};
-use crate::data::archive::Archive;
-use crate::data::download::unfinished_bytes;
+use super::{Asked, CLASSES, CatsDogs, Competition, Corrupt, read};
+use crate::data::archive::{Archive, is_zip};
 use crate::data::location::{Finder, Location, Places};
-use crate::data::{Source, embedded};
+use crate::data::{DataSet, Source, embedded};
 use crate::files::sha256_of;
 use anyhow::{Result, anyhow, ensure};
 use indicatif::HumanCount;
@@ -13,28 +12,16 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use tch::Tensor;
 
-/// A file whose contents are known beforehand.
-#[derive(Clone, Copy)]
-struct Published<'a> {
-    name: &'a str,
-    /// In bytes.
-    length: u64,
-    /// SHA-256 in hexadecimal digits.
-    checksum: &'a str,
-}
-
-/// Microsoft's archive; length and checksum are those that other projects which download it give.
-const PUBLISHED: Published = Published {
-    name: "kagglecatsanddogs_5340.zip",
-    length: 824_887_076,
-    checksum: "b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9",
-};
+/// Microsoft's archive: its name, length in bytes and SHA-256, as other projects which download it give them.
+const ARCHIVE: &str = "kagglecatsanddogs_5340.zip";
+const LENGTH: u64 = 824_887_076;
+const CHECKSUM: &str = "b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9";
 const MIRROR: &str = "https://download.microsoft.com/download/3/E/1/3E1C3F21-ECDB-4869-8368-6DEBA77B919F/";
 
-/// How many pictures are drawn, for training and for the test.
+/// Numbers of drawn pictures, for training and for the test.
 const DRAWN: (i64, i64) = (2_000, 500);
 
-/// How many images that were left out are listed.
+/// The most images left out that are listed.
 const LISTED: usize = 20;
 
 /// Loads the data set from `location`; `root` is the project's folder, with `data/cats-vs-dogs` below it. Says on stderr what is there,
@@ -58,53 +45,23 @@ pub(crate) fn survey(root: &Path) -> Vec<(bool, String)> {
     Search::new(root, Corrupt::Refuse).survey()
 }
 
-/// Everything that [`load`] takes from its surroundings.
+/// The surroundings of [`load`].
 struct Search<'a> {
     places: Places<'a>,
-    published: Published<'a>,
+    length: u64,
+    checksum: &'a str,
     corrupt: Corrupt,
 }
 
 impl Search<'_> {
     fn new(root: &Path, corrupt: Corrupt) -> Self {
-        Search { places: Places::new(root, "cats-vs-dogs", "CATS_DOGS", &[MIRROR]), published: PUBLISHED, corrupt }
+        let places = Places::new(root, "cats-vs-dogs", "CATS_DOGS", &[MIRROR]);
+        Search { places, length: LENGTH, checksum: CHECKSUM, corrupt }
     }
 
-    /// Where Microsoft's archive is downloaded to.
+    /// The place of Microsoft's archive in the project.
     fn archive(&self) -> PathBuf {
-        self.places.folder.join(self.published.name)
-    }
-
-    /// The data set in the project's own folder, if there is one.
-    fn own_path(&self) -> Result<Option<PathBuf>> {
-        let (folder, archive) = (&self.places.folder, self.archive());
-        // First of all, since it is whole: what is unpacked beside it may not be.
-        if let Ok(found) = fs::metadata(&archive) {
-            ensure!(
-                found.len() == self.published.length,
-                "{}: found {} bytes, expected {}; remove it, and the next run downloads it again",
-                archive.display(),
-                found.len(),
-                self.published.length
-            );
-            return Ok(Some(archive));
-        }
-        if folder.exists() { inside(folder) } else { Ok(None) }
-    }
-
-    fn survey(&self) -> Vec<(bool, String)> {
-        let own = self.own_path().and_then(|path| {
-            let listing = path.map(|path| listing(&path)).transpose();
-            listing.map_err(|error| anyhow!("{error:#}; remove it, and the next run downloads Microsoft's archive"))
-        });
-        let megabytes = |bytes: u64| bytes / 1_000_000;
-        let rest = match unfinished_bytes(self.published.name, &self.places.folder) {
-            0 => String::new(),
-            kept => format!(" of which {} MB are here", megabytes(kept)),
-        };
-        let whole = megabytes(self.published.length);
-        let unfinished = format!("nothing; the first run downloads Microsoft's archive ({whole} MB{rest})");
-        Finder::survey(self, |path| listing(&named_path(path)?), own, &unfinished)
+        self.places.folder.join(ARCHIVE)
     }
 }
 
@@ -112,30 +69,49 @@ impl Finder for Search<'_> {
     type Found = CatsDogs;
 
     const NAME: &'static str = "the photographs of cats and dogs";
-    const NOTICE: [&'static str; 2] = [
-        "NOT PHOTOGRAPHS. Microsoft's archive of cats and dogs cannot be reached, so pictures drawn",
-        "by this program take its place. Results on them are not results on cats and dogs.",
-    ];
+    const SIZE: &'static str = "Microsoft's archive, 825 MB";
+    const NOTICE: &'static str = "NOT PHOTOGRAPHS, but pictures drawn by this program. Results on them are not results on cats and dogs.";
 
     fn places(&self) -> &Places<'_> {
         &self.places
     }
 
-    fn read_named(&self, path: &Path) -> Result<CatsDogs> {
-        read(&named_path(path)?, self.corrupt)
+    fn own(&self) -> Result<Option<PathBuf>> {
+        let (folder, archive, expected) = (&self.places.folder, self.archive(), self.length);
+        // First of all, since it is whole: what is unpacked beside it may not be.
+        let Ok(found) = fs::metadata(&archive) else { return if folder.exists() { inside(folder) } else { Ok(None) } };
+        let (shown, found) = (archive.display(), found.len());
+        ensure!(found == expected, "{shown}: found {found} bytes, expected {expected}; remove it, and the next run downloads it again");
+        Ok(Some(archive))
     }
 
-    fn read_own(&self) -> Result<Option<CatsDogs>> {
-        let corrupt = |path: &Path| if path == self.archive() { Corrupt::LeaveOut } else { self.corrupt };
-        self.own_path()?.map(|path| read(&path, corrupt(&path))).transpose()
+    fn read(&self, path: &Path, is_own: bool) -> Result<CatsDogs> {
+        let corrupt = if is_own && path == self.archive() { Corrupt::LeaveOut } else { self.corrupt };
+        read(&resolved(path)?, corrupt)
+    }
+
+    /// The number of images by class and part; none is decoded.
+    fn describe(&self, path: &Path, _: bool) -> Result<String> {
+        let path = resolved(path)?;
+        let layout = Layout::of(&Archive::open_nested(&path)?)
+            .and_then(Layout::with_both_classes)
+            .map_err(|error| anyhow!("{}: {error:#}; name a folder or zip with cats and dogs", path.display()))?;
+        let of = |part, what: &str| match layout.count(part) {
+            [0, 0] => String::new(),
+            counts => format!(", {} {what}", classes(counts)),
+        };
+        let asked = layout.numbered.len();
+        let asked = if asked > 0 { format!(", {} images to predict", HumanCount(asked as u64)) } else { String::new() };
+        let (validation, test) = (of(Part::Validation, "for validation"), of(Part::Test, "for the test"));
+        Ok(format!("{}{validation}{test}{asked} in {}", classes(layout.count(Part::Train)), path.display()))
     }
 
     fn missing(&self) -> Vec<(String, Option<u64>)> {
-        vec![(self.published.name.to_owned(), Some(self.published.length))]
+        vec![(ARCHIVE.to_owned(), Some(self.length))]
     }
 
     fn verify(&self, _: &str, contents: &File) -> Result<()> {
-        let (found, expected) = (sha256_of(contents)?, self.published.checksum);
+        let (found, expected) = (sha256_of(contents)?, self.checksum);
         ensure!(found == expected, "found SHA-256 {found}, expected {expected}");
         Ok(())
     }
@@ -143,33 +119,30 @@ impl Finder for Search<'_> {
     /// Pictures that stand in for the challenge's.
     fn drawn(&self) -> Result<CatsDogs> {
         let (train, test) = embedded::cats_dogs(DRAWN.0, DRAWN.1, 0);
-        let checksum = read::checksum(&train, &test.images)?;
+        let source = Source { name: "drawn cats and dogs".to_owned(), checksum: read::checksum(&train, &test.images)? };
         Ok(CatsDogs {
             names: (1..=train.len()).map(|number| format!("drawn/{number}")).collect(),
-            validation: None,
             test_names: (1..=test.len()).map(|number| format!("drawn/test/{number}")).collect(),
             asked: Some(Asked { competition: Competition::Course, ids: (1..=test.len()).collect(), unreadable: Vec::new() }),
-            train,
-            test: test.images,
-            test_labels: Some(test.labels),
+            test_images: test.images.shallow_clone(),
+            data: DataSet { train, validation: None, test: Some(test), classes: &CLASSES, source },
             left_out: Vec::new(),
             notes: Vec::new(),
-            source: Source { name: "drawn cats and dogs".to_owned(), checksum },
         })
     }
 }
 
-/// A path that somebody named, or the one zip in that folder if there is nothing else of a data set.
-fn named_path(path: &Path) -> Result<PathBuf> {
+/// `path`, or the one zip in that folder if there is nothing else of a data set.
+fn resolved(path: &Path) -> Result<PathBuf> {
     ensure!(path.exists(), "{}: there is no such folder or zip; check the path", path.display());
-    // What holds nothing is for the reader to refuse: it says what it expects.
+    // An empty folder is for the reader to refuse: it says what it expects.
     Ok(if path.is_dir() { inside(path)? } else { None }.unwrap_or_else(|| path.to_owned()))
 }
 
 /// The one zip in `folder`, if there is nothing else of a data set; else `folder` itself, if there is anything.
 fn inside(folder: &Path) -> Result<Option<PathBuf>> {
     let archive = Archive::open(folder)?;
-    let zips: Vec<&str> = archive.names().filter(|name| name.to_lowercase().ends_with(".zip")).collect();
+    let zips: Vec<&str> = archive.names().filter(|name| is_zip(name)).collect();
     let is_bare = Layout::of(&archive).is_ok_and(|layout| layout.is_empty());
     Ok(match zips[..] {
         [] if is_bare => None,
@@ -178,34 +151,19 @@ fn inside(folder: &Path) -> Result<Option<PathBuf>> {
     })
 }
 
-/// The number of images in `path` by class and part, without decoding any.
-fn listing(path: &Path) -> Result<String> {
-    let layout = Layout::of(&Archive::open_nested(path)?)
-        .and_then(Layout::with_both_classes)
-        .map_err(|error| anyhow!("{}: {error:#}; name a folder or zip with cats and dogs", path.display()))?;
-    let of = |part, what: &str| match layout.count(part) {
-        [0, 0] => String::new(),
-        counts => format!(", {} {what}", classes(counts)),
-    };
-    let asked = layout.numbered.len();
-    let asked = if asked > 0 { format!(", {} images to predict", HumanCount(asked as u64)) } else { String::new() };
-    let (validation, test) = (of(Part::Validation, "for validation"), of(Part::Test, "for the test"));
-    Ok(format!("{}{validation}{test}{asked} in {}", classes(layout.count(Part::Train)), path.display()))
-}
-
 /// The numbers of images, and those that were left out.
 fn report(found: &CatsDogs) -> String {
     let of = |labels: &Tensor| classes(read::class_counts(labels));
-    let (all, validation) = (found.train.len(), found.validation.unwrap_or(0));
-    let train = of(&found.train.labels.narrow(0, 0, all - validation));
-    let validation = found.validation.map_or(String::new(), |count| format!("{} for validation, ", HumanCount(count as u64)));
-    let test = format!("{} images to predict", HumanCount(found.test.size()[0] as u64));
-    let test = match (&found.test_labels, &found.asked) {
-        (Some(labels), _) => format!("{test} ({})", of(labels)),
-        (None, Some(asked)) => format!("{test}, those of {}", asked.competition),
-        (None, None) => test,
+    let DataSet { train, validation, test, source, .. } = &found.data;
+    let train = of(&train.labels.narrow(0, 0, train.len() - validation.unwrap_or(0)));
+    let validation = validation.map_or(String::new(), |count| format!("{} for validation, ", HumanCount(count as u64)));
+    let test = match (test, &found.asked) {
+        (Some(test), _) => format!(" ({})", of(&test.labels)),
+        (None, Some(asked)) => format!(", those of {}", asked.competition),
+        (None, None) => String::new(),
     };
-    let mut text = format!("{}: {train} to train on, {validation}{test}\n", found.source.name);
+    let count = HumanCount(found.test_images.size()[0] as u64);
+    let mut text = format!("{}: {train} to train on, {validation}{count} images to predict{test}\n", source.name);
     text.extend(found.notes.iter().map(|note| format!("{note}\n")));
     let left_out = &found.left_out;
     if !left_out.is_empty() {
@@ -226,6 +184,7 @@ fn classes([cats, dogs]: [i64; 2]) -> String {
 mod tests {
     use super::super::read::tests::{folder, jpeg, zipped};
     use super::*;
+    use crate::data::Examples;
     use crate::data::download::tests::{Answer, HASTY, refusing, server};
     use tempfile::TempDir;
 
@@ -265,19 +224,18 @@ mod tests {
         fn new() -> Self {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let contents = zipped(&pictures(6));
-            write(folder.path(), PUBLISHED.name, &contents);
+            write(folder.path(), ARCHIVE, &contents);
             let mirrors = [&*server(Answer::Folder(folder.path().into())).leak()];
             Server { mirrors, checksum: sha256_of(contents.as_slice()).expect("memory"), contents, _folder: folder }
         }
 
         fn search<'a>(&'a self, root: &Path, variable: Option<&Path>) -> Search<'a> {
-            let published = Published { checksum: &self.checksum, length: self.contents.len() as u64, ..PUBLISHED };
             let places = Places {
                 named: variable.map(Path::to_owned),
                 patience: HASTY,
                 ..Places::new(root, "cats-vs-dogs", "CATS_DOGS", &self.mirrors)
             };
-            Search { places, published, corrupt: Corrupt::Refuse }
+            Search { places, length: self.contents.len() as u64, checksum: &self.checksum, corrupt: Corrupt::Refuse }
         }
     }
 
@@ -288,7 +246,7 @@ mod tests {
     /// All images there are.
     fn total(result: Result<CatsDogs>) -> i64 {
         let found = result.unwrap_or_else(|error| panic!("{error:#}"));
-        found.train.len() + found.test.size()[0]
+        found.data.train.len() + found.test_images.size()[0]
     }
 
     fn message(result: Result<CatsDogs>) -> String {
@@ -326,12 +284,12 @@ mod tests {
         write(&own, "another.zip", &zipped(&pictures(4)[1..]));
         let error = message(load(&unset, &Location::Search));
         assert_contains(&error, &["found another.zip, other.zip with training images of a Cat, expected one", "--data"]);
-        write(&own, PUBLISHED.name, &published.contents);
+        write(&own, ARCHIVE, &published.contents);
         assert_eq!(total(load(&unset, &Location::Search)), 12, "before all others Microsoft's");
         fs::remove_dir_all(&own).expect("one's own folder");
         assert_eq!(total(load(&unset, &Location::Search)), 12, "downloaded");
         let names: Vec<_> = fs::read_dir(&own).expect("the folder").flatten().map(|entry| entry.file_name()).collect();
-        assert_eq!(names, [PUBLISHED.name]);
+        assert_eq!(names, [ARCHIVE]);
     }
 
     #[test]
@@ -345,7 +303,7 @@ mod tests {
         assert_contains(&message(load(&Location::Path(none.clone()))), &["--data", "none: there is no such folder or zip"]);
         assert_contains(&message(load(&Location::Path(empty.path().into()))), &["--data", "holds no image of a Cat to train on, expected"]);
         write(empty.path(), "notes.zip", b"no zip");
-        assert_contains(&message(load(&Location::Path(empty.path().into()))), &["notes.zip is neither a folder nor a whole zip"]);
+        assert_contains(&message(load(&Location::Path(empty.path().into()))), &["notes.zip: it is neither a folder nor a whole zip"]);
         assert!(fs::read_dir(root.path()).expect("the folder").next().is_none(), "nothing is downloaded");
         write(empty.path(), "notes.zip", &zipped(&pictures(2)));
         assert_eq!(total(load(&Location::Path(empty.path().into()))), 4, "the one zip in a folder");
@@ -373,12 +331,12 @@ mod tests {
         let published = Server::new();
         let root = tempfile::tempdir().expect("a temporary folder");
         let search = published.search(root.path(), None);
-        write(&search.places.folder, PUBLISHED.name, &published.contents[1..]);
+        write(&search.places.folder, ARCHIVE, &published.contents[1..]);
         assert_contains(&message(load(&search, &Location::Search, Corrupt::LeaveOut)), &["bytes, expected", "remove it"]);
         assert!(!search.survey()[0].0);
 
         fs::remove_file(search.archive()).expect("one's own file");
-        let other = Search { published: Published { checksum: "other", ..search.published }, ..published.search(root.path(), None) };
+        let other = Search { checksum: "other", ..published.search(root.path(), None) };
         let error = message(load(&other, &Location::Search, Corrupt::LeaveOut));
         assert_contains(&error, &["is not the file it should be", "expected other", "to do it by hand", "CATS_DOGS", "--data"]);
         assert!(!search.archive().exists());
@@ -390,21 +348,18 @@ mod tests {
         let root = tempfile::tempdir().expect("a temporary folder");
         let search = published.search(root.path(), None);
         let found = load(&search, &Location::Search, Corrupt::Refuse).expect("the drawn pictures need nothing");
-        assert_eq!(found.source.name, "drawn cats and dogs");
-        assert_eq!(found.source.checksum.len(), 64);
-        assert_eq!((found.train.images.size(), found.test.size()), (vec![2_000, 3, 64, 64], vec![500, 3, 64, 64]));
+        assert_eq!(found.data.source.name, "drawn cats and dogs");
+        assert_eq!(found.data.source.checksum.len(), 64);
+        assert_eq!((found.data.train.images.size(), found.test_images.size()), (vec![2_000, 3, 64, 64], vec![500, 3, 64, 64]));
         assert_eq!((found.names.len(), &*found.names[0], found.names[1_999].as_str()), (2_000, "drawn/1", "drawn/2000"));
         let ids = found.asked.expect("they stand in for the challenge's").ids;
         assert_eq!((ids.first(), ids.last(), found.test_names.len()), (Some(&1), Some(&500), 500));
-        assert_eq!(found.test_labels.map(|labels| labels.size()), Some(vec![500]));
+        assert_eq!(found.data.test.map(|test| test.labels.size()), Some(vec![500]));
         assert!(!root.path().join("data").exists(), "nothing is written");
 
         let notice = search.notice(&["the reason".to_owned()]);
         let own = root.path().join("data/cats-vs-dogs").display().to_string();
-        assert_contains(
-            &notice,
-            &["NOT PHOTOGRAPHS", "not results", PUBLISHED.name, published.mirrors[0], &own, "CATS_DOGS", "the reason"],
-        );
+        assert_contains(&notice, &["NOT PHOTOGRAPHS", "not results", ARCHIVE, published.mirrors[0], &own, "CATS_DOGS", "the reason"]);
     }
 
     #[test]
@@ -412,23 +367,26 @@ mod tests {
         let tensor = |labels: &[i64]| Tensor::from_slice(labels);
         let blank = |images: i64| Tensor::zeros([images, 3, 64, 64], (tch::Kind::Uint8, tch::Device::Cpu));
         let mut found = CatsDogs {
-            train: crate::data::Examples { images: blank(1_003), labels: tensor(&[vec![0; 1_001], vec![1; 2]].concat()) },
+            data: DataSet {
+                train: Examples { images: blank(1_003), labels: tensor(&[vec![0; 1_001], vec![1; 2]].concat()) },
+                validation: None,
+                test: None,
+                classes: &CLASSES,
+                source: Source { name: "cats and dogs".to_owned(), checksum: String::new() },
+            },
             names: Vec::new(),
-            validation: None,
-            test: blank(3),
+            test_images: blank(3),
             test_names: Vec::new(),
-            test_labels: None,
             asked: None,
             left_out: Vec::new(),
             notes: Vec::new(),
-            source: Source { name: "cats and dogs".to_owned(), checksum: String::new() },
         };
         assert_eq!(report(&found), "cats and dogs: 1,001 cats and 2 dogs to train on, 3 images to predict\n");
         found.asked = Some(Asked { competition: Competition::DogsVsCats, ids: vec![1, 2, 3], unreadable: Vec::new() });
         assert!(report(&found).ends_with("3 images to predict, those of Kaggle's Dogs vs. Cats (test1)\n"), "{}", report(&found));
-        found.test_labels = Some(tensor(&[0, 1, 1]));
+        found.data.test = Some(Examples { images: blank(3), labels: tensor(&[0, 1, 1]) });
         assert!(report(&found).ends_with("3 images to predict (1 cats and 2 dogs)\n"), "{}", report(&found));
-        (found.validation, found.notes) = (Some(3), vec!["a note".to_owned()]);
+        (found.data.validation, found.notes) = (Some(3), vec!["a note".to_owned()]);
         let text = report(&found);
         assert!(text.contains(": 1,000 cats and 0 dogs to train on, 3 for validation, 3 images") && text.ends_with("\na note\n"), "{text}");
         found.notes.clear();
@@ -445,8 +403,14 @@ mod tests {
         let search = published.search(root.path(), None);
         let lines = search.survey();
         assert_eq!(lines.iter().map(|(is_there, _)| *is_there).collect::<Vec<_>>(), [false, true]);
-        assert_contains(&lines[0].1, &["cats-vs-dogs: nothing; the first run downloads", "CATS_DOGS"]);
-        write(&search.places.folder, &format!(".resumable-{}", PUBLISHED.name), b"some");
+        assert_contains(
+            &lines[0].1,
+            &[
+                "cats-vs-dogs: files missing: 1; the first run downloads them (Microsoft's archive, 825 MB, of which 0 MB are here)",
+                "CATS_DOGS",
+            ],
+        );
+        write(&search.places.folder, &format!(".resumable-{}", ARCHIVE), b"some");
         assert_contains(&search.survey()[0].1, &["of which 0 MB are here"]);
 
         // Also what is no image counts: nothing is decoded.
@@ -467,7 +431,7 @@ mod tests {
         let expected = ["1 cats and 1 dogs, 1 cats and 0 dogs for validation, 0 cats and 1 dogs for the test in"];
         assert_contains(&lines[0].1, &expected);
 
-        write(&search.places.folder, PUBLISHED.name, &published.contents);
+        write(&search.places.folder, ARCHIVE, &published.contents);
         assert_eq!(search.survey()[0], (true, format!("7 cats and 6 dogs in {}", search.archive().display())));
     }
 }
