@@ -59,7 +59,6 @@ fn as_table<'a, 'i>(value: &'a Spanned<DeValue<'i>>) -> Option<&'a DeTable<'i>> 
     if let DeValue::Table(table) = value.get_ref() { Some(table) } else { None }
 }
 
-/// Where an error is.
 pub(super) fn in_file(path: &Path) -> String {
     format!("in {}", path.display())
 }
