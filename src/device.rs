@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::OnceLock;
 use std::{env, fmt, fs};
+use sysinfo::{CpuRefreshKind, RefreshKind, System};
 use tch::Device;
 
 /// The device that the user asks for: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
@@ -307,18 +308,9 @@ pub fn gib(bytes: usize) -> f64 {
 
 /// The processor's name; its architecture where the system does not tell.
 pub(crate) fn cpu_model() -> String {
-    let told = if cfg!(target_os = "macos") {
-        let output = std::process::Command::new("sysctl").args(["-n", "machdep.cpu.brand_string"]).output();
-        output.ok().filter(|output| output.status.success()).map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    } else {
-        fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| model_name(&text))
-    };
-    told.filter(|name| !name.is_empty()).unwrap_or_else(|| env::consts::ARCH.into())
-}
-
-fn model_name(cpuinfo: &str) -> Option<String> {
-    let (_, name) = cpuinfo.lines().find(|line| line.starts_with("model name"))?.split_once(':')?;
-    Some(name.trim().to_owned())
+    let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing()));
+    let name = system.cpus().first().map_or("", |cpu| cpu.brand().trim());
+    if name.is_empty() { env::consts::ARCH.to_owned() } else { name.to_owned() }
 }
 
 /// Lets this process keep the memory that it frees. glibc hands large blocks back to the kernel, which clears their pages at the next step
@@ -488,13 +480,6 @@ mod tests {
             set_arithmetic(tf32);
             assert_eq!(Arithmetic::now(), (Arithmetic { tf32_convolutions: true, tf32_products: tf32, benchmark: true }, false));
         }
-    }
-
-    #[test]
-    fn the_model_is_read_from_cpuinfo() {
-        let intel = "processor\t: 0\nmodel\t\t: 207\nmodel name\t: Intel(R) Xeon(R) Processor @ 2:1\n";
-        assert_eq!(model_name(intel).as_deref(), Some("Intel(R) Xeon(R) Processor @ 2:1"));
-        assert_eq!(model_name("processor\t: 0\nBogoMIPS\t: 50.00\n"), None, "an Arm machine tells none");
     }
 
     #[test]

@@ -4,11 +4,10 @@ use crate::data::{cats_dogs, mnist};
 use crate::device::{self, Missing, NoCuda};
 use crate::libtorch;
 use anyhow::{Result, ensure};
-use std::ffi::CString;
 use std::fmt::Write;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
+use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 use tch::{Device, Kind, Tensor};
 
 /// One item, and what was found of it.
@@ -119,14 +118,19 @@ pub fn cpu() -> Vec<Line> {
 /// Memory, disk space below `root`, and the compiler that building anew takes.
 pub fn machine(root: &Path) -> Vec<Line> {
     let mut lines = Vec::new();
-    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    if let (Some(available), Some(total)) = (kibibytes(&meminfo, "MemAvailable:"), kibibytes(&meminfo, "MemTotal:")) {
-        let found = format!("{:.1} of {:.1} GiB available", device::gib(available << 10), device::gib(total << 10));
-        let remedy = "end other programs, or train on fewer examples (--limit 1000)";
-        lines.push(Line::ok_if(available << 10 >= LEAST_MEMORY, "memory", found, remedy));
+    let memory = System::new_with_specifics(RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram()));
+    let (available, total) = (memory.available_memory() as usize, memory.total_memory() as usize);
+    if total > 0 {
+        let found = format!("{:.1} of {:.1} GiB available", device::gib(available), device::gib(total));
+        lines.push(Line::ok_if(
+            available >= LEAST_MEMORY,
+            "memory",
+            found,
+            "end other programs, or train on fewer examples (--limit 1000)",
+        ));
     }
-    if let Some(free) = free_disk(root) {
-        let found = format!("{:.1} GiB free in {}", device::gib(free), root.display());
+    if let Ok(free) = fs4::available_space(root) {
+        let found = format!("{:.1} GiB free in {}", device::gib(free as usize), root.display());
         lines.push(Line::ok_if(free >= LEAST_DISK, "disk", found, "make room there"));
     }
     // CXX may hold options, too.
@@ -142,24 +146,7 @@ pub fn machine(root: &Path) -> Vec<Line> {
 
 /// Bytes of memory that a small training takes with its data, and of disk space that its results take.
 const LEAST_MEMORY: usize = 1 << 30;
-const LEAST_DISK: usize = 1 << 28;
-
-/// A number of /proc/meminfo: `MemTotal:       24516812 kB`.
-fn kibibytes(meminfo: &str, name: &str) -> Option<usize> {
-    meminfo.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
-}
-
-/// Bytes that a program without special rights may still write in `folder`.
-#[allow(clippy::unnecessary_cast, reason = "the types differ between systems")]
-fn free_disk(folder: &Path) -> Option<usize> {
-    let folder = CString::new(folder.as_os_str().as_bytes()).ok()?;
-    // SAFETY: the struct is plain numbers, for which zero is a value; the call only writes it.
-    let (status, found) = unsafe {
-        let mut found: libc::statvfs = std::mem::zeroed();
-        (libc::statvfs(folder.as_ptr(), &mut found), found)
-    };
-    (status == 0).then(|| (found.f_bavail as u64 * found.f_frsize as u64) as usize)
-}
+const LEAST_DISK: u64 = 1 << 28;
 
 /// The vector instructions that libtorch has code for, as far as the processor tells of them.
 fn vectors(cpuinfo: &str) -> String {
@@ -288,11 +275,11 @@ mod tests {
 
     #[test]
     fn memory_and_disk_are_told() {
-        assert_eq!(kibibytes("MemTotal:  24 kB\nMemAvailable:    7 kB\n", "MemAvailable:"), Some(7));
-        assert_eq!(kibibytes("MemTotal:  24 kB\n", "MemAvailable:"), None);
         let items: Vec<String> = machine(Path::new("/")).into_iter().map(|line| line.item).collect();
-        assert!(items.contains(&"disk".to_owned()) && items.contains(&"compiler".to_owned()), "{items:?}");
-        assert_eq!(free_disk(Path::new("/no such folder")), None);
+        assert!(
+            items.contains(&"disk".to_owned()) && items.contains(&"memory".to_owned()) && items.contains(&"compiler".to_owned()),
+            "{items:?}"
+        );
     }
 
     #[test]
