@@ -162,11 +162,12 @@ impl Split {
             (None, Some(share)) => {
                 ensure!(*share > 0.0 && *share < 1.0, "split.validation_share is {share}, expected a number between 0 and 1");
             }
-            _ => bail!(
-                "split.validation_examples is {} and split.validation_share is {}, expected one of the two",
-                or_missing(*validation_examples),
-                or_missing(*validation_share)
-            ),
+            (Some(examples), Some(share)) => {
+                bail!("split.validation_examples is {examples} and split.validation_share is {share}, expected one of the two")
+            }
+            (None, None) => {
+                bail!("split.validation_examples is missing and split.validation_share is missing, expected one of the two")
+            }
         }
         limit.map_or(Ok(()), |limit| count("split.limit", limit))
     }
@@ -180,10 +181,6 @@ impl Split {
     pub fn taken(&self, all: i64) -> i64 {
         (all - self.held_out(all)).clamp(0, self.limit.unwrap_or(i64::MAX))
     }
-}
-
-fn or_missing<T: std::fmt::Display>(value: Option<T>) -> String {
-    value.map_or("missing".to_owned(), |value| value.to_string())
 }
 
 fn fraction(key: &str, value: f64) -> Result<()> {

@@ -1,4 +1,4 @@
-//! What a network is made of.
+//! The section `[model]`: architecture, initialization, precision.
 
 use crate::layers::{InitScheme, Initialization, LARGEST_WIDTH, Layer};
 use anyhow::{Result, ensure};

@@ -1,4 +1,4 @@
-//! How a network is trained.
+//! The section `[training]`.
 
 use super::{count, fraction};
 use anyhow::{Result, ensure};
