@@ -17,7 +17,7 @@
 //! | Figure 14, the submission | `kaggle_vgg` | [`model::Cnn`], [`layers::Dropout`], [`optim::ReduceLrOnPlateau`], [`optim::EarlyStopping`], [`submission`] |
 //! | Figure 15, the random search | `fig15_vgg_sweep`, `kaggle_search` | [`search`] |
 //! | Figure 16 | `fig16_errors` | [`experiment::Group`] |
-//! | beyond it | `mlp_tuned`, `cnn_tuned`, `ablation_vgg`, `kaggle_ahead`, `speed_records` | [`layers::BatchNorm`], [`layers::ResidualBlock`], [`experiment::Schedule`], [`train::Ema`], [`model::TestTimeAugmentation`] |
+//! | beyond it | `mlp_tuned`, `cnn_tuned`, `cnn_small`, `ablation_vgg`, `kaggle_ahead`, `speed_records` | [`layers::BatchNorm`], [`layers::ResidualBlock`], [`experiment::Schedule`], [`train::Ema`], [`model::Distilled`], [`model::TestTimeAugmentation`] |
 //! | all of it | `report_card` | [`report_card`], [`compare`], [`reported`] |
 //!
 //! Every example holds a [`run::Run`], which reads its flags and `experiments/<example>.toml` ([`experiment`]).

@@ -41,15 +41,18 @@ pub enum Quantity {
     SecondsBySeed,
     /// Accuracy against seconds; only drawn, in no CSV.
     AccuracyBySeconds,
+    /// Accuracy after the last epoch against the number of parameters, a point for each network.
+    AccuracyByParameters,
     /// The largest difference between a gradient and its finite difference, against N = 1 / epsilon.
     DifferenceByN,
     DifferenceByEpsilon,
 }
 
 /// Name in CSV files, labels of the x and y axis, name in sentences. Longer names stand before their own suffixes, so that the longest is found.
-const QUANTITIES: [(Quantity, &str, &str, &str, &str); 11] = [
+const QUANTITIES: [(Quantity, &str, &str, &str, &str); 12] = [
     (Quantity::TwiceSoftmaxedLoss, "twice_softmaxed_loss", "epoch", TWICE_SOFTMAXED, TWICE_SOFTMAXED),
     (Quantity::AccuracyBySeconds, "accuracy_by_seconds", "seconds", "accuracy (%)", "accuracy"),
+    (Quantity::AccuracyByParameters, "accuracy_by_parameters", "parameters", "test accuracy (%)", "test accuracy by parameters"),
     (Quantity::Loss, "loss", "epoch", "cross-entropy", "cross-entropy"),
     (Quantity::Accuracy, "accuracy", "epoch", "accuracy (%)", "accuracy"),
     (Quantity::LossGap, "loss_gap", "epoch", "validation - training loss", "cross-entropy, training minus validation"),

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Scratch, example};
+use common::{Scratch, error_of, example};
 use std::process::Output;
 
 fn run(scratch: &Scratch, name: &str, flags: &[&str]) -> Output {
@@ -65,17 +65,18 @@ fn a_tuned_network_learns_and_its_table_comes_from_its_points() {
 fn a_speed_record_is_one_training_at_a_time_and_every_seed_is_shown() {
     let scratch = Scratch::new();
     scratch.experiments(&[("speed_records", DIGITS)]);
-    run(&scratch, "speed_records", &[]);
+    let mut command = example("speed_records");
+    command.env("OMP_NUM_THREADS", "2").current_dir(scratch.path(".")).args(["--data", "embedded"]);
+    assert!(scratch.in_here(&mut command).status().expect("runs").success());
     let points = read(&scratch, "speed_records.csv");
     let seconds = values(&points, "augmented_seconds_by_seed,test,reproduced,");
     let mean = values(&points, "augmented_seconds,train,reproduced,");
     assert!(seconds.len() == 2 && seconds.iter().all(|seconds| *seconds > 0.0), "{points}");
     assert!((mean[0] - (seconds[0] + seconds[1]) / 2.0).abs() < 1e-9, "{points}");
     let provenance = std::fs::read_dir(scratch.path("runs/speed_records")).expect("trials").flatten().map(|entry| entry.path());
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     for path in provenance.filter(|path| path.join("provenance.toml").exists()) {
         let text = std::fs::read_to_string(path.join("provenance.toml")).expect("read");
-        assert!(cores == 1 || !text.contains("threads = 1\n"), "all cores are on one training: {text}");
+        assert!(text.contains("threads = 2\n"), "all cores are on one training: {text}");
     }
 }
 
@@ -148,4 +149,31 @@ fn cutout_is_shown() {
     let (whole, cut_out) = (black("flip = 0.5"), black("cutout = 0.5"));
     // Of each of 32 tiles of 84x84 pixels at least a sixteenth: a quarter of the square, were its middle a corner of each.
     assert!(cut_out > whole + 32 * 84 * 84 / 16, "{whole} black pixels, then {cut_out}");
+}
+
+#[test]
+fn small_networks_stand_beside_the_reports_by_their_parameters() {
+    let scratch = Scratch::new();
+    let small = |flags: &[&str]| {
+        let mut command = example("cnn_small");
+        let command = command.args(["--data", "embedded", "--limit", "200", "--epochs", "1", "--seeds", "1"]).args(flags);
+        scratch.in_here(command).output().expect("runs")
+    };
+    let output = small(&[]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.contains("lacks the networks of cnn_tuned"), "{said}");
+    let points = read(&scratch, "cnn_small.csv");
+    for row in
+        ["the report,reported,2066.0,0.971,", "the report,reported,570436.0,0.9859,", "ours,reproduced,2047.0,", "ours,reproduced,2066.0,"]
+    {
+        assert!(points.contains(&format!("networks_accuracy_by_parameters,{row}")), "{row}: {points}");
+    }
+    let pixels = || image::open(scratch.path("plots/cnn_small.png")).expect("drawn").into_rgb8();
+    let drawn = pixels();
+    assert!(small(&["--redraw"]).status.success());
+    assert!(pixels() == drawn, "the CSV has every point");
+
+    let unknown = small(&["--variant", "distilled", "--set", "model.teacher=cnn_tuned-huge"]);
+    let error = error_of(&unknown);
+    assert!(error.contains("cnn_tuned-huge") && error.contains("cnn_tuned-large"), "{error}");
 }

@@ -36,6 +36,7 @@ fn networks() -> [(&'static str, experiment::Model); 3] {
         bias_initialization: None,
         precision: Precision::F32,
         test_time_augmentation,
+        teacher: None,
         parameters: None,
     };
     let cnn = vec![Convolution(3), MaxPool, Convolution(4), GroupNorm(2), FullyConnected(6), BatchNorm, Dropout(0.3), FullyConnected(5)];

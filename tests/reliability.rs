@@ -87,7 +87,7 @@ impl Laboratory {
     /// The example, on drawn data, with one thread, which is to write into `folder`.
     fn command(&self, name: &str, folder: &str) -> Command {
         let mut command = example(name);
-        command.current_dir(self.path("")).env("OMP_NUM_THREADS", "1").args(["--data", "embedded", "--resume"]);
+        command.current_dir(self.path("")).args(["--data", "embedded", "--resume"]);
         command.arg("--out").arg(self.path(folder).join("plots")).arg("--runs").arg(self.path(folder).join("runs"));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         // Whatever this test was started by: nohup, for example, hands down that SIGHUP is ignored.
@@ -409,7 +409,7 @@ fn where_there_is_nothing_to_resume_it_says_so_and_another_experiment_is_refused
 /// The MLP's example as [`Laboratory::command`] has it, without --resume.
 fn without_resume(laboratory: &Laboratory, folder: &str) -> Command {
     let mut command = example(MLP.0);
-    command.current_dir(laboratory.path("")).env("OMP_NUM_THREADS", "1").args(["--data", "embedded", "--out"]);
+    command.current_dir(laboratory.path("")).args(["--data", "embedded", "--out"]);
     command.arg(laboratory.path(folder).join("plots")).arg("--runs").arg(laboratory.path(folder).join("runs"));
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command

@@ -160,6 +160,7 @@ fn a_network_of_layers_learns_in_the_same_loop() {
         bias_initialization: None,
         precision: Precision::F32,
         test_time_augmentation: Views::Single,
+        teacher: None,
         parameters: None,
     };
     let history = |seed| {

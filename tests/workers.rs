@@ -56,7 +56,7 @@ fn killed_workers_lose_nothing_and_do_nothing_twice() -> anyhow::Result<()> {
     scratch.experiments(&[("fig1_init", &short(variants))]);
     let command = |flags: &[&str]| {
         let mut command = example("fig1_init");
-        command.current_dir(scratch.path("")).env("OMP_NUM_THREADS", "1").arg("--data").arg(few_digits());
+        command.current_dir(scratch.path("")).arg("--data").arg(few_digits());
         scratch.in_here(&mut command).args(["--quiet", "--seeds", &seeds.to_string()]).args(flags);
         command
     };

@@ -22,6 +22,10 @@ pub struct Model {
     /// Test-time augmentation: logits are averaged over these views of the image.
     #[serde(default)]
     pub test_time_augmentation: Views,
+    /// A network of `weights/`, by name: its probabilities are what a network of `layers` learns, in place of one-hot labels (see
+    /// [`crate::model::Distilled`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<String>,
     /// How many parameters the report counts; checked where the network is built.
     pub parameters: Option<i64>,
 }
@@ -81,12 +85,13 @@ impl Model {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        let Model { hidden, layers, .. } = self;
+        let Model { hidden, layers, teacher, .. } = self;
         ensure!(
             hidden.is_empty() != layers.is_empty(),
             "model.hidden is {hidden:?} and model.layers has {} layers, expected one of them: the widths of a multilayer perceptron's hidden layers, or a list of layers",
             layers.len()
         );
+        ensure!(teacher.is_none() || hidden.is_empty(), "model.teacher is given, expected none for a multilayer perceptron; leave it out");
         for width in hidden {
             ensure!((1..=LARGEST_WIDTH).contains(width), "model.hidden holds {width}, expected widths from 1 to {LARGEST_WIDTH}");
         }

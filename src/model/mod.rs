@@ -1,11 +1,13 @@
 //! Networks: the trait [`Model`], and the report's MLP, CNN and VGG.
 
 mod cnn;
+mod distilled;
 mod explain;
 mod mlp;
 mod test_time_augmentation;
 
 pub use cnn::Cnn;
+pub use distilled::Distilled;
 pub use mlp::Mlp;
 pub use test_time_augmentation::TestTimeAugmentation;
 

@@ -55,7 +55,11 @@ impl Axes {
     /// Linear axes; for a loss logarithmic where it spans more than a decade.
     pub fn new(variant: &str, quantity: impl Into<Quantity>, title: &str) -> Axes {
         let panel = Panel::new(variant, quantity);
-        let x_scale = if matches!(panel.quantity.x_label(), "epoch" | "seed") { Scale::Counted } else { Scale::Linear };
+        let x_scale = match panel.quantity.x_label() {
+            "epoch" | "seed" => Scale::Counted,
+            "parameters" => Scale::Logarithmic,
+            _ => Scale::Linear,
+        };
         let is_loss = matches!(panel.quantity, Quantity::Loss | Quantity::TwiceSoftmaxedLoss);
         let y_scale = if is_loss { Scale::Automatic } else { Scale::Linear };
         Axes { title: title.to_owned(), panel, x_scale, y_scale, has_own_range: false }
@@ -157,17 +161,17 @@ enum Kind {
     Mean,
     /// Ours, on a thin curve for each seed.
     Seed,
-    /// Ours, a circle for each run.
-    Run,
+    /// A circle for each run or network.
+    Circle,
     Reported,
     Guide,
 }
 
 fn kind(point: &Point) -> Kind {
     match point.origin {
-        Origin::Reported => Kind::Reported,
         Origin::Guide => Kind::Guide,
-        Origin::Reproduced if point.panel.quantity == Quantity::AccuracyBySeconds => Kind::Run,
+        _ if matches!(point.panel.quantity, Quantity::AccuracyBySeconds | Quantity::AccuracyByParameters) => Kind::Circle,
+        Origin::Reported => Kind::Reported,
         Origin::Reproduced if point.panel.seed.is_some() || point.series.starts_with("seed ") => Kind::Seed,
         Origin::Reproduced => Kind::Mean,
     }
@@ -229,7 +233,7 @@ fn paint_legend(area: &Area, points: &[&Point], series: &[&str]) -> Result<()> {
             entry(label, &|x| line(x, thin(INK)))?;
         }
     }
-    if of(Kind::Run).count() > 0 {
+    if of(Kind::Circle).any(|point| point.panel.quantity == Quantity::AccuracyBySeconds) {
         let circle = |x: i32| Ok(area.draw(&Circle::new((x + swatch / 2, y), scaled(5), INK.stroke_width(scaled(2))))?);
         entry("ours: each run", &circle)?;
     }
@@ -283,7 +287,7 @@ fn paint_axes(area: &Area, axes: &Axes, points: &[&Point], alike: &[&Point], ser
             chart.draw_series(LineSeries::new(places(seed), thin(color)))?;
         }
         let circle = |place| Circle::new(place, scaled(5), color.stroke_width(scaled(2)));
-        chart.draw_series(places(&curve(name, Kind::Run)).into_iter().map(circle))?;
+        chart.draw_series(places(&curve(name, Kind::Circle)).into_iter().map(circle))?;
         chart.draw_series(LineSeries::new(places(&curve(name, Kind::Guide)), thin(color)))?;
     }
     for name in series {

@@ -109,7 +109,7 @@ pub(super) struct Changes {
 const READ_PHOTOGRAPHS: [&str; 7] =
     ["ablation_vgg", "fig12_samples", "fig15_vgg_sweep", "fig16_errors", "kaggle_ahead", "kaggle_search", "kaggle_vgg"];
 /// Have networks for images of the user's own.
-const PREDICT: [&str; 5] = ["cnn_tuned", "fig9_cnn", "kaggle_ahead", "kaggle_vgg", "mlp_tuned"];
+const PREDICT: [&str; 6] = ["cnn_small", "cnn_tuned", "fig9_cnn", "kaggle_ahead", "kaggle_vgg", "mlp_tuned"];
 const TRAIN_NOTHING: [&str; 6] =
     ["fig12_samples", "fig13_vgg_architecture", "fig16_errors", "fig5_7_gradient_check", "fig8_cnn_architecture", "report_card"];
 const DRAW_NO_POINTS: [&str; 7] =

@@ -3,14 +3,14 @@
 use super::progress::{Display, rounded};
 use super::scalars::Scalars;
 use super::store::{Outcome, Trial, checkpoints_in};
-use super::{Run, interrupt};
+use super::{Run, interrupt, weights};
 use crate::architecture::Architecture;
 use crate::data::Examples;
 use crate::data::splits::Splits;
 use crate::device;
 use crate::experiment::{Experiment, Precision, Training};
 use crate::files::{Lock, remove_partial};
-use crate::model::{self, Model, Parameter};
+use crate::model::{self, Distilled, Model, Parameter};
 use crate::train::{Callbacks, Checkpoints, Request, Resumed, RunIdentity, State, expected_time, fit};
 use anyhow::{Context, Result};
 use std::path::PathBuf;
@@ -32,7 +32,11 @@ impl Network<'_> {
     /// The network of the TOML.
     pub const OF_EXPERIMENT: Network<'static> = Network {
         name: "",
-        build: &|experiment, image, classes, seed, device| model::build(&experiment.model, image, classes, seed, device),
+        build: &|experiment, image, classes, seed, device| {
+            let network = model::build(&experiment.model, image, classes, seed, device)?;
+            let Some(teacher) = &experiment.model.teacher else { return Ok(network) };
+            Ok(Box::new(Distilled::new(network, weights::committed(teacher, image, classes, device)?)))
+        },
     };
 }
 

@@ -6,10 +6,10 @@ use super::flags::reads_photographs;
 use super::progress::rounded;
 use super::provenance::Provenance;
 use super::store::{self, Outcome};
-use super::{Run, Variant};
+use super::{Run, Variant, project_root};
 use crate::data::DataSet;
 use crate::data::splits::{Inputs, Splits};
-use crate::experiment::{self, Experiment, Keep, Precision};
+use crate::experiment::{self, Experiment, Keep, Precision, Views};
 use crate::files::{sha256_of, write_whole};
 use crate::history::{Metric, Split};
 use crate::model::{self, Model, Parameter};
@@ -75,16 +75,39 @@ pub(super) fn find(run: &Run, image: [i64; 3], classes: i64) -> Result<(Box<dyn 
     }
     let best = cards(&run.root)?.into_iter().filter(|(_, card)| card.example == run.name && is_wanted(&card.provenance));
     let best = best.max_by(|(_, one), (_, other)| one.validation.accuracy.total_cmp(&other.validation.accuracy));
-    let (path, Card { sha256, experiment, provenance, epochs, validation, .. }) = best.with_context(|| how_to_train(run))?;
-    let found = File::open(&path).and_then(sha256_of).with_context(|| format!("cannot read {}", path.display()))?;
-    let shown = path.display();
-    ensure!(found == sha256, "{shown} is damaged: its SHA-256 is {found}, expected {sha256}; get it anew: git checkout -- {FOLDER}");
-    let experiment = in_single_precision(experiment);
-    let model = model::build(&experiment.model, image, classes, provenance.seed, run.device)?;
-    parameters::load(&mut model.state_dict(), &path)?;
-    let what = describe(&provenance, epochs, validation.accuracy);
-    tell!("the network is {shown}: {what}");
-    Ok((model, experiment, what))
+    let (path, card) = best.with_context(|| how_to_train(run))?;
+    let model = load(&path, &card, card.experiment.model.test_time_augmentation, image, classes, run.device)?;
+    let what = describe(&card.provenance, card.epochs, card.validation.accuracy);
+    tell!("the network is {}: {what}", path.display());
+    Ok((model, in_single_precision(card.experiment), what))
+}
+
+/// The committed network `name` as a teacher: of each image it looks at one view.
+///
+/// # Errors
+/// If there is none of this name, or it is damaged, or for other images.
+pub(super) fn committed(name: &str, image: [i64; 3], classes: i64, device: Device) -> Result<Box<dyn Model>> {
+    let mut cards = cards(&project_root()?)?;
+    if cards.is_empty() {
+        // A folder of experiments of one's own has none.
+        cards = self::cards(Path::new(env!("CARGO_MANIFEST_DIR")))?;
+    }
+    let names = || cards.iter().filter_map(|(path, _)| path.file_stem()?.to_str()).collect::<Vec<_>>().join(", ");
+    let found = cards.iter().find(|(path, _)| path.file_stem().is_some_and(|stem| stem == name));
+    let (path, card) = found.with_context(|| format!("model.teacher is {name}, expected a network of {FOLDER}/: {}", names()))?;
+    load(path, card, Views::Single, image, classes, device)
+}
+
+/// The network of `card`, which `path` keeps, in single precision.
+fn load(path: &Path, card: &Card, views: Views, image: [i64; 3], classes: i64, device: Device) -> Result<Box<dyn Model>> {
+    let found = File::open(path).and_then(sha256_of).with_context(|| format!("cannot read {}", path.display()))?;
+    let (shown, sha256) = (path.display(), &card.sha256);
+    ensure!(found == *sha256, "{shown} is damaged: its SHA-256 is {found}, expected {sha256}; get it anew: git checkout -- {FOLDER}");
+    let experiment = in_single_precision(card.experiment.clone());
+    let model = experiment::Model { test_time_augmentation: views, ..experiment.model };
+    let network = model::build(&model, image, classes, card.provenance.seed, device)?;
+    parameters::load(&mut network.state_dict(), path)?;
+    Ok(network)
 }
 
 fn describe(Provenance { variant, seed, date, .. }: &Provenance, epochs: i64, accuracy: f64) -> String {

@@ -6,13 +6,15 @@ use reproduction::data::{Examples, embedded};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// The example binary that `cargo test` has built, with a surrounding that names no data set.
+/// The example binary that `cargo test` has built, with a surrounding that names no data set. It trains with one thread: tests run side by
+/// side, and a team of threads, one of which waits for a core, takes many times as long for a step.
 pub fn example(name: &str) -> Command {
     let test = std::env::current_exe().expect("the test's own path");
     let binary = test.parent().and_then(Path::parent).expect("target/<profile>/deps").join("examples").join(name);
     assert!(binary.exists(), "{} is not there: `cargo test` without --test builds the examples", binary.display());
     let mut command = Command::new(binary);
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("MNIST_DIR").env_remove("CATS_DOGS").env("RUST_BACKTRACE", "1");
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("MNIST_DIR").env_remove("CATS_DOGS");
+    command.env("OMP_NUM_THREADS", "1").env("RUST_BACKTRACE", "1");
     command
 }
 

@@ -1,0 +1,73 @@
+//! Beyond the report: what 2,066 parameters can do, with other layers, and with the report's layers and a teacher.
+//! Trains. Reads experiments/cnn_small.toml and weights/cnn_tuned-large; writes plots/cnn_small.png, .csv and .md.
+
+use anyhow::Context;
+use reproduction::data::mnist::CLASSES;
+use reproduction::experiment::ExperimentFile;
+use reproduction::history::Metric::Accuracy;
+use reproduction::plot::{Axes, Figure};
+use reproduction::points::Quantity::AccuracyByParameters;
+use reproduction::points::{Origin, Panel, Point, read_csv};
+use reproduction::run::{self, ExitCode, Result, Run};
+use reproduction::{model, table};
+use tch::Device;
+
+const IMAGE: [i64; 3] = [1, 28, 28];
+/// Examples with networks for digits, whose results stand in the picture, too.
+const OTHERS: [&str; 3] = ["table2_sweep", "mlp_tuned", "cnn_tuned"];
+/// Parameters and test accuracy: github.com/JoshWarn/Parameter-Efficient-MNIST, github.com/ruslangrimov/mnist-minimal-model and
+/// github.com/The-School-of-AI/era-s6-ram (best epoch on the test images), read 2026-11-28.
+const PUBLISHED: [(f64, f64); 3] = [(697.0, 0.99), (4_862.0, 0.9907), (8_932.0, 0.995)];
+
+fn main() -> ExitCode {
+    run::main(Run::start("cnn_small"), make)
+}
+
+fn make(run: &Run) -> Result<()> {
+    let points = run.points(|| {
+        let mut points = run.train(&run.mnist()?)?.all_curves();
+        points.extend(by_parameters(run, &points)?);
+        Ok(points)
+    })?;
+
+    let title = "Beyond the report: test accuracy by number of parameters";
+    let axes = Axes::new("networks", AccuracyByParameters, "networks for MNIST").near_one();
+    run.write(&Figure::new(title, vec![vec![axes]]), &points)?;
+    run.write_tables(&[("After the last epoch", table::networks(&points, run.variants(), IMAGE)?)])
+}
+
+/// A point for each network: the report's, those that others have published, and ours, of which `curves` are the new ones.
+fn by_parameters(run: &Run, curves: &[Point]) -> Result<Vec<Point>> {
+    let panel = Panel::new("networks", AccuracyByParameters);
+    let theirs = |series: &str, x: f64, y: f64| Point {
+        panel: panel.clone(),
+        series: series.to_owned(),
+        origin: Origin::Reported,
+        x,
+        y,
+        ..Point::default()
+    };
+    let report = run.report()?;
+    let printed = report.number.iter().filter_map(|number| Some(theirs("the report", number.parameters? as f64, number.test?)));
+    let mut points: Vec<Point> = printed.chain(PUBLISHED.map(|(x, y)| theirs("published by others", x, y))).collect();
+
+    let mut add = |name: &str, series: &str, curves: &[Point]| -> Result<()> {
+        let file = ExperimentFile::read(&run.experiment_path().with_file_name(format!("{name}.toml")))?;
+        for variant in reproduction::points::variants(curves, Accuracy) {
+            let network = model::build(&file.variant(&variant)?.model, IMAGE, CLASSES.len() as i64, 1, Device::Cpu)?;
+            let is_test = |point: &&Point| point.panel == Panel::new(&variant, Accuracy) && point.series == "test";
+            let last = curves.iter().rfind(is_test).with_context(|| format!("{name} has no test accuracy of {variant}"))?;
+            points.push(Point { panel: panel.clone(), series: series.to_owned(), x: network.parameter_count() as f64, ..last.clone() });
+        }
+        Ok(())
+    };
+    add("cnn_small", "ours", curves)?;
+    for name in OTHERS {
+        let csv = run.out().join(name).with_extension("csv");
+        match csv.exists() {
+            true => add(name, "ours, other examples", &read_csv(&csv)?)?,
+            false => reproduction::tell!("{} is not there: the picture lacks the networks of {name}", csv.display()),
+        }
+    }
+    Ok(points)
+}
