@@ -13,11 +13,11 @@ fn make(run: &Run) -> Result<()> {
     // With --all it runs first what has no result yet, with --quick everything, small.
     let card = run::report_card(run)?;
     for result in &card.items {
-        say!("{:28} {:12} {}", result.item.report, result.state.name(), result.item.what);
+        say!("{:28} {:12} {}", result.item.report, result.state, result.item.what);
     }
     say!("\n{}", card.summary());
     for aim in &card.beyond {
-        say!("beyond the report: {:12} {:20} {}", aim.state.name(), aim.reason, aim.entry.what);
+        say!("beyond the report: {:12} {:20} {}", aim.state, aim.reason, aim.entry.what);
     }
     let missing = card.items.iter().filter(|result| result.state == State::NotRun).count();
     if missing > 0 {

@@ -7,7 +7,7 @@
 
 use crate::history::Metric;
 use crate::plot::thousands;
-use crate::points::{Origin, Panel, Point, Quantity, REPORT_DATA, is_report_data, mean_and_deviation, with_deviation};
+use crate::points::{Origin, Panel, Point, Quantity, REPORT_DATA, is_report_data, with_deviation};
 use crate::reported::Number;
 use crate::table::{self, LayerRow};
 use comfy_table::Table;
@@ -39,7 +39,6 @@ pub enum Verdict {
     TooWide,
 }
 
-/// The rules, for people.
 pub const RULES: [(&str, &str); 5] = [
     ("equal", "the reported number to its last digit, or to the error of reading it off a curve, with a spread that is no larger"),
     (
@@ -85,8 +84,7 @@ impl Comparison {
         Some(self.resolution + t * self.ours.deviation? * (1.0 + 1.0 / n).sqrt())
     }
 
-    /// Where the reported run falls among further runs of ours: the share of them that would be lower, by the same distribution as
-    /// [`Comparison::half_width`]. None where there is no spread.
+    /// Share of further runs of ours that would be below the reported one, by the distribution of [`Comparison::half_width`]. None without spread.
     pub fn quantile(&self) -> Option<f64> {
         let n = f64::from(self.seeds());
         let spread = self.ours.deviation.filter(|deviation| *deviation > 0.0)? * (1.0 + 1.0 / n).sqrt();
@@ -111,7 +109,6 @@ impl Comparison {
         }
     }
 
-    /// The verdict for people, marked where it is from few seeds.
     pub(crate) fn verdict_in_words(&self) -> String {
         let verdict = self.verdict();
         let is_open = matches!(verdict, Verdict::OneSeed | Verdict::TooWide);
@@ -119,7 +116,6 @@ impl Comparison {
     }
 }
 
-/// Marks a verdict from fewer than five seeds.
 pub(crate) fn mark(seeds: u32) -> &'static str {
     if (1..5).contains(&seeds) { "*" } else { "" }
 }
@@ -165,8 +161,8 @@ pub(crate) fn difference_in_words(difference: Option<f64>, quantity: Quantity, d
     difference.map_or(String::new(), |difference| format!("{:.decimals$}{points}", scale * difference))
 }
 
-/// Images behind the validation accuracy of `ours` on cats and dogs and behind the report's: the text holds out 20 % of 19,998, which is ours;
-/// the report's curves are multiples of 1/2,999, the 15 % of its code, as in the variant `as_published`.
+/// Validation images of cats and dogs, ours and the report's: its text holds out 20 % of 19,998, as we do; its curves are multiples of 1/2,999,
+/// the 15 % of its code, as in the variant `as_published`.
 pub(crate) fn images(ours: &Point) -> Option<[f64; 2]> {
     let is_validation = ours.panel.quantity == Quantity::Accuracy && ours.series == "validation" && ours.data == REPORT_DATA[1];
     let held_out = if ours.panel.variant.starts_with("as_published") { 2_999.0 } else { 3_999.0 };
@@ -188,13 +184,12 @@ pub fn last_points(points: &[Point]) -> Vec<Comparison> {
     comparisons
 }
 
-/// A split of the data, for people.
 pub(crate) fn split_in_words(series: &str) -> &str {
     if series == "train" { "training" } else { series }
 }
 
-/// For every accuracy that the report prints in `number`: ours in the accuracy panel of `variant` after as many epochs. Nothing where
-/// our data or our last epoch are not the report's. Where the report means its best epoch, so do we.
+/// For every accuracy that the report prints in `number`: ours of `variant` after as many epochs, or after the best one where the report means
+/// that. Nothing where our data or our last epoch are not the report's.
 pub fn with_number(points: &[Point], variant: &str, number: &Number) -> Vec<Comparison> {
     let (panel, resolution) = (Panel::new(variant, Metric::Accuracy), number.resolution.unwrap_or(PRINTED_RESOLUTION));
     let parameters = number.parameters.map_or(String::new(), |count| format!("{} parameters, ", thousands(count)));
@@ -214,35 +209,30 @@ pub fn with_number(points: &[Point], variant: &str, number: &Number) -> Vec<Comp
 /// The accuracies that the report prints in `number`, as levels beside ours of `variant`; none where our data are not the report's, whole.
 pub fn levels(points: &[Point], variant: &str, number: &Number) -> Vec<Point> {
     let panel = Panel::new(variant, Metric::Accuracy);
-    let ours = || points.iter().filter(|point| point.panel == panel && is_report_data(&point.data));
-    let ends = [ours().map(|point| point.x).reduce(f64::min), ours().map(|point| point.x).reduce(f64::max)];
+    let x = || points.iter().filter(|point| point.panel == panel && is_report_data(&point.data)).map(|point| point.x);
+    let (Some(first), Some(last)) = (x().reduce(f64::min), x().reduce(f64::max)) else { return Vec::new() };
     let printed = [("train", number.train), ("validation", number.validation.or(number.best_validation)), ("test", number.test)];
     let level = |(series, y): (&str, Option<f64>)| {
-        let point =
-            |x| Some(Point { panel: panel.clone(), series: series.to_owned(), origin: Origin::Reported, x: x?, y: y?, ..Point::default() });
-        ends.map(point)
+        let level = Point { panel: panel.clone(), series: series.to_owned(), origin: Origin::Reported, y: y?, ..Point::default() };
+        Some([first, last].map(|x| Point { x, ..level.clone() }))
     };
-    printed.into_iter().flat_map(level).flatten().collect()
+    printed.into_iter().filter_map(level).flatten().collect()
 }
 
 /// Where the published curve levels off, beside ours over the seeds: at the largest N of both.
 pub fn plateau(points: &[Point]) -> Vec<Comparison> {
-    let published = Panel::new("as_published", Quantity::DifferenceByN);
-    let panel = || points.iter().filter(|point| point.panel == published);
-    let Some(theirs) = panel().filter(|point| point.origin == Origin::Reported).max_by(|a, b| a.x.total_cmp(&b.x)) else {
-        return Vec::new();
-    };
-    let ours: Vec<f64> = panel().filter(|point| point.origin == Origin::Reproduced && point.x == theirs.x).map(|point| point.y).collect();
-    let (y, deviation) = mean_and_deviation(&ours);
-    let ours = Point { y, deviation, seeds: Some(ours.len() as u32), ..Point::default() };
+    let published = &Panel::new("as_published", Quantity::DifferenceByN);
+    let of = |origin| points.iter().filter(move |point| point.panel == *published && point.origin == origin);
+    let Some(theirs) = of(Origin::Reported).max_by(|a, b| a.x.total_cmp(&b.x)) else { return Vec::new() };
+    let ours: Vec<f64> = of(Origin::Reproduced).filter(|point| point.x == theirs.x).map(|point| point.y).collect();
+    let ours = Point::of_runs(Panel::default(), "", 0.0, &ours, "", "");
     let what = format!("largest difference, softmax taken twice, N = {}", theirs.x);
     vec![Comparison::new(what, theirs.y, theirs.resolution.unwrap_or(0.0), &ours)]
 }
 
-/// For every layer, the whole network and the share of its fully connected layers (named FC1, FC2, ...): the number of parameters that the
-/// report prints.
+/// Parameters of every layer, of the whole network, and the share of its fully connected layers (FC1, FC2, ...).
 pub fn parameters(layers: &[LayerRow], number: &Number) -> Vec<Comparison> {
-    let comparison = |what: &str, reported: f64, resolution: f64, y: f64| {
+    let comparison = |what: &str, reported, resolution, y| {
         Comparison::new(what.to_owned(), reported, resolution, &Point { y, seeds: Some(0), ..Point::default() })
     };
     let count = |what: &str, reported: i64, ours: i64| comparison(what, reported as f64, 0.5, ours as f64);
@@ -271,7 +261,7 @@ pub fn words(comparison: &Comparison) -> [String; 5] {
     ]
 }
 
-/// Prints the comparisons as a table, how many of the report's numbers were met, and by which rule.
+/// Prints the comparisons as a table, and their summary.
 pub fn print(comparisons: &[Comparison]) {
     if !comparisons.is_empty() {
         say!("\n{}", table(comparisons));
@@ -301,7 +291,6 @@ pub fn print_summary(comparisons: &[Comparison]) {
     }
 }
 
-/// The comparisons as a table for a terminal.
 pub fn table(comparisons: &[Comparison]) -> Table {
     let mut table = table::new(["", "reported", "reproduced", "difference", "detectable", "verdict"]);
     for comparison in comparisons {

@@ -1,50 +1,41 @@
 //! Checks that this machine has what the examples need, item by item, with a remedy for each item that is missing.
-//!
-//! Each section is a list of [`Line`]s, so that other modules can report on what they need, a data set say, in the same form.
 
 use crate::data::{cats_dogs, mnist};
-use crate::device::{self, Missing};
+use crate::device::{self, Missing, NoCuda};
 use crate::libtorch;
 use anyhow::{Result, ensure};
-use std::ffi::CString;
 use std::fmt::Write;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
+use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 use tch::{Device, Kind, Tensor};
 
-/// One item and what was found of it.
+/// One item, and what was found of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     item: String,
     found: String,
-    state: State,
-    /// For what is not there: the command, or the step, that mends it.
+    /// For an item that is not there: the command, or the step, that mends it.
     remedy: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Ok,
-    /// Not there, and nothing is wrong with that where nobody asks for it.
-    Absent,
-    Missing,
+    /// Nothing is wrong where it is not there and nobody asks for it.
+    is_optional: bool,
 }
 
 impl Line {
-    /// An item that is there.
     fn ok(item: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { item: item.into(), found: found.into(), state: State::Ok, remedy: None }
+        Self { item: item.into(), found: found.into(), remedy: None, is_optional: false }
     }
 
-    /// An item that is missing: what was found instead, and what to do.
     fn missing(item: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { item: item.into(), found: found.into(), state: State::Missing, remedy: Some(remedy.into()) }
+        Self { remedy: Some(remedy.into()), ..Self::ok(item, found) }
     }
 
-    /// An item that is not there and not needed, unless its section is: what was found instead, and how to have it.
     fn absent(item: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { state: State::Absent, ..Self::missing(item, found, remedy) }
+        Self { is_optional: true, ..Self::missing(item, found, remedy) }
+    }
+
+    fn ok_if(is_enough: bool, item: &str, found: String, remedy: &str) -> Self {
+        if is_enough { Line::ok(item, found) } else { Line::missing(item, found, remedy) }
     }
 }
 
@@ -60,11 +51,11 @@ impl Doctor {
     pub fn section(&mut self, title: &str, needed: bool, lines: &[Line]) {
         // Writing to a string cannot fail.
         let _ = writeln!(self.text, "{title}");
-        for Line { item, found, state, remedy } in lines {
-            let state = match state {
-                State::Ok => "ok",
-                State::Absent if !needed => "absent",
-                State::Absent | State::Missing => "missing",
+        for Line { item, found, remedy, is_optional } in lines {
+            let state = match remedy {
+                None => "ok",
+                Some(_) if *is_optional && !needed => "absent",
+                Some(_) => "missing",
             };
             let _ = writeln!(self.text, "  {state:<8} {item:<12} {found}");
             if let Some(remedy) = remedy {
@@ -76,28 +67,24 @@ impl Doctor {
         }
     }
 
-    /// Adds what to do next, where nothing needed is missing.
+    /// Adds the next command, unless something needed is missing.
     pub fn next(&mut self, command: &str) {
         if self.missing.is_empty() {
             let _ = writeln!(self.text, "next: {command}");
         }
     }
 
-    /// The sections so far.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// # Errors
-    ///
-    /// Where something needed is missing; names it.
+    /// An error that names what is needed and missing, if anything is.
     pub fn verdict(&self) -> Result<()> {
         ensure!(self.missing.is_empty(), "missing: {} (see above what to do)", self.missing.join(", "));
         Ok(())
     }
 }
 
-/// The version of libtorch that the crate `tch` is made for.
 const LIBTORCH_VERSION: &str = "2.11.0";
 
 /// libtorch: where it is, its version, what it is built with.
@@ -131,50 +118,35 @@ pub fn cpu() -> Vec<Line> {
 /// Memory, disk space below `root`, and the compiler that building anew takes.
 pub fn machine(root: &Path) -> Vec<Line> {
     let mut lines = Vec::new();
-    let enough = |is_enough: bool, item: &str, found: String, remedy: &str| {
-        if is_enough { Line::ok(item, found) } else { Line::missing(item, found, remedy) }
-    };
-    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    if let (Some(available), Some(total)) = (kibibytes(&meminfo, "MemAvailable:"), kibibytes(&meminfo, "MemTotal:")) {
-        let found = format!("{:.1} of {:.1} GiB available", device::gib(available << 10), device::gib(total << 10));
-        let remedy = "end other programs, or train on fewer examples (--limit 1000)";
-        lines.push(enough(available << 10 >= LEAST_MEMORY, "memory", found, remedy));
+    let memory = System::new_with_specifics(RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram()));
+    let (available, total) = (memory.available_memory() as usize, memory.total_memory() as usize);
+    if total > 0 {
+        let found = format!("{:.1} of {:.1} GiB available", device::gib(available), device::gib(total));
+        lines.push(Line::ok_if(
+            available >= LEAST_MEMORY,
+            "memory",
+            found,
+            "end other programs, or train on fewer examples (--limit 1000)",
+        ));
     }
-    if let Some(free) = free_disk(root) {
-        let found = format!("{:.1} GiB free in {}", device::gib(free), root.display());
-        lines.push(enough(free >= LEAST_DISK, "disk", found, "make room there"));
+    if let Ok(free) = fs4::available_space(root) {
+        let found = format!("{:.1} GiB free in {}", device::gib(free as usize), root.display());
+        lines.push(Line::ok_if(free >= LEAST_DISK, "disk", found, "make room there"));
     }
     // CXX may hold options, too.
     let compiler = std::env::var("CXX").ok().filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "c++".into());
     let mut words = compiler.split_whitespace();
     let output = Command::new(words.next().unwrap_or("c++")).args(words).arg("--version").output();
-    let found = output.ok().filter(|output| output.status.success());
-    let told = found.and_then(|output| Some(String::from_utf8_lossy(&output.stdout).lines().next()?.to_owned()));
+    let version = output.ok().filter(|output| output.status.success()).map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let version = version.as_deref().and_then(|text| text.lines().next()).map(str::to_owned);
     let absent = || format!("'{compiler}' does not run: needed only to build anew (./setup says how)");
-    lines.push(Line::ok("compiler", told.unwrap_or_else(absent)));
+    lines.push(Line::ok("compiler", version.unwrap_or_else(absent)));
     lines
 }
 
 /// Bytes of memory that a small training takes with its data, and of disk space that its results take.
 const LEAST_MEMORY: usize = 1 << 30;
-const LEAST_DISK: usize = 1 << 28;
-
-/// A number of /proc/meminfo: `MemTotal:       24516812 kB`.
-fn kibibytes(meminfo: &str, name: &str) -> Option<usize> {
-    meminfo.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
-}
-
-/// Bytes that a program without special rights may still write in `folder`.
-#[allow(clippy::unnecessary_cast, reason = "the types differ between systems")]
-fn free_disk(folder: &Path) -> Option<usize> {
-    let folder = CString::new(folder.as_os_str().as_bytes()).ok()?;
-    // SAFETY: the struct is plain numbers, for which zero is a value; the call only writes it.
-    let (status, found) = unsafe {
-        let mut found: libc::statvfs = std::mem::zeroed();
-        (libc::statvfs(folder.as_ptr(), &mut found), found)
-    };
-    (status == 0).then(|| (found.f_bavail as u64 * found.f_frsize as u64) as usize)
-}
+const LEAST_DISK: u64 = 1 << 28;
 
 /// The vector instructions that libtorch has code for, as far as the processor tells of them.
 fn vectors(cpuinfo: &str) -> String {
@@ -187,25 +159,22 @@ fn vectors(cpuinfo: &str) -> String {
 
 /// NVIDIA's driver, the libraries that libtorch needs of CUDA, and each device, with a small computation on it.
 pub fn cuda() -> Vec<Line> {
-    let cause = match device::cuda() {
-        Ok(driver) => {
-            let mut lines = vec![
-                Line::ok("driver", format!("for CUDA up to {}.{}", driver.cuda.0, driver.cuda.1)),
-                Line::ok("libraries", format!("loaded; cuDNN {}", tch::utils::version_cudnn())),
-            ];
-            lines.extend((0..driver.gpus.len()).map(|index| gpu(Device::Cuda(index))));
-            return lines;
-        }
+    let NoCuda { missing, cause, remedy } = match device::cuda() {
         Err(cause) => cause,
+        Ok(driver) => {
+            let version = Line::ok("driver", format!("for CUDA up to {}.{}", driver.cuda.0, driver.cuda.1));
+            let libraries = Line::ok("libraries", format!("loaded; cuDNN {}", tch::utils::version_cudnn()));
+            let gpus = (0..driver.gpus.len()).map(|index| gpu(Device::Cuda(index)));
+            return [version, libraries].into_iter().chain(gpus).collect();
+        }
     };
-    let item = match cause.missing {
-        Missing::Driver | Missing::WorkingDriver => "driver",
-        Missing::Device => "device",
-        Missing::Libraries | Missing::InTime => "libraries",
-    };
-    // Most machines have no NVIDIA GPU, and nothing is wrong with that.
-    let line = if cause.missing == Missing::Driver { Line::absent } else { Line::missing };
-    vec![line(item, cause.to_string(), &cause.remedy)]
+    vec![match missing {
+        // Most machines have no NVIDIA GPU, and nothing is wrong with that.
+        Missing::Driver => Line::absent("driver", cause, remedy),
+        Missing::WorkingDriver => Line::missing("driver", cause, remedy),
+        Missing::Device => Line::missing("device", cause, remedy),
+        Missing::Libraries | Missing::InTime => Line::missing("libraries", cause, remedy),
+    }]
 }
 
 /// A device counts as there when it computes: a driver may list one that libtorch has no code for.
@@ -226,20 +195,18 @@ fn gpu(device: Device) -> Line {
 fn product_on(device: Device) -> Result<()> {
     let ones = Tensor::f_ones([64, 64], (Kind::Float, device))?;
     let sum = f64::try_from(ones.f_matmul(&ones)?.f_sum(Kind::Double)?)?;
-    let expected = 64.0 * 64.0 * 64.0;
-    ensure!(sum == expected, "a product of ones gives {sum}, not {expected}");
+    ensure!(sum == 262_144.0, "the sum of a product of ones is {sum}, not 64³");
     Ok(())
 }
 
-/// Data sets: each place where one may lie. `root` is the project's folder.
 pub fn data(root: &Path) -> Vec<Line> {
     let mut lines = places(root, "MNIST", mnist::survey(root));
     lines.extend(places(root, "cats & dogs", cats_dogs::survey(root)));
     lines
 }
 
-/// A line for each place where the data set `item` may lie: whether it is there, and what was found. The project's own place is filled
-/// by the first run; one that the user has named should hold what it is said to.
+/// A line for each place where the data set `item` may lie. The project's own, below `root`, is filled by the first run; one that the user has
+/// named should hold it.
 fn places(root: &Path, item: &str, survey: Vec<(bool, String)>) -> Vec<Line> {
     let root = root.display().to_string();
     let line = |(is_there, text): (bool, String)| {
@@ -280,25 +247,23 @@ mod tests {
     #[test]
     fn the_libtorch_that_runs_this_test_is_found() {
         let lines = libtorch();
-        assert!(lines.iter().all(|line| line.state != State::Missing), "{lines:?}");
+        assert!(lines.iter().all(|line| line.remedy.is_none() || line.is_optional), "{lines:?}");
         assert!(lines.iter().any(|line| line.item == "version" && line.found.contains(LIBTORCH_VERSION)), "{lines:?}");
     }
 
     #[test]
     fn cuda_lines_agree_with_the_device_module() {
         let lines = cuda();
-        assert_eq!(lines.iter().any(|line| line.state != State::Ok), device::cuda().is_err());
-        assert_eq!(
-            lines.iter().any(|line| line.state == State::Absent),
-            device::cuda().is_err_and(|cause| cause.missing == Missing::Driver)
-        );
+        assert_eq!(lines.iter().any(|line| line.remedy.is_some()), device::cuda().is_err());
+        assert_eq!(lines.iter().any(|line| line.is_optional), device::cuda().is_err_and(|cause| cause.missing == Missing::Driver));
     }
 
     #[test]
     fn a_place_that_nobody_named_may_be_empty() {
         let survey = vec![(false, "/p/data: nothing; the first run downloads it".into()), (false, "MNIST_DIR: /x: no such folder".into())];
-        let states: Vec<State> = places(Path::new("/p"), "MNIST", survey).iter().map(|line| line.state).collect();
-        assert_eq!(states, [State::Absent, State::Missing]);
+        let lines = places(Path::new("/p"), "MNIST", survey);
+        assert!(lines.iter().all(|line| line.remedy.is_some()));
+        assert_eq!(lines.iter().map(|line| line.is_optional).collect::<Vec<_>>(), [true, false]);
     }
 
     #[test]
@@ -310,11 +275,11 @@ mod tests {
 
     #[test]
     fn memory_and_disk_are_told() {
-        assert_eq!(kibibytes("MemTotal:  24 kB\nMemAvailable:    7 kB\n", "MemAvailable:"), Some(7));
-        assert_eq!(kibibytes("MemTotal:  24 kB\n", "MemAvailable:"), None);
         let items: Vec<String> = machine(Path::new("/")).into_iter().map(|line| line.item).collect();
-        assert!(items.contains(&"disk".to_owned()) && items.contains(&"compiler".to_owned()), "{items:?}");
-        assert_eq!(free_disk(Path::new("/no such folder")), None);
+        assert!(
+            items.contains(&"disk".to_owned()) && items.contains(&"memory".to_owned()) && items.contains(&"compiler".to_owned()),
+            "{items:?}"
+        );
     }
 
     #[test]

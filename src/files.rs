@@ -1,6 +1,8 @@
 //! Files that are whole or not there, what is in them, and who may write them.
 
 use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -21,25 +23,25 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     write().with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// A file that is being written, under a temporary name in the folder where it is to be. Dropped, it is removed.
-///
-/// Renamed, it is synced first, and then the folder is: a reader, a crash or a full disk never sees half of it, and what was there before
-/// stays until the new file is complete.
+/// A file that is being written, under a temporary name in the folder where it is to be: a reader, a crash or a full disk never sees half of
+/// it, and an earlier file stays until the new one is complete and synced. Dropped, it is removed.
 #[derive(Debug)]
 pub(crate) struct Partial(NamedTempFile);
 
 impl Partial {
-    /// An empty file. Missing folders are made.
     pub(crate) fn new_in(folder: &Path) -> Result<Partial> {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        Ok(Partial(new_in(folder)?))
+        let mut builder = tempfile::Builder::new();
+        // The permissions of an ordinary new file, not the private ones of a temporary file.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        Ok(Partial(builder.prefix(PARTIAL).tempfile_in(folder)?))
     }
 
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// Gives the file its name.
     pub(crate) fn rename(self, path: &Path) -> Result<()> {
         rename_synced(self.path(), path)?;
         self.0.keep()?;
@@ -70,9 +72,21 @@ pub(crate) fn remove_partial(folder: &Path) -> Result<()> {
 
 /// Makes `folder` and tries whether files can be written there, so that a long run does not find out at its end.
 pub(crate) fn ensure_writable(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder)
-        .and_then(|()| new_in(folder).map(drop))
-        .with_context(|| format!("cannot write into {}; choose another folder or mend its permissions", folder.display()))
+    let partial = Partial::new_in(folder);
+    partial.with_context(|| format!("cannot write into {}; choose another folder or mend its permissions", folder.display())).map(drop)
+}
+
+/// A CSV with a line for each of `rows`, below the names of its columns.
+pub(crate) fn to_csv(rows: &[impl Serialize]) -> Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    rows.iter().try_for_each(|row| writer.serialize(row))?;
+    Ok(writer.into_inner()?)
+}
+
+/// The rows of the CSV `path`, which holds `what`.
+pub(crate) fn read_csv<T: DeserializeOwned>(path: &Path, what: &str) -> Result<Vec<T>> {
+    let mut reader = csv::Reader::from_path(path).with_context(|| format!("cannot read {what} {}", path.display()))?;
+    reader.deserialize().collect::<Result<_, _>>().with_context(|| format!("in {}", path.display()))
 }
 
 /// SHA-256 of what there is to read, in hexadecimal digits.
@@ -138,14 +152,6 @@ pub(crate) fn lacks_locks(error: &io::Error) -> bool {
 
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// A temporary file with the permissions of an ordinary new one, not the private ones that temporary files have.
-fn new_in(folder: &Path) -> std::io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.prefix(PARTIAL).tempfile_in(folder)
 }
 
 #[cfg(test)]

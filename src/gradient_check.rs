@@ -9,7 +9,7 @@ use crate::layers::Mode;
 use crate::loss::{Objective, cross_entropy, twice_softmaxed_cross_entropy};
 use crate::model::{self, Model, Parameter};
 use anyhow::{Context, Result};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// How far apart both gradients are on the elements of one parameter that were looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,12 +31,28 @@ type Loss = fn(&Tensor, &Tensor) -> Tensor;
 pub fn check(model: &dyn Model, images: &Tensor, labels: &Tensor, epsilon: f64, elements: i64) -> Vec<Agreement> {
     let (_, gradients) = model.gradients(images, labels, Mode::Eval, Objective::default());
     let compare = |(parameter, gradient): (&Parameter, &Tensor)| {
-        let elements = elements.min(gradient.numel() as i64);
-        let own = gradient.flatten(0, -1).narrow(0, 0, elements).to_kind(Kind::Double);
-        let numeric = central_differences(model, cross_entropy, images, labels, parameter, epsilon, elements);
-        agreement(&parameter.name, &numeric, &own)
+        let own = first_elements(gradient, elements);
+        let numeric = central_differences(model, cross_entropy, images, labels, parameter, epsilon, own.numel() as i64);
+        let norm = |tensor: &Tensor| tensor.norm().double_value(&[]);
+        let scale = norm(&numeric).max(norm(&own));
+        Agreement {
+            parameter: parameter.name.clone(),
+            elements: own.numel() as i64,
+            relative_error: if scale > 0.0 { norm(&(&numeric - &own)) / scale } else { 0.0 },
+            largest_difference: largest(&(numeric - own)),
+        }
     };
     model.parameters().iter().zip(&gradients).map(compare).collect()
+}
+
+/// The first `elements` elements of a gradient, fewer where it has fewer, as doubles on the CPU.
+fn first_elements(gradient: &Tensor, elements: i64) -> Tensor {
+    gradient.flatten(0, -1).narrow(0, 0, elements.min(gradient.numel() as i64)).to_kind(Kind::Double).to_device(Device::Cpu)
+}
+
+/// The largest absolute value.
+fn largest(tensor: &Tensor) -> f64 {
+    tensor.abs().max().double_value(&[])
 }
 
 /// Central differences of `loss` with respect to the first `elements` elements of `parameter`, as doubles `[elements]`. The parameter is
@@ -90,7 +106,7 @@ pub struct Differences {
 
 pub const LARGEST_GRADIENT: &str = "largest gradient";
 
-/// Does what `[gradient_check]` says: on one image of `train`, for the network of so many classes that `seed` draws.
+/// The check that `[gradient_check]` describes, on one image of `train`, for the network that `seed` initializes.
 ///
 /// # Errors
 /// If `experiment` has no `[gradient_check]`, the network has no such parameter, or its gradient is zero on every image.
@@ -113,21 +129,20 @@ pub fn differences(experiment: &Experiment, train: &Inputs, classes: i64, seed: 
     numbers.dedup();
     let difference = |n: u64| {
         let numeric = central_differences(&*model, loss, &images, &labels, parameter, 1.0 / n as f64, own.numel() as i64);
-        (n as f64, agreement(name, &numeric, &own).largest_difference)
+        (n as f64, largest(&(numeric - &own)))
     };
-    let largest = numbers.into_iter().map(difference).collect();
+    let by_n = numbers.into_iter().map(difference).collect();
     let loss = loss(&model.logits(&images, Mode::Eval), &labels).double_value(&[]);
-    Ok(Differences { largest, is_own_loss, gradient: own.abs().max().double_value(&[]), loss })
+    Ok(Differences { largest: by_n, is_own_loss, gradient: largest(&own), loss })
 }
 
-/// The first training image on which the gradient of these elements is not zero, and that gradient, doubles `[elements]`: behind a unit that
-/// an image leaves at rest there is nothing to check.
+/// The first training image on which the gradient of these elements is not zero, and that gradient: behind a unit that is not active there is
+/// nothing to check.
 fn first_that_reaches(model: &dyn Model, train: &Inputs, parameter: usize, elements: i64) -> Option<(Minibatch, Tensor)> {
     (0..train.len()).map(|index| train.range(index, 1)).find_map(|example| {
         let (_, gradients) = model.gradients(&example.images, &example.labels, Mode::Eval, Objective::default());
-        let whole = gradients[parameter].flatten(0, -1).to_kind(Kind::Double);
-        let own = whole.narrow(0, 0, elements.min(whole.numel() as i64));
-        (own.abs().max().double_value(&[]) > 0.0).then_some((example, own))
+        let own = first_elements(&gradients[parameter], elements);
+        (largest(&own) > 0.0).then_some((example, own))
     })
 }
 
@@ -151,19 +166,5 @@ impl Differences {
             std::iter::once((LARGEST_GRADIENT, n, self.gradient)).chain(errors)
         };
         self.largest.iter().flat_map(|(n, _)| at(*n)).collect()
-    }
-}
-
-/// `numeric` and `own` are doubles of the same shape.
-fn agreement(parameter: &str, numeric: &Tensor, own: &Tensor) -> Agreement {
-    let own = own.to_device(numeric.device());
-    let norm = |tensor: &Tensor| tensor.norm().double_value(&[]);
-    let difference = numeric - &own;
-    let scale = norm(numeric).max(norm(&own));
-    Agreement {
-        parameter: parameter.to_owned(),
-        elements: numeric.numel() as i64,
-        relative_error: if scale > 0.0 { norm(&difference) / scale } else { 0.0 },
-        largest_difference: difference.abs().max().double_value(&[]),
     }
 }

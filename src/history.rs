@@ -1,6 +1,7 @@
 //! The history of a training run: epoch x split x metric, to and from CSV.
 
 use crate::experiment::LARGEST_COUNT;
+use crate::files::to_csv;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -14,7 +15,6 @@ pub enum Split {
 }
 
 impl Metric {
-    /// As in CSV files.
     pub fn name(self) -> &'static str {
         match self {
             Metric::Loss => "loss",
@@ -82,11 +82,7 @@ impl History {
 
     /// CSV with the columns epoch, split, metric, value; values in the shortest form that reads back as the same number.
     pub fn to_csv(&self) -> Result<Vec<u8>> {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        for record in &self.records {
-            writer.serialize(record)?;
-        }
-        Ok(writer.into_inner()?)
+        to_csv(&self.records)
     }
 
     /// Reads what [`History::to_csv`] made.
@@ -98,8 +94,9 @@ impl History {
     pub fn parse(text: &[u8], path: &Path) -> Result<History> {
         let records = || -> Result<Vec<Record>> {
             let records: Vec<Record> = csv::Reader::from_reader(text).deserialize().collect::<Result<_, _>>()?;
-            let bad = records.iter().find(|record| !(1..=LARGEST_COUNT).contains(&record.epoch));
-            ensure!(bad.is_none(), "an epoch is {}, expected a number from 1 to {LARGEST_COUNT}", bad.map_or(0, |record| record.epoch));
+            for Record { epoch, .. } in &records {
+                ensure!((1..=LARGEST_COUNT).contains(epoch), "an epoch is {epoch}, expected a number from 1 to {LARGEST_COUNT}");
+            }
             Ok(records)
         };
         Ok(History { records: records().with_context(|| format!("in the history {}; remove it to train anew", path.display()))? })

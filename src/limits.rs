@@ -3,8 +3,10 @@
 //! Beyond them libtorch throws in C++, ends the process or, for want of threads, waits forever: hence looked at first.
 
 use anyhow::{Result, bail, ensure};
+use rlimit::Resource;
 use std::sync::Mutex;
 use std::thread::Builder;
+use sysinfo::{Pid, Process, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// Bytes that the smallest training takes beside the libraries.
 const LEAST_MEMORY: u64 = 256 << 20;
@@ -14,7 +16,7 @@ const LEAST_MEMORY: u64 = 256 << 20;
 /// # Errors
 /// The first limit that is too low.
 pub fn check() -> Result<()> {
-    memory(limit(libc::RLIMIT_AS), mapped())?;
+    memory(limit(Resource::AS), mapped())?;
     // libtorch makes a pool of threads, the trials have theirs, and images are decoded by one for each logical core.
     let cores = std::env::var("OMP_NUM_THREADS").ok().and_then(|text| text.trim().parse().ok()).unwrap_or(num_cpus::get_physical());
     threads(2 * cores.clamp(1, num_cpus::get()) + num_cpus::get())
@@ -51,9 +53,9 @@ pub(crate) const THREADS_REMEDY: &str = "raise the limit (ulimit -u, or the cont
 pub(crate) fn in_words() -> String {
     let container = std::fs::read_to_string("/sys/fs/cgroup/pids.max").ok().and_then(|text| text.trim().parse::<u64>().ok());
     let limits = [
-        limit(libc::RLIMIT_NPROC).map(|count| format!("{count} processes and threads of the user (ulimit -u)")),
+        limit(Resource::NPROC).map(|count| format!("{count} processes and threads of the user (ulimit -u)")),
         container.map(|count| format!("{count} in this container")),
-        limit(libc::RLIMIT_AS).map(|bytes| format!("{} GB of virtual memory (ulimit -v)", gigabytes(bytes))),
+        limit(Resource::AS).map(|bytes| format!("{} GB of virtual memory (ulimit -v)", gigabytes(bytes))),
     ];
     let limits: Vec<String> = limits.into_iter().flatten().collect();
     if limits.is_empty() { "no limits are set".into() } else { format!("limits: {}", limits.join(", ")) }
@@ -65,24 +67,14 @@ fn gigabytes(bytes: u64) -> String {
 
 /// Virtual memory of this process in bytes, its libraries included; 0 where the system does not tell.
 fn mapped() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm").ok().and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
-    // SAFETY: a plain query.
-    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    pages.unwrap_or(0) * u64::try_from(page).unwrap_or(0)
+    let (mut system, own) = (System::new(), Pid::from_u32(std::process::id()));
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[own]), false, ProcessRefreshKind::nothing().with_memory());
+    system.process(own).map_or(0, Process::virtual_memory)
 }
 
-#[cfg(target_os = "linux")]
-type Resource = libc::__rlimit_resource_t;
-#[cfg(not(target_os = "linux"))]
-type Resource = libc::c_int;
-
 /// The limit on `resource` that is in force, if there is one.
-#[allow(clippy::useless_conversion, reason = "the type differs between systems")]
 fn limit(resource: Resource) -> Option<u64> {
-    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: it only writes the struct.
-    let status = unsafe { libc::getrlimit(resource, &mut limit) };
-    (status == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then(|| u64::from(limit.rlim_cur))
+    resource.get_soft().ok().filter(|limit| *limit != rlimit::INFINITY)
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
-//! The points of a figure: what a plot draws, what its CSV holds and what a comparison reads.
-//!
-//! A figure's CSV is a long table with one row per point drawn; nothing else is needed to draw the figure again or to compare it.
+//! The points of a figure. Its CSV has a row for each; nothing else is needed to draw the figure again or to compare it.
 
+use crate::files;
 use crate::history::{History, Metric};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display};
 use std::path::Path;
@@ -12,12 +11,9 @@ use std::path::Path;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
-    /// This crate.
     #[default]
     Reproduced,
-    /// The report.
     Reported,
-    /// Theory, drawn for orientation.
     Guide,
 }
 
@@ -41,7 +37,6 @@ pub enum Quantity {
     AccuracyGap,
     /// Wall time of training with evaluation, at the last epoch.
     Seconds,
-    /// One point per seed.
     AccuracyBySeed,
     SecondsBySeed,
     /// Accuracy against seconds; only drawn, in no CSV.
@@ -53,8 +48,7 @@ pub enum Quantity {
     DifferenceByEpsilon,
 }
 
-/// Each quantity's name in CSV files, the labels of its axes, x and y, and its name in sentences. Longer names stand before their own
-/// suffixes, so that the longest is found.
+/// Name in CSV files, labels of the x and y axis, name in sentences. Longer names stand before their own suffixes, so that the longest is found.
 const QUANTITIES: [(Quantity, &str, &str, &str, &str); 12] = [
     (Quantity::TwiceSoftmaxedLoss, "twice_softmaxed_loss", "epoch", TWICE_SOFTMAXED, TWICE_SOFTMAXED),
     (Quantity::AccuracyBySeconds, "accuracy_by_seconds", "seconds", "accuracy (%)", "accuracy"),
@@ -72,7 +66,6 @@ const QUANTITIES: [(Quantity, &str, &str, &str, &str); 12] = [
 const TWICE_SOFTMAXED: &str = "cross-entropy of softmax outputs";
 
 impl Quantity {
-    /// Its name, the labels of its axes, x and y, and its name in sentences.
     fn names(self) -> [&'static str; 4] {
         QUANTITIES.iter().find(|(quantity, ..)| *quantity == self).map_or([""; 4], |(_, name, x, y, words)| [name, x, y, words])
     }
@@ -81,12 +74,10 @@ impl Quantity {
         self.names()[1]
     }
 
-    /// Quantity and unit of y.
     pub fn y_label(self) -> &'static str {
         self.names()[2]
     }
 
-    /// Its name in sentences.
     pub(crate) fn words(self) -> &'static str {
         self.names()[3]
     }
@@ -180,13 +171,10 @@ impl Point {
 /// The variants that have points of `metric`, in the order of the points.
 pub fn variants(points: &[Point], metric: Metric) -> Vec<String> {
     let of_metric = points.iter().filter(|point| point.panel.quantity == metric.into() && point.panel.seed.is_none());
-    let mut variants: Vec<String> = of_metric.map(|point| point.panel.variant.clone()).collect();
-    variants.dedup();
-    variants
+    distinct(of_metric.map(|point| point.panel.variant.clone()))
 }
 
-/// Mean and standard deviation over runs of `value(run, epoch)`, as the points of one curve. Runs of unequal length are cut to the shortest.
-/// One run has no deviation.
+/// The curve of mean and standard deviation over runs of `value(run, epoch)`. Runs of unequal length are cut to the shortest.
 pub fn mean_over_seeds(
     panel: &Panel,
     series: &str,
@@ -217,23 +205,21 @@ pub fn with_deviation(y: f64, deviation: Option<f64>, decimals: usize) -> String
     format!("{y:.decimals$}{deviation}")
 }
 
-/// The points as CSV.
-pub fn to_csv(points: &[Point]) -> Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for point in points {
-        writer.serialize(point)?;
-    }
-    Ok(writer.into_inner()?)
+/// Reads the CSV of a figure's points.
+pub fn read_csv(path: &Path) -> Result<Vec<Point>> {
+    let points: Vec<Point> = files::read_csv(path, "the figure's points from")?;
+    ensure!(!points.is_empty(), "{} holds no points, expected one row per point; run without --redraw to make it", path.display());
+    Ok(points)
 }
 
-/// Reads what [`to_csv`] made.
-pub fn read_csv(path: &Path) -> Result<Vec<Point>> {
-    let mut reader = csv::Reader::from_path(path).with_context(|| format!("cannot read the figure's points from {}", path.display()))?;
-    let points: Vec<Point> = reader.deserialize().collect::<Result<_, _>>().with_context(|| format!("in {}", path.display()))?;
-    if points.is_empty() {
-        bail!("{} holds no points, expected one row per point; run without --redraw to make it", path.display());
-    }
-    Ok(points)
+/// Each of `all` once, in order.
+pub(crate) fn distinct<T: PartialEq>(all: impl IntoIterator<Item = T>) -> Vec<T> {
+    all.into_iter().fold(Vec::new(), |mut kept, one| {
+        if !kept.contains(&one) {
+            kept.push(one);
+        }
+        kept
+    })
 }
 
 #[cfg(test)]
@@ -258,7 +244,7 @@ mod tests {
         assert_eq!(mean_over_seeds(&panel, "s", &[&a], loss, "", "")[0].deviation, None);
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("points.csv");
-        std::fs::write(&path, to_csv(&points)?)?;
+        std::fs::write(&path, files::to_csv(&points)?)?;
         assert_eq!(read_csv(&path)?, points);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The report's numbers and published curves. Nothing that trains may import this.
 
+use crate::files::read_csv;
 use crate::points::{Origin, Panel, Point, is_report_data};
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -36,7 +37,6 @@ pub struct Number {
     pub test: Option<f64>,
     /// Accuracy of the submission on Kaggle's public leaderboard. Only Kaggle has the labels to compare with.
     pub leaderboard: Option<f64>,
-    /// Parameters of each layer.
     #[serde(default)]
     pub layers: BTreeMap<String, i64>,
     /// The share of the parameters that are in fully connected layers.
@@ -49,11 +49,9 @@ pub struct Number {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// The architecture or the data.
     Exact,
     /// One training run of the authors, no spread given.
     Run,
-    /// A remark in passing.
     Text,
 }
 
@@ -89,14 +87,12 @@ impl Reported {
         found.with_context(|| format!("reported.toml has no number where = \"{place}\""))
     }
 
-    /// The published curves of a figure, from `<experiments>/reported/fig<number>.csv`. Epochs are counted from 1, as everywhere in this
-    /// crate. Where a published panel shows losses and accuracies together, its series `train_loss` becomes the series `train` of the panel
-    /// `main_loss`.
+    /// The published curves of a figure, from `<experiments>/reported/fig<number>.csv`, with epochs from 1. Where a panel shows losses and
+    /// accuracies together, its series `train_loss` becomes the series `train` of the panel `main_loss`.
     pub fn figure(&self, number: u32) -> Result<Figure> {
         let name = format!("fig{number}");
         let path = self.experiments.join("reported").join(format!("{name}.csv"));
-        let mut reader = csv::Reader::from_path(&path).with_context(|| format!("cannot read the published curves {}", path.display()))?;
-        let rows = reader.deserialize().collect::<Result<Vec<Row>, _>>().with_context(|| format!("in {}", path.display()))?;
+        let rows: Vec<Row> = read_csv(&path, "the published curves")?;
         let shift = f64::from(u8::from(self.epochs_from_zero.contains(&number)));
         let in_our_terms = |row: Row| {
             let (panel, series) = match row.series.rsplit_once('_') {
@@ -112,7 +108,7 @@ impl Reported {
 }
 
 impl Figure {
-    /// The published curves of `panel` to lay over `ours`, in the panel `to`; none where our data are not the report's, whole. Series are renamed to this crate's words (`valid` is `validation`).
+    /// The published curves of `panel` to lay over `ours`, in the panel `to`; none where our data are not the report's, whole.
     ///
     /// # Errors
     /// If the figure has no such panel.
@@ -124,26 +120,20 @@ impl Figure {
         let error = *self.reading_error.get(panel).with_context(|| format!("the published {} has no panel `{panel}`", self.name))?;
         let point = |row: &Row| Point {
             panel: to.clone(),
-            series: series(&row.series).to_owned(),
+            series: match row.series.as_str() {
+                "valid" => "validation".to_owned(),
+                "max_difference" => "report".to_owned(),
+                name => name.to_owned(),
+            },
             origin: Origin::Reported,
             x: row.x,
             y: row.y,
-            deviation: None,
             resolution: Some(error),
             seeds: Some(1),
             data: data.clone(),
-            device: String::new(),
+            ..Point::default()
         };
         Ok(self.rows.iter().filter(|row| row.panel == panel).map(point).collect())
-    }
-}
-
-/// This crate's word for a series of the digitised curves.
-fn series(name: &str) -> &str {
-    match name {
-        "valid" => "validation",
-        "max_difference" => "report",
-        name => name,
     }
 }
 

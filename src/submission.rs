@@ -1,6 +1,7 @@
 //! Predictions as CSV: for images whose labels are known, and as Kaggle takes them, with the columns `id` and `label`.
 
 use crate::data::cats_dogs::{Asked, CLASSES, Competition};
+use crate::files::read_csv;
 use crate::table::{self, Table};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -31,9 +32,7 @@ impl Prediction {
 /// If they are not there, or there is none.
 pub fn read_predictions(folder: &Path, example: &str) -> Result<Vec<Prediction>> {
     let path = folder.join(format!("{example}_validation.csv"));
-    let how = || format!("cannot read the predictions {}; {example} writes them", path.display());
-    let mut reader = csv::Reader::from_path(&path).with_context(how)?;
-    let all = reader.deserialize().collect::<Result<Vec<Prediction>, _>>().with_context(|| format!("in {}", path.display()))?;
+    let all: Vec<Prediction> = read_csv(&path, "the predictions").with_context(|| format!("{example} writes the predictions"))?;
     ensure!(!all.is_empty(), "{} holds no predictions; run {example} again", path.display());
     Ok(all)
 }

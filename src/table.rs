@@ -2,16 +2,16 @@
 
 use crate::architecture::{Architecture, Stage};
 use crate::experiment::{Layer, Variant};
+use crate::files;
 use crate::layers::Description;
 use crate::plot::thousands;
 use crate::points::{Origin, Panel, Point, Quantity, with_deviation};
-use anyhow::{Context, Result};
+use anyhow::Result;
 pub use comfy_table::Table;
 use comfy_table::{CellAlignment, presets};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// A table with these headings.
 pub fn new<'a>(headings: impl IntoIterator<Item = &'a str>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
@@ -19,7 +19,6 @@ pub fn new<'a>(headings: impl IntoIterator<Item = &'a str>) -> Table {
     table
 }
 
-/// The table as Markdown.
 pub fn markdown(table: &Table) -> String {
     let mut table = table.clone();
     table.load_style(presets::ASCII_MARKDOWN);
@@ -61,8 +60,7 @@ pub struct LayerRow {
 
 /// Reads the CSV of [`LayerRow`]s.
 pub fn read_layers(path: &Path) -> Result<Vec<LayerRow>> {
-    let mut reader = csv::Reader::from_path(path).with_context(|| format!("cannot read the layers in {}", path.display()))?;
-    reader.deserialize().collect::<Result<_, _>>().with_context(|| format!("in {}", path.display()))
+    files::read_csv(path, "the layers in")
 }
 
 /// The layers of `architecture`, a line each.
@@ -124,7 +122,6 @@ pub fn networks(points: &[Point], variants: &[Variant], image: [i64; 3]) -> Resu
     Ok(table)
 }
 
-/// Aligns numbers in these columns.
 pub fn align_right(table: &mut Table, columns: std::ops::Range<usize>) {
     for column in columns {
         if let Some(column) = table.column_mut(column) {

@@ -1,5 +1,4 @@
-//! Event files that TensorBoard reads: records of TensorFlow, each an `Event` as protocol buffers encode it, whose few fields are written
-//! here by hand.
+//! Event files for TensorBoard: TFRecords, each an `Event` as protocol buffers encode it, whose few fields are written here by hand.
 
 use anyhow::{Context, Result};
 use std::fs::{self, File};
@@ -18,8 +17,7 @@ pub(crate) struct EventFile {
 }
 
 impl EventFile {
-    /// A new file in `folder`, with what `of` it tells in its name; earlier ones that told of the same are removed, so nothing is there
-    /// twice. Missing folders are made.
+    /// A new file in `folder`, whose name ends in `of`, in place of earlier ones with this ending. Missing folders are made.
     pub fn replace(folder: &Path, of: &str) -> Result<EventFile> {
         fs::create_dir_all(folder).with_context(|| cannot("make the folder", folder))?;
         let ending = format!(".{of}");
@@ -39,7 +37,7 @@ impl EventFile {
         Ok(events)
     }
 
-    /// Appends values, each with its tag, as TensorBoard keeps them: in single precision.
+    /// Appends values, each with its tag; TensorBoard keeps them in single precision.
     pub fn scalars(&mut self, step: i64, values: &[(String, f64)]) -> Result<()> {
         self.append(step, (SUMMARY, &scalars(values)))
     }

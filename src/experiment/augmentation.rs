@@ -1,6 +1,6 @@
 //! How images are changed before a network takes them.
 
-use super::is_default;
+use super::fraction;
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
@@ -15,49 +15,34 @@ pub struct Normalization {
 
 /// Random changes of training images; a key that is left out changes nothing. Gray images take those that move pixels, and cutout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default = "Augmentation::off", deny_unknown_fields)]
 pub struct Augmentation {
     /// Width and height each by a factor of their own, between 1 - this and 1 + this.
-    #[serde(skip_serializing_if = "is_default")]
     pub stretch: f64,
     /// Degrees to either side: x' = x + tan(angle) y.
-    #[serde(skip_serializing_if = "is_default")]
     pub shear: f64,
     /// Degrees to either side.
-    #[serde(skip_serializing_if = "is_default")]
     pub rotation: f64,
     /// Probability of mirroring.
-    #[serde(skip_serializing_if = "is_default")]
     pub flip: f64,
     /// Least and largest share of the area.
-    #[serde(skip_serializing_if = "is_one")]
     pub crop_scale: [f64; 2],
     /// Least and largest ratio of width to height.
-    #[serde(skip_serializing_if = "is_one")]
     pub crop_ratio: [f64; 2],
     /// Share of the side, horizontally and vertically, to either side.
-    #[serde(skip_serializing_if = "is_default")]
     pub shift: f64,
     /// Factors between 1 - this and 1 + this.
-    #[serde(skip_serializing_if = "is_default")]
     pub brightness: f64,
-    #[serde(skip_serializing_if = "is_default")]
     pub contrast: f64,
-    #[serde(skip_serializing_if = "is_default")]
     pub saturation: f64,
     /// Share of the whole circle to either side.
-    #[serde(skip_serializing_if = "is_default")]
     pub hue: f64,
     /// Probability of a grayscale image.
-    #[serde(skip_serializing_if = "is_default")]
     pub grayscale: f64,
     /// Cutout (DeVries and Taylor 2017): side of a square set to 0, as a fraction of the image's; its center is anywhere in the image.
-    #[serde(skip_serializing_if = "is_default")]
     pub cutout: f64,
     /// Whether validation images are changed too, as the report's code did.
-    #[serde(skip_serializing_if = "is_default")]
     pub validation: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub elastic: Option<Elastic>,
 }
 
@@ -105,7 +90,7 @@ impl Augmentation {
             ensure!((0.0..=most).contains(&value), "augmentation.{key} is {value}, expected a number from 0 to {most}");
             Ok(())
         };
-        ensure!((0.0..1.0).contains(&stretch), "augmentation.stretch is {stretch}, expected a number from 0, below 1");
+        fraction("augmentation.stretch", stretch)?;
         within("shear", shear, 45.0)?;
         within("shift", shift, 1.0)?;
         within("rotation", rotation, 180.0)?;
@@ -117,23 +102,12 @@ impl Augmentation {
             ensure!((2..=16).contains(&grid), "augmentation.elastic.grid is {grid}, expected a number from 2 to 16");
             within("elastic.strength", strength, 1.0)?;
         }
-        let [least, most] = crop_scale;
-        let is_good = 0.0 < least && least <= most && most <= 1.0;
-        ensure!(is_good, "augmentation.crop_scale is {crop_scale:?}, expected the least and the largest share, above 0 and up to 1");
-        let [least, most] = crop_ratio;
-        let is_good = 0.0 < least && least <= most && most.is_finite();
-        ensure!(is_good, "augmentation.crop_ratio is {crop_ratio:?}, expected the least and the largest ratio, above 0");
+        let is_range = |[least, most]: [f64; 2]| 0.0 < least && least <= most && most.is_finite();
+        ensure!(
+            is_range(crop_scale) && crop_scale[1] <= 1.0,
+            "augmentation.crop_scale is {crop_scale:?}, expected the least and the largest share, above 0 and up to 1"
+        );
+        ensure!(is_range(crop_ratio), "augmentation.crop_ratio is {crop_ratio:?}, expected the least and the largest ratio, above 0");
         Ok(())
     }
-}
-
-impl Default for Augmentation {
-    fn default() -> Augmentation {
-        Augmentation::off()
-    }
-}
-
-/// Whether a range of shares or of ratios leaves only 1.
-fn is_one(range: &[f64; 2]) -> bool {
-    *range == [1.0, 1.0]
 }

@@ -57,7 +57,7 @@ fn extended(mut table: Table, folder: &Path, chain: &mut Vec<String>) -> Result<
     Ok(whole)
 }
 
-/// What the last name of `chain` stands for.
+/// The table that the last name of `chain` refers to.
 fn named(folder: &Path, chain: &mut Vec<String>) -> Result<Table> {
     let name = chain.last().cloned().unwrap_or_default();
     let is_name = |part: &str| !part.is_empty() && part.chars().all(|letter| letter.is_alphanumeric() || letter == '_');

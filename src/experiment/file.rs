@@ -4,13 +4,26 @@
 use super::extends::parse_extended;
 use super::line::{in_file, nearest, one_line, place};
 use super::set::overlay_and_set;
-use super::{Experiment, Search, Variant};
+use super::{Experiment, Search};
 use anyhow::{Context, Result, bail, ensure};
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A file of `experiments/`: an experiment with its variants.
+/// One resolved experiment and the seeds to train it with: a curve of a figure, for example.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variant {
+    pub name: String,
+    pub experiment: Experiment,
+    /// The random search over its hyperparameters, if it is trained by one.
+    pub search: Option<Search>,
+    pub seeds: Range<u64>,
+    /// Time between checkpoints.
+    pub checkpoint_after: Duration,
+    /// Most trials at the same time, where that is not left to the machine.
+    pub at_a_time: Option<u64>,
+}
+
 #[derive(Debug)]
 pub struct ExperimentFile {
     path: PathBuf,

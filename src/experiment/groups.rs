@@ -3,6 +3,7 @@
 use super::line::one_line;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Images that have something in common.
@@ -32,14 +33,13 @@ impl Group {
 
     fn parse(text: &str) -> Result<Vec<Group>> {
         let Groups { group: groups } = toml::from_str(text).map_err(one_line)?;
-        let mut seen: Vec<(&str, &str)> = Vec::new();
+        let mut seen = BTreeMap::new();
         for Group { name, images } in &groups {
             for image in images {
                 ensure!(!image.is_empty(), "the group \"{name}\" holds an empty name, expected the end of an image's path");
-                if let Some((_, other)) = seen.iter().find(|(known, _)| known == image) {
+                if let Some(other) = seen.insert(image, name) {
                     bail!("{image} is filed under \"{other}\" and under \"{name}\", expected one of them");
                 }
-                seen.push((image, name));
             }
         }
         Ok(groups)

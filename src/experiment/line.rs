@@ -59,7 +59,6 @@ fn as_table<'a, 'i>(value: &'a Spanned<DeValue<'i>>) -> Option<&'a DeTable<'i>> 
     if let DeValue::Table(table) = value.get_ref() { Some(table) } else { None }
 }
 
-/// Where an error is.
 pub(super) fn in_file(path: &Path) -> String {
     format!("in {}", path.display())
 }
@@ -76,7 +75,7 @@ pub(super) fn one_line(error: toml::de::Error) -> anyhow::Error {
     anyhow::anyhow!("{text}{}", meant.unwrap_or_default())
 }
 
-/// Which of the words that are known was probably meant by one that is not.
+/// A hint at the known word that is most like an unknown one.
 pub(super) fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     let (word, likeness) = known.map(|word| (word, strsim::jaro(unknown, word))).max_by(|(_, one), (_, other)| one.total_cmp(other))?;
     (likeness > 0.7).then(|| format!("; did you mean `{word}`?"))

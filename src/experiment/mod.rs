@@ -12,18 +12,16 @@ mod model;
 mod search;
 mod set;
 mod training;
-mod variant;
 
 pub use crate::layers::{InitScheme, Initialization, Layer};
 pub use augmentation::{Augmentation, Elastic, Normalization};
 pub(crate) use extends::read_extended;
-pub use file::{ExperimentFile, MOST_SEEDS};
+pub use file::{ExperimentFile, MOST_SEEDS, Variant};
 pub use groups::Group;
 pub use model::{Model, Precision, Views};
 pub use search::{Distribution, Search, SearchStage};
 pub use set::{Setting, combinations};
 pub use training::{Decay, Keep, MomentumForm, OptimizerKind, Order, ReduceOnPlateau, Schedule, StopEarly, Training};
-pub use variant::Variant;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -33,16 +31,11 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalization: Option<Normalization>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augmentation: Option<Augmentation>,
     pub model: Model,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training: Option<Training>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradient_check: Option<GradientCheck>,
 }
 
@@ -51,14 +44,11 @@ pub struct Experiment {
 #[serde(deny_unknown_fields)]
 pub struct Split {
     pub validation: Validation,
-    /// How many examples are held out for validation; this or a share of all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Number of validation examples; this or their share.
     pub validation_examples: Option<i64>,
-    /// Which share of the examples is held out; a fraction of an example goes to training.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Share of the examples held out for validation, rounded down.
     pub validation_share: Option<f64>,
     /// Only the first so many training examples (`--limit`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<i64>,
 }
 
@@ -69,10 +59,6 @@ pub enum Validation {
     Last,
     /// Examples drawn at random.
     Random,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 /// Finite differences against the backward pass, for epsilon = 1/N with N = k * 10^i.
@@ -104,23 +90,17 @@ impl Experiment {
     /// States the first rule that is broken, with the key and the value.
     pub fn check(&self) -> Result<()> {
         let Experiment { split, normalization, augmentation, model, training, gradient_check } = self;
-        if let Some(split) = split {
-            split.check()?;
-        }
+        split.as_ref().map_or(Ok(()), Split::check)?;
         if let Some(Normalization { mean, deviation }) = normalization {
             ensure!(mean.iter().all(|value| value.is_finite()), "normalization.mean is {mean:?}, expected finite numbers");
             let is_good = deviation.iter().all(|value| value.is_finite() && *value > 0.0);
             ensure!(is_good, "normalization.deviation is {deviation:?}, expected finite numbers above 0");
         }
-        if let Some(augmentation) = augmentation {
-            augmentation.check()?;
-        }
+        augmentation.as_ref().map_or(Ok(()), Augmentation::check)?;
         model.check()?;
         let needs_data = training.is_some() || gradient_check.is_some();
         ensure!(split.is_some() || !needs_data, "[split] is missing, expected it with [training] and with [gradient_check]");
-        if let Some(training) = training {
-            training.check()?;
-        }
+        training.as_ref().map_or(Ok(()), Training::check)?;
         if let Some(check) = gradient_check {
             count("gradient_check.elements", check.elements)?;
             let is_good = !check.multiples.is_empty() && check.multiples.iter().all(|multiple| *multiple >= 1);
@@ -152,25 +132,25 @@ impl Experiment {
         experiment
     }
 
-    /// How the network is trained.
-    ///
-    /// # Errors
-    /// If the experiment has no such section.
+    /// `[training]`; an error if the experiment has none.
     pub fn training(&self) -> Result<&Training> {
         self.training.as_ref().context("the experiment has no [training], so there is nothing to train")
     }
 
-    /// How the training file is split.
-    ///
-    /// # Errors
-    /// If the experiment has no such section.
+    /// `[split]`; an error if the experiment has none.
     pub fn split(&self) -> Result<&Split> {
         self.split.as_ref().context("the experiment has no [split], so there are no examples")
     }
 
-    /// The resolved experiment as TOML.
+    /// The resolved experiment as TOML, without the keys of `[augmentation]` that change nothing.
     pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("an experiment is plain data")
+        let plain_data = "an experiment is plain data";
+        let (mut table, off) =
+            (toml::Table::try_from(self).expect(plain_data), toml::Table::try_from(Augmentation::off()).expect(plain_data));
+        if let Some(augmentation) = table.get_mut("augmentation").and_then(toml::Value::as_table_mut) {
+            augmentation.retain(|key, value| off.get(key) != Some(value));
+        }
+        table.to_string()
     }
 }
 
@@ -182,11 +162,12 @@ impl Split {
             (None, Some(share)) => {
                 ensure!(*share > 0.0 && *share < 1.0, "split.validation_share is {share}, expected a number between 0 and 1");
             }
-            _ => bail!(
-                "split.validation_examples is {} and split.validation_share is {}, expected one of the two",
-                or_missing(*validation_examples),
-                or_missing(*validation_share)
-            ),
+            (Some(examples), Some(share)) => {
+                bail!("split.validation_examples is {examples} and split.validation_share is {share}, expected one of the two")
+            }
+            (None, None) => {
+                bail!("split.validation_examples is missing and split.validation_share is missing, expected one of the two")
+            }
         }
         limit.map_or(Ok(()), |limit| count("split.limit", limit))
     }
@@ -202,8 +183,9 @@ impl Split {
     }
 }
 
-fn or_missing<T: std::fmt::Display>(value: Option<T>) -> String {
-    value.map_or("missing".to_owned(), |value| value.to_string())
+fn fraction(key: &str, value: f64) -> Result<()> {
+    ensure!((0.0..1.0).contains(&value), "{key} is {value}, expected a number from 0, below 1");
+    Ok(())
 }
 
 /// Epochs, minibatch sizes and the like end here: far above any use, and far below where arithmetic on them overflows.

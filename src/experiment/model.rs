@@ -1,6 +1,5 @@
-//! What a network is made of.
+//! The section `[model]`: architecture, initialization, precision.
 
-use super::is_default;
 use crate::layers::{InitScheme, Initialization, LARGEST_WIDTH, Layer};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -10,26 +9,24 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct Model {
     /// Widths of the hidden layers of the multilayer perceptron whose backward pass is written by hand.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub hidden: Vec<i64>,
     /// The layers, in order, of a network that autograd differentiates.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub layers: Vec<Layer>,
     pub initialization: Initialization,
     /// How biases start, where it is not as `initialization` has it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bias_initialization: Option<Initialization>,
     #[serde(default)]
     pub precision: Precision,
     /// Test-time augmentation: logits are averaged over these views of the image.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub test_time_augmentation: Views,
     /// A network of `weights/`, by name: its probabilities are what a network of `layers` learns, in place of one-hot labels (see
     /// [`crate::model::Distilled`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teacher: Option<String>,
     /// How many parameters the report counts; checked where the network is built.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<i64>,
 }
 

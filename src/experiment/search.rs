@@ -50,7 +50,7 @@ impl Distribution {
         }
     }
 
-    /// What spans these values and a tenth of the whole range to either side, within the whole; of a choice, those that are among them.
+    /// The range of these values and a tenth of the whole range to either side, within the whole; of a choice, those that are among them.
     pub fn around(&self, values: &[f64]) -> Distribution {
         let span = |low: f64, high: f64, value: fn(f64) -> f64| {
             let (low, high, margin) = (value(low), value(high), (value(high) - value(low)) / 10.0);
@@ -66,20 +66,13 @@ impl Distribution {
     }
 
     fn check(&self, key: &str) -> Result<()> {
-        let is_range = |[low, high]: [f64; 2]| low.is_finite() && high.is_finite() && low < high;
-        match self {
-            Distribution::Uniform(range) => {
-                ensure!(is_range(*range), "search.space.{key} is {range:?}, expected the lower end, then the upper")
-            }
-            Distribution::LogUniform(range) => ensure!(
-                is_range(*range) && range[0] > 0.0,
-                "search.space.{key} is {range:?}, expected the lower end, above 0, then the upper"
-            ),
-            Distribution::Choice(values) => {
-                let is_good = !values.is_empty() && values.iter().all(|value| value.is_finite());
-                ensure!(is_good, "search.space.{key} is {values:?}, expected at least one number");
-            }
-        }
+        let (values, is_good, expected): (&[f64], _, _) = match self {
+            Distribution::Uniform(ends) => (ends, ends[0] < ends[1], "the lower end, then the upper"),
+            Distribution::LogUniform(ends) => (ends, 0.0 < ends[0] && ends[0] < ends[1], "the lower end, above 0, then the upper"),
+            Distribution::Choice(values) => (values, !values.is_empty(), "at least one number"),
+        };
+        let is_finite = values.iter().all(|value| value.is_finite());
+        ensure!(is_good && is_finite, "search.space.{key} is {values:?}, expected {expected}");
         Ok(())
     }
 }

@@ -102,7 +102,11 @@ impl FromStr for Setting {
         let (key, values) = text.split_once('=').context("expected KEY=VALUE, for example training.learning_rate=0.1")?;
         let is_key = key.split('.').all(|part| !part.is_empty());
         ensure!(is_key, "the key is `{key}`, expected one of the experiment's, for example training.epochs");
-        let values = split(values).into_iter().map(parse).collect::<Result<_>>()?;
+        // A list of TOML, but for words that are no values of it; a comma at the end, which a list may have, says that one is missing.
+        let values = match format!("[{values}]").parse() {
+            Ok(Value::Array(list)) if !list.is_empty() && !values.trim_end().ends_with(',') => list,
+            _ => values.split(',').map(parse).collect::<Result<_>>()?,
+        };
         Ok(Setting { key: key.to_owned(), values })
     }
 }
@@ -112,26 +116,6 @@ impl std::fmt::Display for Setting {
         let values: Vec<String> = self.values.iter().map(|value| value.as_str().map_or(value.to_string(), str::to_owned)).collect();
         write!(formatter, "{}={}", self.key, values.join(","))
     }
-}
-
-/// The parts between the commas that are in no brackets and no quotes.
-fn split(text: &str) -> Vec<&str> {
-    let (mut depth, mut quote, mut start, mut parts) = (0, None, 0, Vec::new());
-    for (place, letter) in text.char_indices() {
-        match (letter, quote) {
-            (_, Some(opened)) => quote = quote.filter(|_| letter != opened),
-            ('"' | '\'', None) => quote = Some(letter),
-            ('[' | '{', None) => depth += 1,
-            (']' | '}', None) => depth -= 1,
-            (',', None) if depth == 0 => {
-                parts.push(&text[start..place]);
-                start = place + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&text[start..]);
-    parts
 }
 
 fn parse(text: &str) -> Result<Value> {

@@ -1,6 +1,6 @@
-//! How a network is trained.
+//! The section `[training]`.
 
-use super::{count, is_default};
+use super::{count, fraction};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
@@ -11,36 +11,33 @@ pub struct Training {
     pub epochs: i64,
     pub minibatch: i64,
     pub learning_rate: f64,
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub optimizer: OptimizerKind,
     /// Momentum coefficient.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub momentum: f64,
     /// Weight decay (L2): this times the parameter is added to its gradient, for weights and biases alike.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub weight_decay: f64,
     /// Label smoothing (Szegedy et al. 2015, section 7).
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub label_smoothing: f64,
     /// Decay of the exponential moving average (EMA) of the weights; with it, the EMA weights are evaluated and saved.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub ema_decay: f64,
     /// Whether momentum accumulates gradients (PyTorch) or steps scaled by the learning rate.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub momentum_form: MomentumForm,
     pub order: Order,
     /// Which epoch's parameters to keep.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub keep: Keep,
     /// Learning-rate schedule; without it the rate is constant, but for `reduce_on_plateau`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
     /// Evaluate every this many epochs, and after the last.
-    #[serde(default = "every_epoch", skip_serializing_if = "is_every_epoch")]
+    #[serde(default = "every_epoch")]
     pub evaluate_every: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reduce_on_plateau: Option<ReduceOnPlateau>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<StopEarly>,
 }
 
@@ -75,7 +72,6 @@ pub struct Schedule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decay {
-    /// Linear decay.
     Linear,
     /// Cosine annealing (Loshchilov and Hutter 2016, equation 5).
     Cosine,
@@ -120,51 +116,46 @@ pub enum MomentumForm {
 
 impl Training {
     pub(super) fn check(&self) -> Result<()> {
-        let Training { learning_rate: rate, momentum, weight_decay: decay, reduce_on_plateau, early_stopping, .. } = self;
-        let Training { label_smoothing: smoothing, ema_decay: averaging, schedule, evaluate_every, keep, optimizer, momentum_form, .. } =
-            self;
+        let Training { learning_rate, momentum, weight_decay, evaluate_every, .. } = *self;
         count("training.epochs", self.epochs)?;
         count("training.minibatch", self.minibatch)?;
-        ensure!(rate.is_finite() && *rate > 0.0, "training.learning_rate is {rate}, expected a finite number above 0");
-        ensure!((0.0..1.0).contains(momentum), "training.momentum is {momentum}, expected a number from 0, below 1");
-        ensure!(decay.is_finite() && *decay >= 0.0, "training.weight_decay is {decay}, expected a finite number from 0");
-        let is_sgd = *optimizer == OptimizerKind::Sgd;
+        count("training.evaluate_every", evaluate_every)?;
         ensure!(
-            is_sgd || (*momentum == 0.0 && *momentum_form == MomentumForm::default()),
+            learning_rate.is_finite() && learning_rate > 0.0,
+            "training.learning_rate is {learning_rate}, expected a finite number above 0"
+        );
+        ensure!(
+            weight_decay.is_finite() && weight_decay >= 0.0,
+            "training.weight_decay is {weight_decay}, expected a finite number from 0"
+        );
+        fraction("training.momentum", momentum)?;
+        fraction("training.label_smoothing", self.label_smoothing)?;
+        fraction("training.ema_decay", self.ema_decay)?;
+        ensure!(
+            self.optimizer == OptimizerKind::Sgd || (momentum == 0.0 && self.momentum_form == MomentumForm::default()),
             "training.optimizer is \"adam\", which has moments of its own: expected neither training.momentum nor training.momentum_form"
         );
-        if let Some(ReduceOnPlateau { factor, threshold, .. }) = reduce_on_plateau {
-            let is_good = *factor > 0.0 && *factor < 1.0;
-            ensure!(is_good, "training.reduce_on_plateau.factor is {factor}, expected a number between 0 and 1");
-            let is_good = (0.0..1.0).contains(threshold);
-            ensure!(is_good, "training.reduce_on_plateau.threshold is {threshold}, expected a number from 0, below 1");
+        if let Some(ReduceOnPlateau { factor, threshold, .. }) = &self.reduce_on_plateau {
+            ensure!(*factor > 0.0 && *factor < 1.0, "training.reduce_on_plateau.factor is {factor}, expected a number between 0 and 1");
+            fraction("training.reduce_on_plateau.threshold", *threshold)?;
         }
-        ensure!((0.0..1.0).contains(smoothing), "training.label_smoothing is {smoothing}, expected a number from 0, below 1");
-        ensure!((0.0..1.0).contains(averaging), "training.ema_decay is {averaging}, expected a number from 0, below 1");
-        if let Some(Schedule { warm_up, .. }) = schedule {
+        if let Some(Schedule { warm_up, .. }) = &self.schedule {
             ensure!((0.0..1.0).contains(warm_up), "training.schedule.warm_up is {warm_up}, expected a share of all steps from 0, below 1");
             ensure!(
-                reduce_on_plateau.is_none(),
+                self.reduce_on_plateau.is_none(),
                 "training.schedule and training.reduce_on_plateau both set the learning rate, expected one of the two"
             );
         }
-        count("training.evaluate_every", *evaluate_every)?;
-        let is_watched = reduce_on_plateau.is_some() || early_stopping.is_some() || *keep == Keep::Best;
         ensure!(
-            *evaluate_every == 1 || !is_watched,
+            evaluate_every == 1 || (self.reduce_on_plateau.is_none() && self.early_stopping.is_none() && self.keep == Keep::Last),
             "training.evaluate_every is {evaluate_every}, expected 1 where the validation loss of every epoch decides something: training.reduce_on_plateau, training.early_stopping, training.keep = \"best\""
         );
-        if let Some(StopEarly { patience }) = early_stopping {
-            ensure!(*patience > 0, "training.early_stopping.patience is 0, expected a number from 1");
-        }
+        let patience = self.early_stopping.as_ref().map(|stopping| stopping.patience);
+        ensure!(patience != Some(0), "training.early_stopping.patience is 0, expected a number from 1");
         Ok(())
     }
 }
 
 fn every_epoch() -> i64 {
     1
-}
-
-fn is_every_epoch(epochs: &i64) -> bool {
-    *epochs == 1
 }

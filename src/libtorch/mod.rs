@@ -7,19 +7,11 @@ use tch::{Device, Tensor};
 type Tensors = *const *const c_void;
 
 unsafe extern "C" {
-    fn shim_fused_sgd(
-        parameters: Tensors,
-        gradients: Tensors,
-        velocities: Tensors,
-        count: usize,
-        rate: f64,
-        momentum: f64,
-        decay: f64,
-    ) -> *mut c_char;
+    fn shim_fused_sgd(parameters: Tensors, gradients: Tensors, velocities: Tensors, count: usize, step: &SgdStep) -> *mut c_char;
     fn shim_lerp(means: Tensors, values: Tensors, count: usize, weight: f64) -> *mut c_char;
     fn shim_set_deterministic() -> *mut c_char;
-    fn shim_set_arithmetic(tf32_convolutions: bool, tf32_products: bool, benchmark: bool) -> *mut c_char;
-    fn shim_arithmetic(tf32_convolutions: *mut bool, tf32_products: *mut bool, benchmark: *mut bool, deterministic: *mut bool);
+    fn shim_set_arithmetic(arithmetic: &Arithmetic) -> *mut c_char;
+    fn shim_arithmetic(arithmetic: &mut Arithmetic) -> bool;
     fn shim_no_tf32() -> *mut c_void;
     fn shim_end_no_tf32(guard: *mut c_void);
     fn shim_start_profile(on_gpu: bool) -> *mut c_char;
@@ -40,18 +32,15 @@ pub(crate) fn fused_sgd(parameters: &[&Tensor], gradients: &[&Tensor], velocitie
     let alike = |(gradient, parameter): (&&Tensor, &&Tensor)| in_layout_of(gradient, parameter);
     let gradients: Vec<Tensor> = gradients.iter().zip(parameters).map(alike).collect();
     debug_assert!(velocities.iter().zip(parameters).all(|(velocity, parameter)| velocity.stride() == parameter.stride()));
-    let (parameters, gradients, velocities) =
-        (pointers(parameters.iter().copied()), pointers(&gradients), pointers(velocities.iter().copied()));
-    let SgdStep { learning_rate, momentum, weight_decay } = step;
+    let (count, parameters) = (parameters.len(), pointers(parameters.iter().copied()));
+    let (gradients, velocities) = (pointers(&gradients), pointers(velocities.iter().copied()));
     // SAFETY: the pointers are those of tensors that live as long as the call; each list has as many as are said.
-    unsafe {
-        let (count, gradients, velocities) = (parameters.len(), gradients.as_ptr(), velocities.as_ptr());
-        well(shim_fused_sgd(parameters.as_ptr(), gradients, velocities, count, learning_rate, momentum, weight_decay));
-    }
+    unsafe { well(shim_fused_sgd(parameters.as_ptr(), gradients.as_ptr(), velocities.as_ptr(), count, &step)) };
 }
 
 /// The hyperparameters of [`fused_sgd`].
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub(crate) struct SgdStep {
     pub learning_rate: f64,
     pub momentum: f64,
@@ -78,6 +67,7 @@ fn in_layout_of(tensor: &Tensor, model: &Tensor) -> Tensor {
 
 /// How libtorch computes on CUDA; on the CPU all of it says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Arithmetic {
     /// Convolutions of single-precision values round these to 10 bits of mantissa (TF32).
     pub tf32_convolutions: bool,
@@ -91,16 +81,15 @@ impl Arithmetic {
     /// Sets it for the whole process.
     pub fn set(self) {
         // SAFETY: plain settings of libtorch's global context.
-        unsafe { well(shim_set_arithmetic(self.tf32_convolutions, self.tf32_products, self.benchmark)) };
+        unsafe { well(shim_set_arithmetic(&self)) };
     }
 
     /// As it is set, and whether libtorch uses only deterministic operations.
     pub fn now() -> (Arithmetic, bool) {
-        let (mut arithmetic, mut deterministic) = (Arithmetic { tf32_convolutions: false, tf32_products: false, benchmark: false }, false);
-        let Arithmetic { tf32_convolutions, tf32_products, benchmark } = &mut arithmetic;
-        // SAFETY: it writes the four values.
-        unsafe { shim_arithmetic(tf32_convolutions, tf32_products, benchmark, &mut deterministic) };
-        (arithmetic, deterministic)
+        let mut arithmetic = Arithmetic { tf32_convolutions: false, tf32_products: false, benchmark: false };
+        // SAFETY: it writes the three values.
+        let is_deterministic = unsafe { shim_arithmetic(&mut arithmetic) };
+        (arithmetic, is_deterministic)
     }
 }
 
@@ -139,7 +128,7 @@ pub struct Kernel {
     pub seconds: f64,
 }
 
-/// What `work` launches on `device`, by libtorch's profiler, the longest first; on the CPU the operations that it calls.
+/// The kernels that `work` launches on `device`, by libtorch's profiler, the longest first; on the CPU the operations that it calls.
 /// `work` waits for the device before it ends, or later kernels are missing.
 pub fn profile(device: Device, work: impl FnOnce()) -> Vec<Kernel> {
     let (on_gpu, mut lines) = (device.is_cuda(), std::ptr::null_mut());

@@ -48,12 +48,20 @@ std::unique_ptr<at::ObserverContext> count(const at::RecordFunction &function) {
 
 extern "C" {
 
+// As in mod.rs.
+struct SgdStep {
+  double learning_rate, momentum, weight_decay;
+};
+struct Arithmetic {
+  bool tf32_convolutions, tf32_products, benchmark;
+};
+
 // One step of stochastic gradient descent for all tensors at once, in place; without momentum there are no velocities.
-char *shim_fused_sgd(at::Tensor *const *parameters, at::Tensor *const *gradients, at::Tensor *const *velocities, size_t count, double rate,
-                     double momentum, double weight_decay) {
+char *shim_fused_sgd(at::Tensor *const *parameters, at::Tensor *const *gradients, at::Tensor *const *velocities, size_t count,
+                     const SgdStep *step) {
   return attempt([&] {
-    at::_fused_sgd_(list(parameters, count), list(gradients, count), momentum == 0.0 ? std::vector<at::Tensor>{} : list(velocities, count),
-                    weight_decay, momentum, rate, /*dampening=*/0.0, /*nesterov=*/false, /*maximize=*/false, /*is_first_step=*/false);
+    at::_fused_sgd_(list(parameters, count), list(gradients, count), step->momentum == 0.0 ? std::vector<at::Tensor>{} : list(velocities, count),
+                    step->weight_decay, step->momentum, step->learning_rate, /*dampening=*/0.0, /*nesterov=*/false, /*maximize=*/false, /*is_first_step=*/false);
   });
 }
 
@@ -71,19 +79,20 @@ char *shim_set_deterministic() {
   });
 }
 
-char *shim_set_arithmetic(bool tf32_convolutions, bool tf32_products, bool benchmark) {
+char *shim_set_arithmetic(const Arithmetic *arithmetic) {
   return attempt([&] {
-    at::globalContext().setAllowTF32CuDNN(tf32_convolutions);
-    at::globalContext().setAllowTF32CuBLAS(tf32_products);
-    at::globalContext().setBenchmarkCuDNN(benchmark);
+    at::globalContext().setAllowTF32CuDNN(arithmetic->tf32_convolutions);
+    at::globalContext().setAllowTF32CuBLAS(arithmetic->tf32_products);
+    at::globalContext().setBenchmarkCuDNN(arithmetic->benchmark);
   });
 }
 
-void shim_arithmetic(bool *tf32_convolutions, bool *tf32_products, bool *benchmark, bool *deterministic) {
-  *tf32_convolutions = at::globalContext().allowTF32CuDNN(at::Float32Op::CONV);
-  *tf32_products = at::globalContext().allowTF32CuBLAS();
-  *benchmark = at::globalContext().benchmarkCuDNN();
-  *deterministic = at::globalContext().deterministicAlgorithms();
+// How it is set; whether only deterministic operations are used.
+bool shim_arithmetic(Arithmetic *arithmetic) {
+  arithmetic->tf32_convolutions = at::globalContext().allowTF32CuDNN(at::Float32Op::CONV);
+  arithmetic->tf32_products = at::globalContext().allowTF32CuBLAS();
+  arithmetic->benchmark = at::globalContext().benchmarkCuDNN();
+  return at::globalContext().deterministicAlgorithms();
 }
 
 void *shim_no_tf32() { return new at::NoTF32Guard(); }

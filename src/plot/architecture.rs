@@ -1,9 +1,10 @@
 //! A network as a row of blocks, one for each layer, with shapes and numbers of parameters.
 
 use super::canvas::{Area, paint_title, picture};
-use super::style::{INK, OVERSAMPLING, at, bold, centered, scaled, text};
-use crate::architecture::{Architecture, Shape, Stage};
+use super::style::{INK, OVERSAMPLING, at, bold, centered, px, text};
+use crate::architecture::{Architecture, Shape};
 use crate::layers::Relu;
+use crate::points::distinct;
 use anyhow::Result;
 use image::RgbImage;
 use indicatif::HumanCount;
@@ -59,11 +60,11 @@ pub fn draw_architecture(title: &str, architecture: &Architecture) -> Result<Rgb
 fn blocks(architecture: &Architecture) -> Vec<Block> {
     let input = Block { name: "Input".to_owned(), kind: "", color: INPUT, end: None, shape: architecture.input, parameters: 0 };
     let layers = architecture.stages.iter().map(|stage| {
-        let Stage { name, description, .. } = stage;
+        let description = &stage.description;
         let (kind, color) = description.legend;
         let [_, red, green, blue] = color.to_be_bytes();
         Block {
-            name: name.clone(),
+            name: stage.name.clone(),
             kind,
             color: RGBColor(red, green, blue),
             end: matches!(description.relu, Relu::After | Relu::Inside).then_some(RELU),
@@ -79,21 +80,14 @@ fn paint_header(area: &Area, title: &str, architecture: &Architecture, blocks: &
     let line =
         format!("{parameters} parameters, {share:.1} % of them in fully connected layers; 3x3 filters, padding 1; 2x2 pools, stride 2");
     paint_title(area, title, &line)?;
-    let mut x = scaled(20) as i32;
-    let mut kinds: Vec<(RGBColor, &str)> = Vec::new();
-    for block in &blocks[1..] {
-        for kind in [(block.color, block.kind)].into_iter().chain(block.end.map(|color| (color, "ReLU"))) {
-            if !kinds.contains(&kind) {
-                kinds.push(kind);
-            }
-        }
-    }
-    for (color, name) in kinds {
-        let (top, height) = (scaled(70) as i32, scaled(12) as i32);
-        area.draw(&Rectangle::new([(x, top), (x + scaled(22) as i32, top + height)], color.filled()))?;
-        x += scaled(28) as i32;
+    let mut x = px(20);
+    let kinds = blocks[1..].iter().flat_map(|block| [Some((block.color, block.kind)), block.end.map(|color| (color, "ReLU"))]);
+    for (color, name) in distinct(kinds.flatten()) {
+        let (top, height) = (px(70), px(12));
+        area.draw(&Rectangle::new([(x, top), (x + px(22), top + height)], color.filled()))?;
+        x += px(28);
         area.draw(&Text::new(name, (x, top), text(13)))?;
-        x += area.estimate_text_size(name, &text(13))?.0 as i32 + scaled(24) as i32;
+        x += area.estimate_text_size(name, &text(13))?.0 as i32 + px(24);
     }
     Ok(())
 }
@@ -101,45 +95,38 @@ fn paint_header(area: &Area, title: &str, architecture: &Architecture, blocks: &
 fn paint_block(area: &Area, block: &Block, left: u32, largest: f64) -> Result<()> {
     // Square roots bring 3 and 28, and 1 and 72, onto one page.
     let height = (TALLEST * (side(block.shape) / largest).sqrt()) as u32;
-    let depth = if matches!(block.shape, Shape::Image { .. }) { height / 4 } else { 8 };
-    let width = match block.shape {
-        Shape::Image { channels, .. } => (2.5 * (channels as f64).sqrt()).clamp(4.0, 48.0) as u32,
-        Shape::Vector(_) => 14,
+    let (width, depth) = match block.shape {
+        Shape::Image { channels, .. } => ((2.5 * (channels as f64).sqrt()).clamp(4.0, 48.0) as u32, height / 4),
+        Shape::Vector(_) => (14, 8),
     };
     let middle = left + COLUMN / 2;
     let (x, bottom) = (middle - (width + depth) / 2, HEADER + (BLOCKS + height + depth) / 2);
     let top = bottom - height;
-    let outline = ShapeStyle { color: INK.to_rgba(), filled: false, stroke_width: OVERSAMPLING };
     let face = |corners: Vec<(i32, i32)>, color: RGBColor| -> Result<()> {
         area.draw(&Polygon::new(corners.clone(), color.filled()))?;
         let around = corners.iter().chain(corners.first()).copied().collect::<Vec<_>>();
-        Ok(area.draw(&PathElement::new(around, outline))?)
+        Ok(area.draw(&PathElement::new(around, INK.stroke_width(OVERSAMPLING)))?)
     };
-    let front = |from: u32, to: u32| vec![at(from, top), at(to, top), at(to, bottom), at(from, bottom)];
-    let roof = |from: u32, to: u32| vec![at(from, top), at(to, top), at(to + depth, top - depth), at(from + depth, top - depth)];
+    let front_and_roof = |from: u32, to: u32, color| {
+        face(vec![at(from, top), at(to, top), at(to, bottom), at(from, bottom)], color)?;
+        face(vec![at(from, top), at(to, top), at(to + depth, top - depth), at(from + depth, top - depth)], color)
+    };
     let right = x + width;
-    let end = right - if block.end.is_some() { (width / 3).max(2) } else { 0 };
-    face(front(x, end), block.color)?;
-    face(roof(x, end), block.color)?;
-    let last = block.end.unwrap_or(block.color);
-    if end < right {
-        face(front(end, right), last)?;
-        face(roof(end, right), last)?;
+    let relu = right - block.end.map_or(0, |_| (width / 3).max(2));
+    front_and_roof(x, relu, block.color)?;
+    if let Some(color) = block.end {
+        front_and_roof(relu, right, color)?;
     }
-    face(vec![at(right, top), at(right + depth, top - depth), at(right + depth, bottom - depth), at(right, bottom)], last)?;
-
-    let line = |label: String, y: u32, style| -> Result<()> {
-        Ok(area.draw(&Text::new(label, at(middle, HEADER + BLOCKS + y), centered(style)))?)
-    };
-    line(block.name.clone(), NAME, bold(13))?;
-    line(block.shape.to_string(), SHAPE, text(13))?;
-    if block.parameters > 0 {
-        line(thousands(block.parameters), PARAMETERS, text(13))?;
+    let flank = vec![at(right, top), at(right + depth, top - depth), at(right + depth, bottom - depth), at(right, bottom)];
+    face(flank, block.end.unwrap_or(block.color))?;
+    let parameters = if block.parameters > 0 { thousands(block.parameters) } else { String::new() };
+    let lines = [(block.name.clone(), NAME, bold(13)), (block.shape.to_string(), SHAPE, text(13)), (parameters, PARAMETERS, text(13))];
+    for (label, y, style) in lines {
+        area.draw(&Text::new(label, at(middle, HEADER + BLOCKS + y), centered(style)))?;
     }
     Ok(())
 }
 
-/// The height of a block before it is scaled.
 fn side(shape: Shape) -> f64 {
     match shape {
         Shape::Image { height, .. } => height as f64,

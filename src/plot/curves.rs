@@ -2,9 +2,9 @@
 
 use super::canvas::{Area, paint_title, picture};
 use super::ruler::{Ruler, Scale};
-use super::style::{BODY, FAINT, INK, OVERSAMPLING, SMALL, at, centered, color, scaled, text, tint};
+use super::style::{BODY, FAINT, INK, OVERSAMPLING, SMALL, at, centered, color, px, scaled, text, tint};
 use crate::history::Metric;
-use crate::points::{Origin, Panel, Point, Quantity, variants};
+use crate::points::{Origin, Panel, Point, Quantity, distinct, variants};
 use anyhow::Result;
 use image::RgbImage;
 use plotters::prelude::*;
@@ -24,7 +24,7 @@ impl Figure {
         Figure { title: title.to_owned(), rows, beside: Vec::new() }
     }
 
-    /// Axes for each variant that has accuracies among `points`, those that `axes` gives it: a column for each, or a row for a single one.
+    /// A column of `axes` for each variant that has accuracies among `points`; a row for a single variant.
     pub fn of_variants(title: &str, points: &[Point], axes: impl Fn(&str) -> Vec<Axes>) -> Figure {
         let columns: Vec<Vec<Axes>> = variants(points, Metric::Accuracy).iter().map(|variant| axes(variant)).collect();
         if columns.len() == 1 {
@@ -45,7 +45,6 @@ impl Figure {
 #[derive(Clone, Debug)]
 pub struct Axes {
     pub title: String,
-    /// The panel of the points that are drawn here.
     pub panel: Panel,
     x_scale: Scale,
     y_scale: Scale,
@@ -118,12 +117,7 @@ pub fn draw(figure: &Figure, points: &[Point]) -> Result<RgbImage> {
         anyhow::ensure!(points().any(|point| axes.shows(point)), "panel `{}` has no points", axes.panel);
     }
     let points: Vec<&Point> = points().filter(|point| all().any(|axes| axes.shows(point))).collect();
-    let mut series: Vec<&str> = Vec::new();
-    for point in &points {
-        if !series.contains(&point.series.as_str()) {
-            series.push(&point.series);
-        }
-    }
+    let series = distinct(points.iter().map(|point| point.series.as_str()));
     let columns = figure.rows.iter().map(Vec::len).max().unwrap_or(1).max(1) as u32;
     let width = (WIDTH / columns).min(WIDEST);
     let height = 240 + width / 4;
@@ -146,7 +140,6 @@ pub fn draw(figure: &Figure, points: &[Point]) -> Result<RgbImage> {
     })
 }
 
-/// Data, epochs and device of our points.
 fn origin_of(points: &[&Point]) -> String {
     let ours = || points.iter().filter(|point| point.origin == Origin::Reproduced);
     let Some(first) = ours().next() else { return String::new() };
@@ -162,7 +155,6 @@ fn origin_of(points: &[&Point]) -> String {
     format!("{}, {epochs}{}", first.data, first.device)
 }
 
-/// How a point is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// Ours, on a curve with its band.
@@ -185,7 +177,7 @@ fn kind(point: &Point) -> Kind {
     }
 }
 
-/// Splits have their colors; seeds, which nobody wants to tell apart, and the report's only curve have none; others follow in their order.
+/// Splits have their colors; seeds and the report's only curve have none; others follow in their order.
 fn color_of(name: &str, series: &[&str]) -> RGBColor {
     const SPLITS: [&str; 3] = ["train", "validation", "test"];
     let is_other = |name: &&&str| !SPLITS.contains(name) && !is_plain(name);
@@ -200,15 +192,14 @@ fn is_plain(series: &str) -> bool {
     series == "report" || series.starts_with("seed ")
 }
 
-/// The legend: above the axes, so that it hides nothing.
 fn paint_legend(area: &Area, points: &[&Point], series: &[&str]) -> Result<()> {
     let ((mut x, y), style) = (at(20, 84), text(BODY));
-    let swatch = scaled(28) as i32;
+    let swatch = px(28);
     let mut entry = |label: &str, draw: &dyn Fn(i32) -> Result<()>| -> Result<()> {
         draw(x)?;
-        x += swatch + scaled(7) as i32;
-        area.draw(&Text::new(label.to_owned(), (x, y - scaled(9) as i32), style.clone()))?;
-        x += area.estimate_text_size(label, &style)?.0 as i32 + scaled(24) as i32;
+        x += swatch + px(7);
+        area.draw(&Text::new(label.to_owned(), (x, y - px(9)), style.clone()))?;
+        x += area.estimate_text_size(label, &style)?.0 as i32 + px(24);
         Ok(())
     };
     let line = |x: i32, style: ShapeStyle| Ok(area.draw(&PathElement::new([(x, y), (x + swatch, y)], style))?);
@@ -217,7 +208,7 @@ fn paint_legend(area: &Area, points: &[&Point], series: &[&str]) -> Result<()> {
         let is_guide = points.iter().all(|point| point.series != **name || point.origin == Origin::Guide);
         let bar = |x: i32| match is_guide {
             true => line(x, thin(color)),
-            false => Ok(area.draw(&Rectangle::new([(x, y - scaled(5) as i32), (x + swatch, y + scaled(5) as i32)], color.filled()))?),
+            false => Ok(area.draw(&Rectangle::new([(x, y - px(5)), (x + swatch, y + px(5))], color.filled()))?),
         };
         entry(name, &bar)?;
     }
@@ -225,7 +216,7 @@ fn paint_legend(area: &Area, points: &[&Point], series: &[&str]) -> Result<()> {
     let seeds = || of(Kind::Mean).filter(|point| point.panel.quantity.x_label() == "epoch").filter_map(|point| point.seeds);
     if let (Some(fewest), Some(most)) = (seeds().min(), seeds().max()) {
         let band = |x: i32| {
-            let corners = [(x, y - scaled(7) as i32), (x + swatch, y + scaled(7) as i32)];
+            let corners = [(x, y - px(7)), (x + swatch, y + px(7))];
             area.draw(&Rectangle::new(corners, INK.mix(if most > 1 { 0.18 } else { 0.0 }).filled()))?;
             line(x, tint(INK).stroke_width(scaled(3)))
         };
@@ -247,7 +238,7 @@ fn paint_legend(area: &Area, points: &[&Point], series: &[&str]) -> Result<()> {
         entry("ours: each run", &circle)?;
     }
     if of(Kind::Reported).count() > 0 {
-        let dash = |x: i32| Ok(area.draw(&PathElement::new([(x, y), (x + scaled(7) as i32, y)], INK.stroke_width(scaled(2))))?);
+        let dash = |x: i32| Ok(area.draw(&PathElement::new([(x, y), (x + px(7), y)], INK.stroke_width(scaled(2))))?);
         entry("report: one run", &|x| [0, 11, 22].iter().try_for_each(|start| dash(x + scaled(*start) as i32)))?;
     }
     Ok(())
@@ -263,7 +254,7 @@ fn paint_axes(area: &Area, axes: &Axes, points: &[&Point], alike: &[&Point], ser
     let (x_ticks, y_ticks) = (x_axis.tick_count(), y_axis.tick_count());
     let (caption, body) = area.split_vertically(scaled(28));
     let middle = (width + scaled(Y_LABELS) - scaled(16)) / 2;
-    caption.draw(&Text::new(axes.title.as_str(), (middle as i32, scaled(4) as i32), centered(text(BODY))))?;
+    caption.draw(&Text::new(axes.title.as_str(), (middle as i32, px(4)), centered(text(BODY))))?;
     let mut chart = ChartBuilder::on(&body)
         .margin(scaled(8))
         .margin_right(scaled(16))

@@ -13,14 +13,12 @@ pub struct Tile {
     pub caption: String,
 }
 
-/// Tiles under a heading.
 #[derive(Clone, Debug)]
 pub struct Section {
     pub heading: String,
     pub tiles: Vec<Tile>,
 }
 
-/// Sizes in pixels of the written picture.
 const TILE: u32 = 112;
 const GAP: u32 = 8;
 const CAPTION: u32 = 20;
@@ -61,12 +59,9 @@ fn paint_tile(area: &Area, tile: &Tile, left: u32, top: u32) -> Result<()> {
     let side = scaled(TILE);
     let place = at(left, top);
     let large = imageops::resize(&tile.image, side, side, imageops::FilterType::Nearest);
-    let element = BitMapElement::with_owned_buffer(place, (side, side), large.into_raw());
-    if let Some(element) = element {
-        area.draw(&element)?;
-    }
+    BitMapElement::with_owned_buffer(place, (side, side), large.into_raw()).map_or(Ok(()), |image| area.draw(&image))?;
     let corners = [place, (place.0 + side as i32, place.1 + side as i32)];
-    area.draw(&Rectangle::new(corners, ShapeStyle { color: INK.mix(0.3), filled: false, stroke_width: OVERSAMPLING }))?;
+    area.draw(&Rectangle::new(corners, INK.mix(0.3).stroke_width(OVERSAMPLING)))?;
     Ok(area.draw(&Text::new(tile.caption.as_str(), at(left + TILE / 2, top + TILE + 4), centered(text(13))))?)
 }
 

@@ -21,7 +21,6 @@ pub enum Scale {
 pub struct Ruler {
     scale: Scale,
     range: Range<f64>,
-    /// Place and label.
     ticks: Vec<(f64, String)>,
 }
 
@@ -53,15 +52,15 @@ impl Ruler {
     /// About `count` ticks: the coarsest ones at round numbers that are at least half as many.
     fn ticks(&self, count: usize, in_percent: bool) -> Vec<(f64, String)> {
         let percent = if in_percent { 100.0 } else { 1.0 };
-        let candidates: &[(&[i32], i32)] = match self.scale {
-            Scale::Linear | Scale::Counted | Scale::Automatic => &[],
+        const FINER: [(&[i32], i32); 3] = [(&[1, 2, 5], 1), (&[1, 2, 3, 5, 7], 1), (&[1, 2, 3, 4, 5, 6, 7, 8, 9], 1)];
+        let coarser: &[(&[i32], i32)] = match self.scale {
             Scale::Logarithmic => &[(&[1], 5), (&[1], 2), (&[1], 1), (&[1, 3], 1)],
             Scale::NearOne => &[(&[1], 1)],
+            Scale::Linear | Scale::Counted | Scale::Automatic => &[],
         };
-        let finer: &[(&[i32], i32)] = &[(&[1, 2, 5], 1), (&[1, 2, 3, 5, 7], 1), (&[1, 2, 3, 4, 5, 6, 7, 8, 9], 1)];
-        let finer = if candidates.is_empty() { &[] } else { finer };
-        let ticks = candidates.iter().chain(finer).map(|(mantissas, every)| self.decades(mantissas, *every, percent));
-        if let Some(ticks) = ticks.into_iter().find(|ticks| ticks.len() >= count / 2) {
+        let finer = FINER.iter().filter(|_| !coarser.is_empty());
+        let mut ticks = coarser.iter().chain(finer).map(|(mantissas, every)| self.decades(mantissas, *every, percent));
+        if let Some(ticks) = ticks.find(|ticks| ticks.len() >= count / 2) {
             return ticks;
         }
         // A range that is short is all but linear.
@@ -77,18 +76,17 @@ impl Ruler {
     /// Ticks at these multiples of every so many powers of ten, or as far from 1.
     fn decades(&self, mantissas: &[i32], every: i32, percent: f64) -> Vec<(f64, String)> {
         let powers = (self.range.start.floor() as i32 - 1..=self.range.end.ceil() as i32 + 1).filter(|power| power % every == 0);
-        let tick = |power: i32, mantissa: i32| {
-            let (distance, decimals) = (f64::from(mantissa) * 10_f64.powi(-power), (power - percent.log10() as i32).max(0) as usize);
+        let tick = |mantissa: i32, power: i32| {
+            let (size, decimals) = (f64::from(mantissa) * 10_f64.powi(power), (-power - percent.log10() as i32).max(0) as usize);
             match self.scale {
-                Scale::NearOne => (place(self.scale, 1.0 - distance), format!("{:.decimals$}", (1.0 - distance) * percent)),
-                scale => {
-                    (place(scale, distance), if power.abs() > 3 { format!("{distance:.0e}") } else { format!("{distance:.decimals$}") })
-                }
+                Scale::NearOne => (place(self.scale, 1.0 - size), format!("{:.decimals$}", (1.0 - size) * percent)),
+                scale if power.abs() > 3 => (place(scale, size), format!("{size:.0e}")),
+                scale => (place(scale, size), format!("{size:.decimals$}")),
             }
         };
-        // Small numbers are near 1 and far from it in the order of their powers.
-        let powers = powers.map(|power| if self.scale == Scale::NearOne { power } else { -power });
-        let mut ticks: Vec<_> = powers.flat_map(|power| mantissas.iter().map(move |mantissa| tick(power, *mantissa))).collect();
+        // Of a distance to 1, the place is minus the logarithm.
+        let powers = powers.map(|power| if self.scale == Scale::NearOne { -power } else { power });
+        let mut ticks: Vec<_> = powers.flat_map(|power| mantissas.iter().map(move |mantissa| tick(*mantissa, power))).collect();
         ticks.retain(|(place, _)| self.range.contains(place));
         ticks.sort_by(|(one, _), (other, _)| one.total_cmp(other));
         ticks
@@ -119,7 +117,6 @@ impl Ruler {
         self.ticks.len()
     }
 
-    /// The value at a place.
     fn value(&self, place: f64) -> f64 {
         match self.scale {
             Scale::Logarithmic => 10_f64.powf(place),

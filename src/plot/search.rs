@@ -2,7 +2,7 @@
 
 use super::canvas::{Area, paint_title, picture};
 use super::ruler::{Ruler, Scale};
-use super::style::{BODY, FAINT, INK, SMALL, at, centered, color, scaled, text};
+use super::style::{BODY, FAINT, INK, SMALL, at, centered, color, px, scaled, text};
 use crate::experiment::Distribution;
 use anyhow::Result;
 use image::RgbImage;
@@ -13,7 +13,6 @@ use plotters::prelude::*;
 pub struct Hyperparameter {
     /// Its place in the experiment.
     pub key: String,
-    /// Label of its axis.
     pub name: String,
     ruler: Ruler,
 }
@@ -30,12 +29,10 @@ impl Hyperparameter {
     }
 }
 
-/// One trial.
 #[derive(Clone, Debug)]
 pub struct Tried {
     /// Of each hyperparameter, in the order of the axes.
     pub values: Vec<f64>,
-    /// The best on validation images.
     pub accuracy: f64,
     pub is_fine: bool,
 }
@@ -45,18 +42,13 @@ const HEADER: u32 = 108;
 const SCATTER: u32 = 340;
 const PARALLEL: u32 = 420;
 
-/// Draws the trials of a search.
 pub fn draw_search(title: &str, subtitle: &str, axes: &[Hyperparameter], trials: &[Tried]) -> Result<RgbImage> {
     picture(title, [WIDTH, HEADER + SCATTER + PARALLEL], |area| {
-        let (header, body) = area.split_vertically(scaled(HEADER));
-        paint_header(&header, title, subtitle)?;
+        paint_header(area, title, subtitle)?;
+        let (_, body) = area.split_vertically(scaled(HEADER));
         let (scatters, parallel) = body.split_vertically(scaled(SCATTER));
-        let accuracies = trials.iter().map(|trial| trial.accuracy);
-        let accuracy = Hyperparameter {
-            key: String::new(),
-            name: "validation accuracy (%)".to_owned(),
-            ruler: Ruler::new(Scale::Linear, accuracies, 0.06, 8, true),
-        };
+        let ruler = Ruler::new(Scale::Linear, trials.iter().map(|trial| trial.accuracy), 0.06, 8, true);
+        let accuracy = Hyperparameter { key: String::new(), name: "validation accuracy (%)".to_owned(), ruler };
         for (index, (axis, area)) in axes.iter().zip(scatters.split_evenly((1, axes.len().max(1)))).enumerate() {
             paint_scatter(&area, axis, &accuracy, index, trials)?;
         }
@@ -68,64 +60,58 @@ fn paint_header(area: &Area, title: &str, subtitle: &str) -> Result<()> {
     paint_title(area, title, subtitle)?;
     let (mut x, y) = at(20, 84);
     for (index, label) in ["coarse stage", "fine stage"].into_iter().enumerate() {
-        area.draw(&Circle::new((x + scaled(6) as i32, y), scaled(5) as i32, color(index).filled()))?;
-        area.draw(&Text::new(label.to_owned(), (x + scaled(18) as i32, y - scaled(6) as i32), text(BODY)))?;
-        x += scaled(140) as i32;
+        area.draw(&Circle::new((x + px(6), y), px(5), color(index).filled()))?;
+        area.draw(&Text::new(label, (x + px(18), y - px(6)), text(BODY)))?;
+        x += px(140);
     }
-    area.draw(&Text::new("each trial by its best validation accuracy (%)", (x, y - scaled(6) as i32), text(BODY)))?;
-    Ok(())
+    Ok(area.draw(&Text::new("each trial by its best validation accuracy (%)", (x, y - px(6)), text(BODY)))?)
 }
 
 fn paint_scatter(area: &Area, axis: &Hyperparameter, accuracy: &Hyperparameter, index: usize, trials: &[Tried]) -> Result<()> {
     let (width, height) = area.dim_in_pixel();
-    let (left, right, top, bottom) = (scaled(64) as i32, (width - scaled(18)) as i32, scaled(10) as i32, (height - scaled(62)) as i32);
+    let (left, right, top, bottom) = (px(64), (width - scaled(18)) as i32, px(10), (height - scaled(62)) as i32);
     let inside = |x: f64, y: f64| (left + (x * f64::from(right - left)) as i32, bottom - (y * f64::from(bottom - top)) as i32);
-    let faint = ShapeStyle { color: FAINT.to_rgba(), filled: false, stroke_width: scaled(1) };
+    let faint = FAINT.stroke_width(scaled(1));
     for (share, label) in accuracy.ruler.shares() {
         let (start, end) = (inside(0.0, share), inside(1.0, share));
         area.draw(&PathElement::new([start, end], faint))?;
-        area.draw(&Text::new(label.to_owned(), (scaled(36) as i32, start.1 - scaled(8) as i32), text(SMALL)))?;
+        area.draw(&Text::new(label.to_owned(), (px(36), start.1 - px(8)), text(SMALL)))?;
     }
     for (share, label) in axis.ruler.shares() {
         let place = inside(share, 0.0);
         area.draw(&PathElement::new([place, inside(share, 1.0)], faint))?;
-        area.draw(&Text::new(label.to_owned(), (place.0, bottom + scaled(6) as i32), centered(text(SMALL))))?;
+        area.draw(&Text::new(label.to_owned(), (place.0, bottom + px(6)), centered(text(SMALL))))?;
     }
-    area.draw(&Text::new(axis.name.clone(), ((left + right) / 2, bottom + scaled(30) as i32), centered(text(BODY))))?;
+    area.draw(&Text::new(axis.name.clone(), ((left + right) / 2, bottom + px(30)), centered(text(BODY))))?;
     for trial in trials {
         let place = inside(axis.ruler.share_of(trial.values[index]), accuracy.ruler.share_of(trial.accuracy));
-        area.draw(&Circle::new(place, scaled(5) as i32, color(usize::from(trial.is_fine)).mix(0.75).filled()))?;
+        area.draw(&Circle::new(place, px(5), color(usize::from(trial.is_fine)).mix(0.75).filled()))?;
     }
     Ok(())
 }
 
 fn paint_parallel(area: &Area, axes: &[Hyperparameter], accuracy: &Hyperparameter, trials: &[Tried]) -> Result<()> {
     let (width, height) = area.dim_in_pixel();
-    let (left, right, top, bottom) = (scaled(90) as i32, (width - scaled(110)) as i32, scaled(44) as i32, (height - scaled(24)) as i32);
+    let (left, right, top, bottom) = (px(90), (width - scaled(110)) as i32, px(44), (height - scaled(24)) as i32);
     let columns: Vec<&Hyperparameter> = axes.iter().chain([accuracy]).collect();
     let x = |column: usize| left + (right - left) * column as i32 / (columns.len() as i32 - 1).max(1);
     let y = |share: f64| bottom - (share * f64::from(bottom - top)) as i32;
-    let values = |trial: &Tried| trial.values.iter().copied().chain([trial.accuracy]).collect::<Vec<f64>>();
+    let values = |trial: &Tried| [&trial.values[..], &[trial.accuracy]].concat();
     let mut order: Vec<&Tried> = trials.iter().collect();
     // The best are drawn last, over the others.
     order.sort_by(|one, other| one.accuracy.total_cmp(&other.accuracy));
     for (rank, trial) in order.iter().enumerate() {
-        let places: Vec<(i32, i32)> = values(trial)
-            .iter()
-            .zip(&columns)
-            .enumerate()
-            .map(|(column, (value, axis))| (x(column), y(axis.ruler.share_of(*value))))
-            .collect();
+        let shares = columns.iter().zip(values(trial)).map(|(axis, value)| axis.ruler.share_of(value));
+        let places: Vec<(i32, i32)> = shares.enumerate().map(|(column, share)| (x(column), y(share))).collect();
         let is_top = rank + 5 >= order.len();
-        let color = color(usize::from(trial.is_fine)).mix(if is_top { 1.0 } else { 0.22 });
-        area.draw(&PathElement::new(places, ShapeStyle { color, filled: false, stroke_width: scaled(if is_top { 3 } else { 1 }) }))?;
+        let (opacity, width) = if is_top { (1.0, 3) } else { (0.22, 1) };
+        area.draw(&PathElement::new(places, color(usize::from(trial.is_fine)).mix(opacity).stroke_width(scaled(width))))?;
     }
-    let axis_line = ShapeStyle { color: INK.to_rgba(), filled: false, stroke_width: scaled(1) };
     for (column, axis) in columns.iter().enumerate() {
-        area.draw(&PathElement::new([(x(column), top), (x(column), bottom)], axis_line))?;
-        area.draw(&Text::new(axis.name.clone(), (x(column), scaled(12) as i32), centered(text(BODY))))?;
+        area.draw(&PathElement::new([(x(column), top), (x(column), bottom)], INK.stroke_width(scaled(1))))?;
+        area.draw(&Text::new(axis.name.clone(), (x(column), px(12)), centered(text(BODY))))?;
         for (share, label) in axis.ruler.shares() {
-            area.draw(&Text::new(label.to_owned(), (x(column) + scaled(6) as i32, y(share) - scaled(8) as i32), text(SMALL)))?;
+            area.draw(&Text::new(label.to_owned(), (x(column) + px(6), y(share) - px(8)), text(SMALL)))?;
         }
     }
     Ok(())

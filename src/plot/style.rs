@@ -42,17 +42,21 @@ pub fn scaled(size: u32) -> u32 {
     size * OVERSAMPLING
 }
 
+pub fn px(size: u32) -> i32 {
+    scaled(size) as i32
+}
+
 /// A place of the written picture in pixels of the drawn one.
 pub fn at(x: u32, y: u32) -> (i32, i32) {
-    (scaled(x) as i32, scaled(y) as i32)
+    (px(x), px(y))
 }
 
 pub fn text(size: u32) -> TextStyle<'static> {
-    ("sans-serif", scaled(size) as i32).into_font().color(&INK)
+    ("sans-serif", px(size)).into_font().color(&INK)
 }
 
 pub fn bold(size: u32) -> TextStyle<'static> {
-    ("sans-serif", scaled(size) as i32, FontStyle::Bold).into_font().color(&INK)
+    ("sans-serif", px(size), FontStyle::Bold).into_font().color(&INK)
 }
 
 /// The same text, below its place and to both sides of it.

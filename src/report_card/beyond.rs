@@ -100,7 +100,7 @@ pub(super) fn shown(entries: &[Beyond], is_item: impl Fn(&str) -> bool, results:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::points;
+    use crate::files::to_csv;
     use crate::report_card::{Contents, ReportCard};
     use crate::reported::Reported;
     use std::path::Path;
@@ -129,7 +129,7 @@ mod tests {
         std::fs::write(folder.path().join("report_card.toml"), format!("item = []\n{entries}"))?;
         std::fs::write(folder.path().join("reported.toml"), "number = []\nepochs_from_zero = []\nreading_error = {}")?;
         if let Some(points) = points {
-            std::fs::write(folder.path().join("tuned.csv"), points::to_csv(points)?)?;
+            std::fs::write(folder.path().join("tuned.csv"), to_csv(points)?)?;
         }
         for (name, text) in others {
             std::fs::write(folder.path().join(name), text)?;

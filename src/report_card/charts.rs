@@ -1,14 +1,13 @@
 //! Curves for a page that draws them: one table of numbers for each panel.
 
 use crate::compare::{scale_and_unit, split_in_words};
-use crate::points::{Origin, Panel, Point};
+use crate::points::{Origin, Panel, Point, distinct};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Display names of an experiment's variants.
 pub(super) type Names = BTreeMap<String, String>;
 
-/// The variant's name for people.
 pub(super) fn name(variant: &str, names: &Names) -> String {
     names.get(variant).cloned().unwrap_or(variant.replace('_', " "))
 }
@@ -37,16 +36,6 @@ struct Series {
 pub(super) fn of(points: &[Point], names: &Names) -> Vec<Chart> {
     let panels = distinct(points.iter().map(|point| &point.panel).filter(|panel| panel.seed.is_none()));
     panels.into_iter().map(|panel| chart(panel, points, names)).collect()
-}
-
-/// Each of `all` once, in order.
-fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
-    all.fold(Vec::new(), |mut kept, one| {
-        if !kept.contains(&one) {
-            kept.push(one);
-        }
-        kept
-    })
 }
 
 fn chart(panel: &Panel, points: &[Point], names: &Names) -> Chart {

@@ -13,7 +13,6 @@ struct Place {
     panel: Panel,
     series: String,
     /// Another series of the same panel, to be subtracted.
-    #[serde(default)]
     minus: Option<String>,
     #[serde(default)]
     origin: Origin,
@@ -35,7 +34,6 @@ pub(super) struct Claim {
     resolution: f64,
 }
 
-/// A claim with what we found.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct ClaimResult {
     place: String,
@@ -70,7 +68,6 @@ struct Evidence {
     place: Option<Place>,
 }
 
-/// A note with its numbers.
 #[derive(Debug, Serialize)]
 pub(super) struct NoteResult {
     about: String,
@@ -88,9 +85,9 @@ impl Place {
             let is_of = |point: &&Point| point.panel == self.panel && point.series == series && point.origin == self.origin;
             results.points(&self.csv).iter().filter(is_of).collect()
         };
-        let of_curve = curve(&self.series);
-        let asked = of_curve.iter().find(|point| point.x == self.x && is_report_data(&point.data));
-        let found = *asked.or(of_curve.iter().max_by(|one, other| one.x.total_cmp(&other.x)))?;
+        let ours = curve(&self.series);
+        let asked = ours.iter().find(|point| point.x == self.x && is_report_data(&point.data));
+        let found = *asked.or(ours.iter().max_by(|one, other| one.x.total_cmp(&other.x)))?;
         let shorter = (found.x != self.x).then(|| format!("at {} in place of {}", found.x, self.x));
         let other = (!is_report_data(&found.data)).then(|| format!("on {}", found.data));
         let how = shorter.into_iter().chain(other).collect::<Vec<_>>().join(", ");
@@ -102,7 +99,6 @@ impl Place {
     }
 }
 
-/// How many decimals of a panel's values people read.
 fn decimals(panel: &Panel) -> usize {
     if scale_and_unit(panel.quantity).0 == 100.0 { 2 } else { 4 }
 }

@@ -6,7 +6,7 @@ use crate::plot::PngHeader;
 use crate::points::{Origin, Point};
 use anyhow::{Context, Result};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 #[derive(Debug, Serialize)]
@@ -14,7 +14,6 @@ pub(super) struct Made {
     pub example: String,
     pub charts: Vec<Chart>,
     pub picture: Option<Picture>,
-    /// As Markdown.
     tables: String,
     device: String,
     data: String,
@@ -54,14 +53,11 @@ impl Made {
 
 /// The distinct values of `field` over our points.
 fn distinct(points: &[Point], field: fn(&Point) -> String) -> String {
-    let mut all: Vec<String> = points.iter().filter(|point| point.origin == Origin::Reproduced).map(field).collect();
-    all.sort();
-    all.dedup();
-    all.join(" / ")
+    let all: BTreeSet<String> = points.iter().filter(|point| point.origin == Origin::Reproduced).map(field).collect();
+    all.into_iter().collect::<Vec<_>>().join(" / ")
 }
 
 impl Picture {
-    /// None where there is no such file.
     fn read(path: &Path) -> Result<Option<Picture>> {
         if !path.exists() {
             return Ok(None);

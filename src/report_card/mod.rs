@@ -21,7 +21,7 @@ use anyhow::{Context, Result};
 use charts::Names;
 use claims::{ClaimResult, NoteResult};
 use made::Made;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{Binomial, DiscreteCDF};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -68,13 +68,11 @@ pub struct Item {
     minutes: f64,
 }
 
-/// An example to run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
     pub example: String,
     /// Figures and tables that it makes, in the report's numbering.
     pub of: String,
-    /// Description, of all entries together.
     pub what: String,
     /// Duration of the whole run on two cores.
     pub minutes: f64,
@@ -103,42 +101,31 @@ struct Printed {
 }
 
 /// The verdict on an item, a claim or an aim.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum State {
     Reproduced,
     Differs,
     /// There is a result that does not suffice for a verdict: one seed, fewer epochs, other data, or too wide an interval.
+    #[serde(rename = "no verdict")]
     Undecided,
     /// A picture, which has no number.
     Shown,
     #[default]
+    #[serde(rename = "not run")]
     NotRun,
     /// An aim beyond the report.
     Reached,
     Short,
 }
 
-/// By its name.
-impl Serialize for State {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
+impl std::fmt::Display for State {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        self.serialize(formatter)
     }
 }
 
 impl State {
-    /// For people.
-    pub fn name(self) -> &'static str {
-        match self {
-            State::Reproduced => "reproduced",
-            State::Differs => "differs",
-            State::Undecided => "no verdict",
-            State::Shown => "shown",
-            State::NotRun => "not run",
-            State::Reached => "reached",
-            State::Short => "short",
-        }
-    }
-
     /// The verdict on several numbers together: as long as most have one, some may be too wide to tell.
     fn of(verdicts: &[Verdict]) -> State {
         let count = |verdict| verdicts.iter().filter(|one| **one == verdict).count();
@@ -150,7 +137,6 @@ impl State {
     }
 }
 
-/// An item with its result.
 #[derive(Debug, Serialize)]
 pub struct ItemResult {
     #[serde(flatten)]
@@ -169,8 +155,7 @@ pub struct ItemResult {
     made: Made,
 }
 
-/// On which side of our means the reported numbers are, and how probable so uneven a split is where each side is as likely (two-sided sign
-/// test). None for fewer than 6 numbers, which even on one side all together have more than 5 %.
+/// Two-sided sign test of the reported numbers below our means. None for fewer than 6 numbers, which even all on one side have more than 5 %.
 fn sides(quantiles: &[f64]) -> Option<String> {
     let (numbers, below) = (quantiles.len(), quantiles.iter().filter(|quantile| **quantile < 0.5).count());
     let fewer = Binomial::new(0.5, numbers as u64).ok()?.cdf(below.min(numbers - below) as u64);
@@ -178,7 +163,6 @@ fn sides(quantiles: &[f64]) -> Option<String> {
     (numbers >= 6).then(|| format!("{below} of {numbers} reported numbers lie below our mean (two-sided sign test: p = {probability:.2}"))
 }
 
-/// Everything side by side.
 #[derive(Debug, Serialize)]
 pub struct ReportCard {
     /// Notice at the top of a card that is not made of whole runs.
@@ -188,7 +172,7 @@ pub struct ReportCard {
     rules: [(&'static str, &'static str); 5],
     problems: Vec<NoteResult>,
     /// State, how many figures and tables have it, how many claims.
-    counts: Vec<(&'static str, u32, u32)>,
+    counts: Vec<(State, u32, u32)>,
     /// How many numbers have a spread of ours beside them, and how many of these fall into its middle half and middle 95 %.
     luck: [usize; 3],
     pub items: Vec<ItemResult>,
@@ -207,9 +191,6 @@ struct Results<'a> {
 
 impl Contents {
     /// Reads `<experiments>/report_card.toml`.
-    ///
-    /// # Errors
-    /// If it is not there or not as it should be.
     pub fn read(experiments: &Path) -> Result<Contents> {
         let path = experiments.join("report_card.toml");
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -234,10 +215,7 @@ impl Contents {
 }
 
 impl ReportCard {
-    /// Sets what is in `plots` beside the report, below `mark`, if there is one. What is not there is not run.
-    ///
-    /// # Errors
-    /// If a file that is there cannot be read.
+    /// Sets the results in `plots` beside the report, below `mark`, if there is one. An example without results is not run.
     pub fn read(experiments: &Path, plots: &Path, date: String, commit: String, mark: &str) -> Result<ReportCard> {
         let Contents { problem, item, names, beyond, claim, note } = Contents::read(experiments)?;
         let reported = Reported::read(experiments)?;
@@ -251,7 +229,7 @@ impl ReportCard {
         let states = [State::Reproduced, State::Differs, State::Undecided, State::Shown, State::NotRun];
         let count = |state: State| {
             let of_items = items.iter().filter(|result| result.state == state).map(|result| result.item.figures + result.item.tables).sum();
-            (state.name(), of_items, claims.iter().filter(|claim| claim.state == state).count() as u32)
+            (state, of_items, claims.iter().filter(|claim| claim.state == state).count() as u32)
         };
         Ok(ReportCard {
             mark: mark.to_owned(),
@@ -269,9 +247,9 @@ impl ReportCard {
         })
     }
 
-    /// How many of what, in a line.
     pub fn summary(&self) -> String {
-        let count = |(name, items, claims): &(&str, u32, u32)| format!("{name}: {items} of the figures and tables, {claims} of the claims");
+        let count =
+            |(state, items, claims): &(State, u32, u32)| format!("{state}: {items} of the figures and tables, {claims} of the claims");
         self.counts.iter().map(count).collect::<Vec<_>>().join("\n")
     }
 
@@ -301,7 +279,6 @@ impl Results<'_> {
         Ok(Results { plots, names, points })
     }
 
-    /// The points of an example's CSV; none if it is not there.
     fn points(&self, example: &str) -> &[Point] {
         self.points.get(example).map_or(&[], Vec::as_slice)
     }

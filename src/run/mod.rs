@@ -35,7 +35,7 @@ use crate::data::mnist;
 use crate::data::{DataSet, Location};
 use crate::device;
 use crate::experiment::{ExperimentFile, Variant, combinations};
-use crate::files::{ensure_writable, write_whole};
+use crate::files::{ensure_writable, to_csv, write_whole};
 use crate::limits;
 use crate::plot::{self, Figure};
 use crate::points::{self, Point, is_report_data};
@@ -205,15 +205,13 @@ impl Run {
 
     /// Writes `<out>/<name>.csv`, the points, and `<out>/<name>.png`, the figure that draws them.
     pub fn write(&self, figure: &Figure, points: &[Point]) -> Result<()> {
-        let csv = if self.flags.redraw { None } else { Some(points::to_csv(points)?) };
+        let csv = if self.flags.redraw { None } else { Some(to_csv(points)?) };
         self.write_files(&figure.title, &plot::draw(figure, points)?, csv)
     }
 
     /// Writes `<out>/<name>.csv`, a line for each of `rows`, and `<out>/<name>.png`.
     pub fn write_picture(&self, title: &str, picture: &RgbImage, rows: &[impl Serialize]) -> Result<()> {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        rows.iter().try_for_each(|row| writer.serialize(row))?;
-        self.write_files(title, picture, Some(writer.into_inner()?))
+        self.write_files(title, picture, Some(to_csv(rows)?))
     }
 
     fn write_files(&self, title: &str, picture: &RgbImage, csv: Option<Vec<u8>>) -> Result<()> {
