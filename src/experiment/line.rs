@@ -59,7 +59,7 @@ fn as_table<'a, 'i>(value: &'a Spanned<DeValue<'i>>) -> Option<&'a DeTable<'i>> 
     if let DeValue::Table(table) = value.get_ref() { Some(table) } else { None }
 }
 
-/// Where an error is.
+/// The place of an error.
 pub(super) fn in_file(path: &Path) -> String {
     format!("in {}", path.display())
 }
@@ -76,7 +76,7 @@ pub(super) fn one_line(error: toml::de::Error) -> anyhow::Error {
     anyhow::anyhow!("{text}{}", meant.unwrap_or_default())
 }
 
-/// Which of the words that are known was probably meant by one that is not.
+/// The known word that was probably meant by an unknown one.
 pub(super) fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     let (word, likeness) = known.map(|word| (word, strsim::jaro(unknown, word))).max_by(|(_, one), (_, other)| one.total_cmp(other))?;
     (likeness > 0.7).then(|| format!("; did you mean `{word}`?"))

@@ -22,7 +22,7 @@ pub use groups::Group;
 pub use model::{Model, Precision, Views};
 pub use search::{Distribution, Search, SearchStage};
 pub use set::{Setting, combinations};
-pub use training::{Decay, Keep, MomentumForm, OptimizerKind, Order, ReduceOnPlateau, Schedule, StopEarly, Training};
+pub use training::{Decay, EarlyStopping, Keep, MomentumForm, OptimizerKind, Order, ReduceLrOnPlateau, Schedule, Training};
 pub use variant::Variant;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -46,15 +46,15 @@ pub struct Experiment {
     pub gradient_check: Option<GradientCheck>,
 }
 
-/// How the training file becomes training and validation examples.
+/// Split of the training file into training and validation examples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Split {
     pub validation: Validation,
-    /// How many examples are held out for validation; this or a share of all.
+    /// Number of examples held out for validation; this or a share of all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_examples: Option<i64>,
-    /// Which share of the examples is held out; a fraction of an example goes to training.
+    /// Share of the examples held out; a fraction of an example goes to training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_share: Option<f64>,
     /// Only the first so many training examples (`--limit`).
@@ -152,7 +152,7 @@ impl Experiment {
         experiment
     }
 
-    /// How the network is trained.
+    /// The section `[training]`.
     ///
     /// # Errors
     /// If the experiment has no such section.
@@ -160,7 +160,7 @@ impl Experiment {
         self.training.as_ref().context("the experiment has no [training], so there is nothing to train")
     }
 
-    /// How the training file is split.
+    /// The section `[split]`.
     ///
     /// # Errors
     /// If the experiment has no such section.
@@ -191,12 +191,12 @@ impl Split {
         limit.map_or(Ok(()), |limit| count("split.limit", limit))
     }
 
-    /// How many of `all` examples are held out for validation.
+    /// The number of examples, of `all`, held out for validation.
     pub fn held_out(&self, all: i64) -> i64 {
         self.validation_examples.unwrap_or_else(|| (all as f64 * self.validation_share.unwrap_or(0.0)).floor() as i64)
     }
 
-    /// How many of `all` examples are trained on.
+    /// The number of training examples, of `all`.
     pub fn taken(&self, all: i64) -> i64 {
         (all - self.held_out(all)).clamp(0, self.limit.unwrap_or(i64::MAX))
     }

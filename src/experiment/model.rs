@@ -1,4 +1,4 @@
-//! What a network is made of.
+//! `[model]`: the architecture of a network.
 
 use super::is_default;
 use crate::layers::{InitScheme, Initialization, LARGEST_WIDTH, Layer};
@@ -16,7 +16,7 @@ pub struct Model {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<Layer>,
     pub initialization: Initialization,
-    /// How biases start, where it is not as `initialization` has it.
+    /// Initialization of the biases, where it is not `initialization`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bias_initialization: Option<Initialization>,
     #[serde(default)]
@@ -24,7 +24,7 @@ pub struct Model {
     /// Test-time augmentation: logits are averaged over these views of the image.
     #[serde(default, skip_serializing_if = "is_default")]
     pub test_time_augmentation: Views,
-    /// How many parameters the report counts; checked where the network is built.
+    /// Number of parameters by the report's count; checked where the network is built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<i64>,
 }
@@ -78,7 +78,7 @@ impl Precision {
 }
 
 impl Model {
-    /// How weights start, and how biases do.
+    /// The initialization of weights and biases.
     pub fn init_scheme(&self) -> InitScheme {
         InitScheme { weights: self.initialization, biases: self.bias_initialization.unwrap_or(self.initialization) }
     }

@@ -1,4 +1,4 @@
-//! How a network is trained.
+//! `[training]`: optimizer, schedule and their hyperparameters.
 
 use super::{count, is_default};
 use anyhow::{Result, ensure};
@@ -29,7 +29,7 @@ pub struct Training {
     #[serde(default, skip_serializing_if = "is_default")]
     pub momentum_form: MomentumForm,
     pub order: Order,
-    /// Which epoch's parameters to keep.
+    /// The epoch whose parameters are kept.
     #[serde(default, skip_serializing_if = "is_default")]
     pub keep: Keep,
     /// Learning-rate schedule; without it the rate is constant, but for `reduce_on_plateau`.
@@ -39,9 +39,9 @@ pub struct Training {
     #[serde(default = "every_epoch", skip_serializing_if = "is_every_epoch")]
     pub evaluate_every: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reduce_on_plateau: Option<ReduceOnPlateau>,
+    pub reduce_on_plateau: Option<ReduceLrOnPlateau>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub early_stopping: Option<StopEarly>,
+    pub early_stopping: Option<EarlyStopping>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,7 +84,7 @@ pub enum Decay {
 /// Reduces the learning rate when the validation loss stops improving (see [`crate::optim::ReduceLrOnPlateau`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ReduceOnPlateau {
+pub struct ReduceLrOnPlateau {
     pub factor: f64,
     pub patience: u32,
     pub threshold: f64,
@@ -93,7 +93,7 @@ pub struct ReduceOnPlateau {
 /// Stops training when the validation loss stops improving (see [`crate::optim::EarlyStopping`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StopEarly {
+pub struct EarlyStopping {
     pub patience: u32,
 }
 
@@ -133,7 +133,7 @@ impl Training {
             is_sgd || (*momentum == 0.0 && *momentum_form == MomentumForm::default()),
             "training.optimizer is \"adam\", which has moments of its own: expected neither training.momentum nor training.momentum_form"
         );
-        if let Some(ReduceOnPlateau { factor, threshold, .. }) = reduce_on_plateau {
+        if let Some(ReduceLrOnPlateau { factor, threshold, .. }) = reduce_on_plateau {
             let is_good = *factor > 0.0 && *factor < 1.0;
             ensure!(is_good, "training.reduce_on_plateau.factor is {factor}, expected a number between 0 and 1");
             let is_good = (0.0..1.0).contains(threshold);
@@ -154,7 +154,7 @@ impl Training {
             *evaluate_every == 1 || !is_watched,
             "training.evaluate_every is {evaluate_every}, expected 1 where the validation loss of every epoch decides something: training.reduce_on_plateau, training.early_stopping, training.keep = \"best\""
         );
-        if let Some(StopEarly { patience }) = early_stopping {
+        if let Some(EarlyStopping { patience }) = early_stopping {
             ensure!(*patience > 0, "training.early_stopping.patience is 0, expected a number from 1");
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! A variant of an experiment, with all that is to be trained of it.
+//! A variant of an experiment, with its seeds.
 
 use super::{Experiment, Search};
 use std::ops::Range;
@@ -12,8 +12,8 @@ pub struct Variant {
     /// The random search over its settings, if it is trained by one.
     pub search: Option<Search>,
     pub seeds: Range<u64>,
-    /// How long training may go on until where it stands is kept.
+    /// Time between two checkpoints.
     pub checkpoint_after: Duration,
-    /// How many trials are trained at the same time at most, where that is not left to the machine.
+    /// The most trials trained at the same time, where that is not left to the machine.
     pub at_a_time: Option<u64>,
 }

@@ -76,7 +76,7 @@ fn in_layout_of(tensor: &Tensor, model: &Tensor) -> Tensor {
     copy
 }
 
-/// How libtorch computes on CUDA; on the CPU all of it says nothing.
+/// Arithmetic of libtorch on CUDA; without effect on the CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arithmetic {
     /// Convolutions of single-precision values round these to 10 bits of mantissa (TF32).
@@ -133,13 +133,13 @@ pub(crate) fn without_tf32<T>(compute: impl FnOnce() -> T) -> T {
 #[derive(Clone, Debug)]
 pub struct Kernel {
     pub name: String,
-    /// How often it ran
+    /// Number of launches
     pub count: u64,
     /// All runs together; on the CPU with the operations that it called itself
     pub seconds: f64,
 }
 
-/// What `work` launches on `device`, by libtorch's profiler, the longest first; on the CPU the operations that it calls.
+/// The kernels that `work` launches on `device`, by libtorch's profiler, the longest first; on the CPU the operations that it calls.
 /// `work` waits for the device before it ends, or later kernels are missing.
 pub fn profile(device: Device, work: impl FnOnce()) -> Vec<Kernel> {
     let (on_gpu, mut lines) = (device.is_cuda(), std::ptr::null_mut());
@@ -214,8 +214,8 @@ pub(crate) mod tests {
         fn shim_is_without_tf32() -> bool;
     }
 
-    /// How often `compute`, in this thread, reads a value of a tensor, makes a tensor of values that the host has, or waits for the size of a
-    /// result: what would make the host wait for a GPU, as far as it shows on the CPU. All values of a tensor read at once do not.
+    /// The number of times that `compute`, in this thread, reads a value of a tensor, makes a tensor of values that the host has, or waits
+    /// for the size of a result: synchronizations with a GPU, as far as they show on the CPU. All values of a tensor read at once are none.
     pub fn transfers<T>(compute: impl FnOnce() -> T) -> (T, i64) {
         static ONE: Mutex<()> = Mutex::new(());
         let _one_at_a_time = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
