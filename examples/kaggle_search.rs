@@ -29,7 +29,7 @@ fn make(run: &Run) -> Result<()> {
 
     // The report gives no more of its search than the setting it chose, that of Figure 14.
     if let Some(reported) = run.report()?.number("Section 3, VGG")?.best_validation {
-        let settings = table::settings(run.variants(), "vgg");
+        let settings = table::settings(&run.variants, "vgg");
         say!("\nThe report chose {settings}: {:.0} % of its validation images, after up to 100 epochs.", 100.0 * reported);
     }
     Ok(())
