@@ -20,5 +20,5 @@ fn make(run: &Run) -> Result<()> {
     let row = |names: &Vec<&String>| names.iter().map(|name| Axes::new(name, Accuracy, &name.replace('_', " "))).collect();
     let rows = [plain, modern].iter().filter(|names| !names.is_empty()).map(row).collect();
     run.write(&Figure::new("Beyond the report: normalization, depth and shortcuts", rows), &points)?;
-    run.write_tables(&[("After the last epoch", table::networks(&points, run.variants(), [3, 64, 64])?)])
+    run.write_tables(&[("After the last epoch", table::networks(&points, &run.variants, [3, 64, 64])?)])
 }

@@ -24,8 +24,8 @@ fn make(run: &Run) -> Result<()> {
     let digits = run.mnist()?;
     let trained = run.train(&digits)?;
     let first = trained.outcomes.first().context("nothing was trained")?;
-    let validation = Splits::new(&digits.train, None, &first.experiment, first.seed, run.device())?.validation;
-    let network = first.network(validation.image(), digits.classes.len() as i64, run.device())?;
+    let validation = Splits::new(&digits.train, None, &first.experiment, first.seed, run.device)?.validation;
+    let network = first.network(validation.image(), digits.classes.len() as i64, run.device)?;
     let logits = logits(&*network, &validation);
     let wrong = misclassified(&logits, &validation.labels)?;
     for Misclassified { validation_example, label, prediction, confidence } in wrong.iter().take(5) {

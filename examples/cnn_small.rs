@@ -33,7 +33,7 @@ fn make(run: &Run) -> Result<()> {
     let title = "Beyond the report: test accuracy by number of parameters";
     let axes = Axes::new("networks", AccuracyByParameters, "networks for MNIST").near_one();
     run.write(&Figure::new(title, vec![vec![axes]]), &points)?;
-    run.write_tables(&[("After the last epoch", table::networks(&points, run.variants(), IMAGE)?)])
+    run.write_tables(&[("After the last epoch", table::networks(&points, &run.variants, IMAGE)?)])
 }
 
 /// A point for each network: the report's, those that others have published, and ours, of which `curves` are the new ones.

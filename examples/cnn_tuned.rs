@@ -15,12 +15,12 @@ fn make(run: &Run) -> Result<()> {
 
     let report = run.report()?;
     let mut figure = Figure::of_variants("Beyond the report: its CNNs with later training techniques", &points, |variant| {
-        let title = table::network(run.variants(), variant);
+        let title = table::network(&run.variants, variant);
         vec![Axes::new(variant, Loss, &title).logarithmic(), Axes::new(variant, Accuracy, &title).near_one()]
     });
     for (variant, place) in [("large", "Section 2.c, CNN after 10 epochs"), ("small", "Section 2.d, small CNN")] {
         figure = figure.with(compare::levels(&points, variant, report.number(place)?));
     }
     run.write(&figure, &points)?;
-    run.write_tables(&[("After the last epoch", table::networks(&points, run.variants(), [1, 28, 28])?)])
+    run.write_tables(&[("After the last epoch", table::networks(&points, &run.variants, [1, 28, 28])?)])
 }

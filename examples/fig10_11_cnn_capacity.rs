@@ -32,7 +32,7 @@ fn make(run: &Run) -> Result<()> {
     })?;
 
     let figure = Figure::of_variants("Figures 10 and 11: capacity of the CNN", &points, |variant| {
-        let title = table::network(run.variants(), variant);
+        let title = table::network(&run.variants, variant);
         let loss = Axes::new(variant, Loss, &title).logarithmic().with_own_range();
         let accuracy = Axes::new(variant, Accuracy, &title).near_one().with_own_range();
         vec![loss, accuracy, Axes::new(variant, AccuracyGap, &title)]

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 
 fn make(run: &Run) -> Result<()> {
     let photographs = run.cats_dogs()?;
-    let variant = run.variants().first().context("the experiment has no variant")?;
+    let variant = run.variants.first().context("the experiment has no variant")?;
     let augmentation = variant.experiment.augmentation.as_ref();
     let augmentation = augmentation.context("the experiment has no [augmentation], so there is nothing to show")?;
     let (all, seed) = (photographs.data.train.len(), variant.seeds.start);

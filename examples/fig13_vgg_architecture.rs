@@ -11,7 +11,7 @@ fn main() -> ExitCode {
 }
 
 fn make(run: &Run) -> Result<()> {
-    let architecture = architecture(&run.variants()[0].experiment.model, [3, 64, 64])?;
+    let architecture = architecture(&run.variants[0].experiment.model, [3, 64, 64])?;
     let layers = table::layers(&architecture);
 
     let title = "Figure 13: the VGG for cats and dogs";

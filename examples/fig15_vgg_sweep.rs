@@ -25,7 +25,7 @@ fn make(run: &Run) -> Result<()> {
 
     // Three settings side by side, the accuracies below the losses, as in the report.
     let names = variants(&points, Accuracy);
-    let settings = |name: &str| table::settings(run.variants(), name);
+    let settings = |name: &str| table::settings(&run.variants, name);
     let axes = |name: &String, metric| Axes::new(name, metric, &format!("{name}: {}", settings(name)));
     let row = |names: &[String], metric| names.iter().map(|name| axes(name, metric)).collect();
     let rows = names.chunks(3).flat_map(|three| [row(three, Loss), row(three, Accuracy)]).collect();

@@ -29,7 +29,7 @@ struct Misclassified {
 }
 
 fn main() -> ExitCode {
-    run::main(Run::without_experiment("fig16_errors"), make)
+    run::main(Run::start("fig16_errors"), make)
 }
 
 fn make(run: &Run) -> Result<()> {

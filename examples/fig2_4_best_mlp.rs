@@ -23,7 +23,7 @@ fn make(run: &Run) -> Result<()> {
     })?;
 
     let figure = Figure::of_variants("Figures 2 and 3: the best MLP", &points, |variant| {
-        let title = |figure| format!("{} (Figure {figure})", table::network(run.variants(), variant));
+        let title = |figure| format!("{} (Figure {figure})", table::network(&run.variants, variant));
         vec![Axes::new(variant, Loss, &title(2)), Axes::new(variant, Accuracy, &title(3))]
     });
     run.write(&figure, &points)?;

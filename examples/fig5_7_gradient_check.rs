@@ -19,7 +19,7 @@ fn main() -> ExitCode {
 fn make(run: &Run) -> Result<()> {
     let points = run.points(|| {
         let (digits, report) = (run.mnist()?, run.report()?);
-        let mut points = run.variants().iter().map(|variant| curves(run, variant, &digits)).collect::<Result<Vec<_>>>()?.concat();
+        let mut points = run.variants.iter().map(|variant| curves(run, variant, &digits)).collect::<Result<Vec<_>>>()?.concat();
         points.extend(report.figure(5)?.over(&points, "main", &Panel::new("as_published", DifferenceByN))?);
         points.extend(report.figure(6)?.over(&points, "main", &Panel::new("as_published", DifferenceByEpsilon))?);
         Ok(points)
@@ -56,7 +56,7 @@ const LEAST_ERROR: &str = "least error";
 /// is the one that is differentiated, the first seed's has guides beside it, and its least error is marked.
 fn curves(run: &Run, variant: &Variant, digits: &DataSet) -> Result<Vec<Point>> {
     let Variant { name, experiment, seeds, .. } = variant;
-    let train = Splits::new(&digits.train, None, experiment, seeds.start, run.device())?.train;
+    let train = Splits::new(&digits.train, None, experiment, seeds.start, run.device)?.train;
     let mut found = Vec::new();
     for seed in seeds.clone() {
         let differences = differences(experiment, &train, digits.classes.len() as i64, seed)?;
@@ -66,7 +66,7 @@ fn curves(run: &Run, variant: &Variant, digits: &DataSet) -> Result<Vec<Point>> 
             found.extend(differences.least().map(|(n, least)| (LEAST_ERROR.to_owned(), Reproduced, n, least)));
         }
     }
-    let (data, device) = (&digits.source.name, &device::describe(run.device()));
+    let (data, device) = (&digits.source.name, &device::describe(run.device));
     let point = |(series, origin, n, y): (String, _, f64, _)| {
         [(n, DifferenceByN), (1.0 / n, DifferenceByEpsilon)].map(|(x, quantity)| {
             let (panel, series, data, device) = (Panel::new(name, quantity), series.clone(), data.clone(), device.clone());

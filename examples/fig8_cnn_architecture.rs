@@ -11,7 +11,7 @@ fn main() -> ExitCode {
 }
 
 fn make(run: &Run) -> Result<()> {
-    let architecture = architecture(&run.variants()[0].experiment.model, [1, 28, 28])?;
+    let architecture = architecture(&run.variants[0].experiment.model, [1, 28, 28])?;
     let layers = table::layers(&architecture);
 
     let title = "Figure 8: the CNN for MNIST";

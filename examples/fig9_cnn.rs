@@ -26,7 +26,7 @@ fn make(run: &Run) -> Result<()> {
     })?;
 
     // Both networks side by side.
-    let axes = |variant: &String| Axes::new(variant, Accuracy, &table::network(run.variants(), variant)).near_one();
+    let axes = |variant: &String| Axes::new(variant, Accuracy, &table::network(&run.variants, variant)).near_one();
     let mut figure = Figure::new("Figure 9: accuracy after each epoch", vec![variants(&points, Accuracy).iter().map(axes).collect()]);
     let mut comparisons = compare::last_points(&points);
     for (variant, place) in [("cnn", "Section 2.c, CNN after 10 epochs"), ("mlp", "Section 2.c, MLP after 10 epochs")] {

@@ -22,7 +22,7 @@ fn make(run: &Run) -> Result<()> {
 
     let report = run.report()?;
     let mut figure = Figure::of_variants("Beyond the report: a residual network for cats and dogs", &points, |variant| {
-        let title = table::network(run.variants(), variant);
+        let title = table::network(&run.variants, variant);
         vec![Axes::new(variant, Loss, &title), Axes::new(variant, Accuracy, &title)]
     });
     for variant in variants(&points, Accuracy) {
@@ -30,7 +30,7 @@ fn make(run: &Run) -> Result<()> {
     }
     run.write(&figure, &points)?;
     run.write_tables(&[
-        ("After the last epoch", table::networks(&points, run.variants(), [3, 64, 64])?),
+        ("After the last epoch", table::networks(&points, &run.variants, [3, 64, 64])?),
         ("Validation images", confusion(read_predictions(&run.out(), "kaggle_ahead")?.iter().map(Prediction::label_and_prediction))),
     ])
 }

@@ -19,7 +19,7 @@ fn make(run: &Run) -> Result<()> {
     let number = |row: &[String], column: usize| -> Result<f64> {
         row[column].parse().with_context(|| format!("{} of trial {} is {:?}, expected a number", headings[column], row[0], row[column]))
     };
-    let space = run.variants().first().and_then(|variant| variant.search.as_ref()).context("the experiment has no [search]")?.space.iter();
+    let space = run.variants.first().and_then(|variant| variant.search.as_ref()).context("the experiment has no [search]")?.space.iter();
     let axes = space.map(|(key, distribution)| Ok((column(key)?, Hyperparameter::new(key, distribution)))).collect::<Result<Vec<_>>>()?;
 
     let title = format!("Random search, from coarse to fine: {} settings of the VGG on cats and dogs", trials.len());
@@ -46,7 +46,7 @@ fn make(run: &Run) -> Result<()> {
 
     // The report gives no more of its search than the setting it chose, that of Figure 14.
     if let Some(reported) = run.report()?.number("Section 3, VGG")?.best_validation {
-        let settings = table::settings(run.variants(), "vgg");
+        let settings = table::settings(&run.variants, "vgg");
         say!("\nThe report chose {settings}: {:.0} % of its validation images, after up to 100 epochs.", 100.0 * reported);
     }
     Ok(())

@@ -27,7 +27,7 @@ fn make(run: &Run) -> Result<()> {
     })?;
 
     let figure = Figure::of_variants("Figure 14: the VGG for cats and dogs", &points, |variant| {
-        let title = table::network(run.variants(), variant);
+        let title = table::network(&run.variants, variant);
         vec![Axes::new(variant, Loss, &title), Axes::new(variant, Accuracy, &title)]
     });
     run.write(&figure, &points)?;

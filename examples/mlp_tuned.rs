@@ -16,12 +16,12 @@ fn make(run: &Run) -> Result<()> {
 
     let report = run.report()?;
     let mut figure = Figure::of_variants("Beyond the report: an MLP of less than a million parameters", &points, |variant| {
-        let title = table::network(run.variants(), variant);
+        let title = table::network(&run.variants, variant);
         vec![Axes::new(variant, Loss, &title).logarithmic(), Axes::new(variant, Accuracy, &title).near_one()]
     });
     for variant in variants(&points, Accuracy) {
         figure = figure.with(compare::levels(&points, &variant, report.number("Table 2, best")?));
     }
     run.write(&figure, &points)?;
-    run.write_tables(&[("After the last epoch", table::networks(&points, run.variants(), [1, 28, 28])?)])
+    run.write_tables(&[("After the last epoch", table::networks(&points, &run.variants, [1, 28, 28])?)])
 }

@@ -6,7 +6,7 @@ use reproduction::run::{self, ExitCode, Result, Run};
 use reproduction::say;
 
 fn main() -> ExitCode {
-    run::main(Run::without_experiment("report_card"), make)
+    run::main(Run::start("report_card"), make)
 }
 
 fn make(run: &Run) -> Result<()> {

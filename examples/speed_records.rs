@@ -27,10 +27,10 @@ fn make(run: &Run) -> Result<()> {
 
     let title = "Beyond the report: seconds to a test accuracy, one training at a time";
     let figure = Figure::of_variants(title, &points, |variant| {
-        vec![Axes::new(variant, AccuracyBySeconds, &table::network(run.variants(), variant)).with_own_range()]
+        vec![Axes::new(variant, AccuracyBySeconds, &table::network(&run.variants, variant)).with_own_range()]
     });
     run.write(&figure.with(by_seconds(&points)), &points)?;
-    run.write_tables(&[("Means over seeds", table::networks(&points, run.variants(), [1, 28, 28])?)])
+    run.write_tables(&[("Means over seeds", table::networks(&points, &run.variants, [1, 28, 28])?)])
 }
 
 /// The last accuracy on the test images, and the seconds of training and measuring, of each network of `variant`: against the seed.

@@ -24,7 +24,7 @@ fn make(run: &Run) -> Result<()> {
     })?;
 
     let mut figure = Figure::of_variants("Table 2: MLPs by the sizes of their hidden layers", &points, |variant| {
-        let title = table::network(run.variants(), variant);
+        let title = table::network(&run.variants, variant);
         vec![Axes::new(variant, Accuracy, &title).near_one(), Axes::new(variant, Loss, &title).logarithmic()]
     });
     let report = run.report()?;
@@ -38,7 +38,7 @@ fn make(run: &Run) -> Result<()> {
     }
     run.write(&figure, &points)?;
     run.write_tables(&[
-        ("Table 1: hyperparameters", hyperparameters(run.variants())),
+        ("Table 1: hyperparameters", hyperparameters(&run.variants)),
         ("Table 2: accuracies after the last epoch", compare::table(&comparisons)),
     ])?;
     compare::print_summary(&comparisons);

@@ -2,7 +2,7 @@
 
 use reproduction::data::splits::Splits;
 use reproduction::data::{Examples, embedded};
-use reproduction::experiment::{self, Experiment, Initialization, Layer, Order, Precision, StopEarly, Training, Views};
+use reproduction::experiment::{self, Experiment, Initialization, Layer, Order, Precision, Training, Views};
 use reproduction::history::{History, Metric, Split as Part};
 use reproduction::layers::Mode;
 use reproduction::loss::{Objective, cross_entropy};
@@ -494,7 +494,7 @@ fn the_best_epoch_is_kept_and_early_stopping_stops() -> anyhow::Result<()> {
     assert_eq!(kept, best);
 
     let training = experiment.training.as_mut().expect("there is one");
-    training.early_stopping = Some(StopEarly { patience: 1 });
+    training.early_stopping = Some(experiment::EarlyStopping { patience: 1 });
     let stopped = fit(&*built(&experiment), &splits, experiment.training()?, 1)?;
     let loss = |epoch| history.get(epoch, Part::Validation, Metric::Loss).expect("measured");
     let first_rise = (2..=8).find(|epoch| loss(*epoch) >= (1..*epoch).map(loss).fold(f64::INFINITY, f64::min)).expect("it rises");

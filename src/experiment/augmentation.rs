@@ -1,4 +1,4 @@
-//! How images are changed before a network takes them.
+//! `[augmentation]`: random changes of the training images.
 
 use super::fraction;
 use anyhow::{Result, ensure};

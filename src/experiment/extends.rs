@@ -1,4 +1,4 @@
-//! `extends`: what a file or one of its variants takes from other files of the folder.
+//! `extends`: a file or one of its variants takes tables from other files of the folder.
 //!
 //! `extends = "kaggle_vgg"` takes all of kaggle_vgg.toml but its variants, `extends = "networks.vgg"` the table `[vgg]` of networks.toml, and
 //! a list of names takes each over those before it. What stands beside `extends` is written over all of them. `set` changes its own table and
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use toml::{Table, Value};
 
-/// The TOML file `path`, itself and each of its variants with what they extend.
+/// The TOML file `path`, with the tables that it and its variants extend.
 ///
 /// # Errors
 /// If a file cannot be read, is no TOML or has no table of a name, or files extend each other in a circle.

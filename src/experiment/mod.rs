@@ -21,7 +21,7 @@ pub use groups::Group;
 pub use model::{Model, Precision, Views};
 pub use search::{Distribution, Search, SearchStage};
 pub use set::{Setting, combinations};
-pub use training::{Decay, Keep, MomentumForm, OptimizerKind, Order, ReduceOnPlateau, Schedule, StopEarly, Training};
+pub use training::{Decay, EarlyStopping, Keep, MomentumForm, OptimizerKind, Order, ReduceLrOnPlateau, Schedule, Training};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,7 @@ pub struct Experiment {
     pub gradient_check: Option<GradientCheck>,
 }
 
-/// How the training file becomes training and validation examples.
+/// Split of the training file into training and validation examples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Split {
@@ -172,12 +172,12 @@ impl Split {
         limit.map_or(Ok(()), |limit| count("split.limit", limit))
     }
 
-    /// How many of `all` examples are held out for validation.
+    /// The number of examples, of `all`, held out for validation.
     pub fn held_out(&self, all: i64) -> i64 {
         self.validation_examples.unwrap_or_else(|| (all as f64 * self.validation_share.unwrap_or(0.0)).floor() as i64)
     }
 
-    /// How many of `all` examples are trained on.
+    /// The number of training examples, of `all`.
     pub fn taken(&self, all: i64) -> i64 {
         (all - self.held_out(all)).clamp(0, self.limit.unwrap_or(i64::MAX))
     }

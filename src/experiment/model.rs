@@ -79,7 +79,7 @@ impl Precision {
 }
 
 impl Model {
-    /// How weights start, and how biases do.
+    /// The initialization of weights and biases.
     pub fn init_scheme(&self) -> InitScheme {
         InitScheme { weights: self.initialization, biases: self.bias_initialization.unwrap_or(self.initialization) }
     }

@@ -1,4 +1,4 @@
-//! The section `[search]`: which hyperparameters a random search draws, from where, and in which stages.
+//! `[search]`: the space and the stages of a random search.
 
 use super::Experiment;
 use anyhow::{Result, ensure};
@@ -13,9 +13,9 @@ pub struct Search {
     pub coarse: SearchStage,
     /// Settings from around the best of the coarse stage, for more epochs.
     pub fine: SearchStage,
-    /// How many of the coarse stage's best span the space of the fine one.
+    /// Number of the coarse stage's best settings that span the space of the fine one.
     pub around: usize,
-    /// Where each hyperparameter is drawn from, by its place in the experiment: `training.learning_rate`, for example; `*` stands for
+    /// Distribution of each hyperparameter, by its place in the experiment: `training.learning_rate`, for example; `*` stands for
     /// every element of a list that has the rest of the path, as in `model.layers.*.dropout`.
     pub space: BTreeMap<String, Distribution>,
 }
@@ -27,7 +27,7 @@ pub struct SearchStage {
     pub epochs: i64,
 }
 
-/// Where one hyperparameter is drawn from.
+/// Distribution of one hyperparameter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Distribution {

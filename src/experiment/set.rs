@@ -45,7 +45,7 @@ pub(super) fn set(table: &mut Table, path: &str, value: impl Fn(Option<&Value>) 
     Ok(())
 }
 
-/// How many places were there, and are set.
+/// The number of places that were there, and are set.
 fn replace(found: &mut Value, path: &[&str], value: &impl Fn(Option<&Value>) -> Value) -> usize {
     match (found, path) {
         (found, []) => {

@@ -37,8 +37,8 @@ pub struct Training {
     /// Evaluate every this many epochs, and after the last.
     #[serde(default = "every_epoch")]
     pub evaluate_every: i64,
-    pub reduce_on_plateau: Option<ReduceOnPlateau>,
-    pub early_stopping: Option<StopEarly>,
+    pub reduce_on_plateau: Option<ReduceLrOnPlateau>,
+    pub early_stopping: Option<EarlyStopping>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +80,7 @@ pub enum Decay {
 /// Reduces the learning rate when the validation loss stops improving (see [`crate::optim::ReduceLrOnPlateau`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ReduceOnPlateau {
+pub struct ReduceLrOnPlateau {
     pub factor: f64,
     pub patience: u32,
     pub threshold: f64,
@@ -89,7 +89,7 @@ pub struct ReduceOnPlateau {
 /// Stops training when the validation loss stops improving (see [`crate::optim::EarlyStopping`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StopEarly {
+pub struct EarlyStopping {
     pub patience: u32,
 }
 
@@ -135,7 +135,7 @@ impl Training {
             self.optimizer == OptimizerKind::Sgd || (momentum == 0.0 && self.momentum_form == MomentumForm::default()),
             "training.optimizer is \"adam\", which has moments of its own: expected neither training.momentum nor training.momentum_form"
         );
-        if let Some(ReduceOnPlateau { factor, threshold, .. }) = &self.reduce_on_plateau {
+        if let Some(ReduceLrOnPlateau { factor, threshold, .. }) = &self.reduce_on_plateau {
             ensure!(*factor > 0.0 && *factor < 1.0, "training.reduce_on_plateau.factor is {factor}, expected a number between 0 and 1");
             fraction("training.reduce_on_plateau.threshold", *threshold)?;
         }

@@ -1,4 +1,4 @@
-//! How parameters start.
+//! Initialization of parameters.
 
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
@@ -30,7 +30,7 @@ impl From<Initialization> for InitScheme {
     }
 }
 
-/// How many inputs an output of a layer is computed from, and how many outputs an input goes into.
+/// Fan-in and fan-out: the number of inputs of an output of a layer, and of outputs that an input goes into.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fan {
     pub fan_in: i64,

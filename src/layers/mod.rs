@@ -1,4 +1,4 @@
-//! Layers as thin wrappers around libtorch tensors, a file each: what it computes, what it learns, what it costs and what it is called.
+//! Layers as thin wrappers around libtorch tensors, a file each: forward pass, parameters, cost and labels.
 //!
 //! A new layer is a file here, and below its module, its name in the TOML and its line in `Layer::config`.
 

@@ -83,7 +83,7 @@ impl Description {
     }
 }
 
-/// Where a layer has a ReLU.
+/// The place of a layer's ReLU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relu {
     None,
@@ -95,7 +95,7 @@ pub enum Relu {
     Delayed,
 }
 
-/// Where a layer is built: the shape of its input, its index in the network, how its parameters start, their precision and device.
+/// Context in which a layer is built: the shape of its input, its index in the network, how its parameters start, their precision and device.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub input: Shape,
@@ -113,7 +113,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// How many values these are.
+    /// The number of values.
     pub fn numel(self) -> i64 {
         match self {
             Shape::Image { channels, height, width } => channels * height * width,
@@ -121,7 +121,7 @@ impl Shape {
         }
     }
 
-    /// How many channels an image has; of a vector each value is one.
+    /// The number of channels of an image; of a vector each value is one.
     pub fn channels(self) -> i64 {
         match self {
             Shape::Image { channels, .. } => channels,

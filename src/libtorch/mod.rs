@@ -65,7 +65,7 @@ fn in_layout_of(tensor: &Tensor, model: &Tensor) -> Tensor {
     copy
 }
 
-/// How libtorch computes on CUDA; on the CPU all of it says nothing.
+/// Arithmetic of libtorch on CUDA; without effect on the CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Arithmetic {
@@ -122,7 +122,7 @@ pub(crate) fn without_tf32<T>(compute: impl FnOnce() -> T) -> T {
 #[derive(Clone, Debug)]
 pub struct Kernel {
     pub name: String,
-    /// How often it ran
+    /// Number of launches
     pub count: u64,
     /// All runs together; on the CPU with the operations that it called itself
     pub seconds: f64,
@@ -203,8 +203,8 @@ pub(crate) mod tests {
         fn shim_is_without_tf32() -> bool;
     }
 
-    /// How often `compute`, in this thread, reads a value of a tensor, makes a tensor of values that the host has, or waits for the size of a
-    /// result: what would make the host wait for a GPU, as far as it shows on the CPU. All values of a tensor read at once do not.
+    /// The number of times that `compute`, in this thread, reads a value of a tensor, makes a tensor of values that the host has, or waits
+    /// for the size of a result: synchronizations with a GPU, as far as they show on the CPU. All values of a tensor read at once are none.
     pub fn transfers<T>(compute: impl FnOnce() -> T) -> (T, i64) {
         static ONE: Mutex<()> = Mutex::new(());
         let _one_at_a_time = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

@@ -42,7 +42,7 @@ impl Cnn {
         self.forward_until(self.modules.len(), images, mode)
     }
 
-    /// What the first `count` modules make of images.
+    /// The output of the first `count` modules.
     fn forward_until(&self, count: usize, images: &Tensor, mode: Mode) -> Tensor {
         self.modules[..count].iter().fold(images.to_kind(self.compute), |values, (_, module)| module.forward(&values, mode))
     }

@@ -1,8 +1,8 @@
-//! Which pixels speak for a class.
+//! Saliency: the pixels that speak for a class.
 
 use tch::{Kind, Tensor};
 
-/// How strongly each pixel acts on the logit of the class (int64 `[n]`) of its image: |d logit / d pixel|, the largest of the channels,
+/// Influence of each pixel on the logit of the class (int64 `[n]`) of its image: |d logit / d pixel|, the largest of the channels,
 /// `[n, height, width]` (Simonyan et al. 2014, section 3). `forward` gives the logits of images `[n, channels, height, width]`.
 pub(super) fn saliency(images: &Tensor, classes: &Tensor, forward: impl Fn(&Tensor) -> Tensor) -> Tensor {
     let images = images.detach().set_requires_grad(true);

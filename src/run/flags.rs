@@ -1,11 +1,11 @@
 //! The flags of every example.
 
-use super::progress::rounded;
+use super::progress::in_words;
 use super::shard::Shard;
 use super::{precision, project_root};
 use crate::data::Location;
 use crate::device;
-use crate::experiment::{Experiment, LARGEST_COUNT, MOST_SEEDS, Search, Setting, Variant};
+use crate::experiment::{Experiment, LARGEST_COUNT, Layer, MOST_SEEDS, Search, Setting, Variant};
 use crate::report_card::{Contents, Program};
 use anyhow::{Result, bail};
 use clap::error::ErrorKind;
@@ -14,7 +14,6 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use std::ffi::OsString;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::time::Duration;
 
 #[derive(Clone, Debug, Parser)]
 #[command(version)]
@@ -97,13 +96,16 @@ pub(super) struct Changes {
     pub epochs: Option<i64>,
     /// The first seed [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=1 << 53), help_heading = "Training")]
-    seed: Option<u64>,
+    pub seed: Option<u64>,
     /// Train with so many seeds: N, N + 1, ... [default: the TOML's]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_SEEDS)), help_heading = "Training")]
     pub seeds: Option<u32>,
     /// f32, tf32, bf16, f64, or auto: bf16 where that is fast, else f32
     #[arg(long, value_name = "PRECISION", help_heading = "Training")]
     pub precision: Option<precision::Choice>,
+    /// Fewer examples, epochs, seeds and trials, and narrow layers, in what trains: for `--quick`
+    #[arg(long, hide = true)]
+    pub small: bool,
 }
 
 const READ_PHOTOGRAPHS: [&str; 7] =
@@ -124,11 +126,16 @@ pub(super) fn trains(name: &str) -> bool {
     !TRAIN_NOTHING.contains(&name)
 }
 
+/// Whether `experiments/<name>.toml` is an experiment.
+pub(super) fn has_experiment(name: &str) -> bool {
+    !["fig16_errors", "report_card"].contains(&name)
+}
+
 /// The flags that example `name` does not have, and why.
 fn lacking(name: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     // The card hands its flags on to the examples that it runs.
     let (is_card, trains) = (name == "report_card", trains(name));
-    let reads_experiment = name != "fig16_errors";
+    let (has_experiment, hands_on) = (has_experiment(name), has_experiment(name) || is_card);
     let some_have = [
         (&["skip_corrupt"][..], reads_photographs(name), "reads no photographs"),
         (&["predict"], PREDICT.contains(&name), "has no network to use"),
@@ -136,8 +143,8 @@ fn lacking(name: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
         (&["all", "quick"], is_card, "runs no other examples"),
         (&["tensorboard", "shard", "merge"], trains, "trains nothing"),
         (&["epochs", "resume", "fresh"], trains || is_card, "trains nothing"),
-        (&["set", "variant", "limit", "seed", "seeds", "precision"], reads_experiment, "reads no experiment"),
-        (&["print_experiment"], reads_experiment && !is_card, "reads no experiment"),
+        (&["set", "variant", "limit", "seed", "seeds", "precision", "small"], hands_on, "reads no experiment"),
+        (&["print_experiment"], has_experiment, "reads no experiment"),
         (&["redraw"], !DRAW_NO_POINTS.contains(&name), "draws what its CSV does not hold"),
     ];
     let lacking = some_have.into_iter().filter(|(_, has, _)| !has);
@@ -165,18 +172,23 @@ pub(super) fn taken_by(name: &str, left_out: &[&str]) -> Vec<OsString> {
     flags
 }
 
+/// The report card's entry of example `name`.
+pub(super) fn program(name: &str) -> Option<Program> {
+    let contents = Contents::read(&project_root().ok()?.join("experiments")).ok()?;
+    contents.programs().into_iter().find(|program| program.example == name)
+}
+
 /// The first line of an example's help: its figure, its data and its duration.
 fn about(name: &str) -> Option<String> {
-    let programs = Contents::read(&project_root().ok()?.join("experiments")).ok()?.programs();
-    let Program { of, what, minutes, .. } = programs.into_iter().find(|program| program.example == name)?;
+    let Program { of, what, minutes, .. } = program(name)?;
     let from = match name {
         "fig8_cnn_architecture" | "fig13_vgg_architecture" => "without data",
         _ if reads_photographs(name) => "from photographs of cats and dogs",
         _ => "from MNIST",
     };
     // Of Figure 16 the minutes are mostly those of the network that it needs.
-    let time = if name == "fig16_errors" { Duration::from_secs(60) } else { rounded(Duration::from_secs_f64(60.0 * minutes)) };
-    Some(format!("{of}: {what}; {from}, in about {} on two cores", humantime::format_duration(time)))
+    let minutes = if name == "fig16_errors" { 1.0 } else { minutes };
+    Some(format!("{of}: {what}; {from}, in about {} on two cores", in_words(60.0 * minutes)))
 }
 
 impl Flags {
@@ -214,6 +226,9 @@ impl Changes {
 
     /// The variant with what the flags change, but for `--set`, on a device that has instructions for bf16 or not.
     pub fn apply(&self, mut variant: Variant, has_bf16: bool) -> Result<Variant> {
+        if self.small {
+            make_small(&mut variant);
+        }
         let Experiment { split, model, training, .. } = &mut variant.experiment;
         match (training, self.epochs) {
             (Some(training), Some(epochs)) => training.epochs = epochs,
@@ -228,5 +243,30 @@ impl Changes {
             split.limit = self.limit.or(split.limit);
         }
         Ok(Variant { seeds: self.seeds(variant.seeds.end - variant.seeds.start), ..variant })
+    }
+}
+
+fn make_small(Variant { experiment, search, seeds, .. }: &mut Variant) {
+    let Experiment { split: Some(split), model, training, .. } = experiment else { return };
+    split.limit = Some(300);
+    seeds.end = seeds.end.min(seeds.start + 2);
+    if let Some(training) = training {
+        training.epochs = training.epochs.min(2);
+    }
+    if let Some(Search { coarse, fine, around, .. }) = search {
+        for stage in [coarse, fine] {
+            (stage.trials, stage.epochs) = (stage.trials.min(2), stage.epochs.min(2));
+        }
+        *around = 2.min(*around);
+    }
+    model.parameters = None;
+    model.hidden.iter_mut().for_each(|width| *width = 16.min(*width));
+    for layer in &mut model.layers {
+        match layer {
+            Layer::Convolution(filters) | Layer::ResidualBlock(filters) => *filters = 4.min(*filters),
+            Layer::GroupNorm(groups) => *groups = 2.min(*groups),
+            Layer::FullyConnected(outputs) => *outputs = 16.min(*outputs),
+            _ => {}
+        }
     }
 }

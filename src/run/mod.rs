@@ -1,12 +1,11 @@
 //! One run of an example: its flags, its inputs, its trials and its outputs.
 
 mod crash;
-mod early;
 mod ending;
 mod everything;
 mod flags;
 mod interrupt;
-mod photographs;
+
 mod precision;
 mod predict;
 mod progress;
@@ -15,6 +14,7 @@ mod scalars;
 mod search;
 mod shard;
 mod store;
+mod submission;
 mod tables;
 mod trainer;
 mod trials;
@@ -22,7 +22,7 @@ mod weights;
 
 pub use anyhow::Result;
 pub use crash::explain_panics;
-pub use ending::{exit_code, finish, main};
+pub use ending::finish;
 pub use everything::report_card;
 pub use search::Searched;
 pub use std::process::ExitCode;
@@ -40,25 +40,28 @@ use crate::limits;
 use crate::plot::{self, Figure};
 use crate::points::{self, Point, is_report_data};
 use crate::reported::Reported;
+use crate::say;
 use crate::table;
 use crate::tensorboard::EventFile;
 use anyhow::{Context, anyhow, bail, ensure};
 use comfy_table::Table;
 use flags::{Changes, Flags};
 use image::RgbImage;
+use provenance::Provenance;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tch::Device;
-use trainer::Network;
+use trainer::OwnNetwork;
 
 /// One run of an example.
 pub struct Run {
     name: &'static str,
     flags: Flags,
     root: PathBuf,
-    device: Device,
-    variants: Vec<Variant>,
+    pub device: Device,
+    /// Those to run, with what the flags change.
+    pub variants: Vec<Variant>,
     /// Whether this is the unmodified experiment on the report's data, as far as data were read: its results may go to `plots/`.
     is_reproduction: AtomicBool,
 }
@@ -69,15 +72,6 @@ impl Run {
     /// # Errors
     /// If the flags do not parse, a variant is unknown, the device cannot be used or a folder of outputs not written: before any work.
     pub fn start(name: &'static str) -> Result<Run> {
-        Run::begin(name, true)
-    }
-
-    /// As [`Run::start`], for an example that has no experiment.
-    pub fn without_experiment(name: &'static str) -> Result<Run> {
-        Run::begin(name, false)
-    }
-
-    fn begin(name: &'static str, has_experiment: bool) -> Result<Run> {
         explain_panics();
         let flags = Flags::read(name, std::env::args_os())?;
         let root = project_root()?;
@@ -87,9 +81,9 @@ impl Run {
             device::be_deterministic()?;
         }
         let (mut variants, mut is_unchanged) = (Vec::new(), flags.changes == Changes::default());
-        if has_experiment {
+        if flags::has_experiment(name) {
             let has_bf16 = precision::has_bf16(device);
-            let file = ExperimentFile::read(&experiment_path(&root, name))?;
+            let file = ExperimentFile::read(&root.join(format!("experiments/{name}.toml")))?;
             variants = self::variants(&file, &flags.changes, has_bf16)?;
             is_unchanged = variants == self::variants(&file, &Changes::default(), has_bf16)?;
             if !flags.redraw && !flags.merge {
@@ -125,21 +119,14 @@ impl Run {
         Ok(photographs)
     }
 
-    /// Writes the predictions of the first trained network for the validation images, `<out>/<name>_validation.csv`, and for the test
-    /// images: `<out>/<name>_test.csv` where their labels are known, and `<out>/<name>_submission.csv`, in the form that Kaggle takes, where
-    /// they are a competition's.
-    pub fn write_submission(&self, trained: &Trained, photographs: &CatsDogs) -> Result<()> {
-        photographs::write_submission(self, trained, photographs)
-    }
-
     /// Trains every variant with every seed, as `experiments/<name>.toml` and the flags say; finished trials of an earlier run with
     /// the same settings, data and code are kept.
     ///
     /// # Errors
-    /// If training fails, if a signal stops it, or if only a share of the trials was to be trained, or only weights to be exported:
-    /// [`exit_code`] tells which.
+    /// If training fails, if a signal stops it, or if only a share of the trials was to be trained, or only weights to be exported: the
+    /// exit code of [`finish`] tells which.
     pub fn train(&self, data: &DataSet) -> Result<Trained> {
-        self.train_network(data, Network::OF_EXPERIMENT)
+        self.train_network(data, None)
     }
 
     /// As [`Run::train`], with a network of your own in place of the TOML's `[model]`: `build` makes it for an experiment, images
@@ -150,10 +137,10 @@ impl Run {
     /// As [`Run::train`]; if `build` fails, or `name` is empty.
     pub fn train_with(&self, data: &DataSet, name: &str, build: &Build) -> Result<Trained> {
         ensure!(!name.is_empty(), "a network of your own needs a name, which tells its trials from others");
-        self.train_network(data, Network { name, build })
+        self.train_network(data, Some((name, build)))
     }
 
-    fn train_network(&self, data: &DataSet, network: Network) -> Result<Trained> {
+    fn train_network(&self, data: &DataSet, network: OwnNetwork) -> Result<Trained> {
         self.note(data);
         if self.flags.export_weights {
             bail!(weights::export(self, data)?);
@@ -161,20 +148,11 @@ impl Run {
         let next = "When all shares are trained, the same command with --merge puts them together.";
         let trained = trials::train(self, &self.variants, network, data, next)?;
         if let Some(shard) = self.flags.shard {
-            bail!(trials::share_done(shard, trained.outcomes.len(), next));
+            bail!(shard.done(trained.outcomes.len(), next));
         }
         tables::write(self, &trained.outcomes)?;
         say!("After the last epoch:\n{}", tables::numbers(&trained));
         Ok(trained)
-    }
-
-    /// Draws the settings of the file's random search, trains them, and looks again around the best.
-    ///
-    /// # Errors
-    /// As [`Run::train`]; if the file describes no search.
-    pub fn search(&self, data: &DataSet) -> Result<Searched> {
-        self.note(data);
-        search::search(self, data)
     }
 
     /// The report's numbers and published curves.
@@ -184,7 +162,7 @@ impl Run {
 
     /// The points of the figure: those that `train` makes or, with `--redraw`, those of its CSV, `<out>/<name>.csv`.
     pub fn points(&self, train: impl FnOnce() -> Result<Vec<Point>>) -> Result<Vec<Point>> {
-        if self.flags.redraw { points::read_csv(&self.output("csv")) } else { train() }
+        if self.flags.redraw { points::read_csv(&self.output(".csv")) } else { train() }
     }
 
     /// The lines of the CSV of a figure that has other columns, the headings first: those that `make` gives or, with `--redraw`, those of
@@ -216,13 +194,17 @@ impl Run {
 
     fn write_files(&self, title: &str, picture: &RgbImage, csv: Option<Vec<u8>>) -> Result<()> {
         let png = plot::to_png(picture, &provenance::text_chunks(self, title)?)?;
-        if let Some(csv) = csv {
-            write_whole(&self.output("csv"), &csv)?;
-            tell!("wrote {}", self.output("csv").display());
-        }
-        write_whole(&self.output("png"), &png)?;
-        tell!("wrote {}", self.output("png").display());
+        csv.map_or(Ok(()), |csv| self.write_output(".csv", &csv))?;
+        self.write_output(".png", &png)?;
         self.show_picture(self.name, picture, &png)
+    }
+
+    /// Writes `<out>/<name><ending>` and says so.
+    fn write_output(&self, ending: &str, contents: &[u8]) -> Result<()> {
+        let path = self.output(ending);
+        write_whole(&path, contents)?;
+        tell!("wrote {}", path.display());
+        Ok(())
     }
 
     /// With `--tensorboard`, `picture`, which is also there as `png`, as an image event.
@@ -234,33 +216,20 @@ impl Run {
     }
 
     /// With `--tensorboard`, the folder for the scalars of a trial.
-    fn scalars_of(&self, variant: &str, seed: u64) -> Option<PathBuf> {
+    fn scalars_of(&self, Provenance { variant, seed, .. }: &Provenance) -> Option<PathBuf> {
         Some(self.flags.tensorboard.as_ref()?.join(self.name).join(format!("{variant}-seed{seed}")))
     }
 
     /// Prints titled tables and writes them to `<out>/<name>.md`.
     pub fn write_tables(&self, tables: &[(&str, Table)]) -> Result<()> {
-        let path = self.output("md");
-        let sections = tables.iter().map(|(title, table)| format!("### {title}\n\n{}", table::markdown(table)));
-        write_whole(&path, sections.collect::<Vec<_>>().join("\n").as_bytes())?;
         tables.iter().for_each(|(title, table)| say!("\n{title}\n{table}"));
-        tell!("wrote {}", path.display());
-        Ok(())
-    }
-
-    /// Where it is computed.
-    pub fn device(&self) -> Device {
-        self.device
+        let sections = tables.iter().map(|(title, table)| format!("### {title}\n\n{}", table::markdown(table)));
+        self.write_output(".md", sections.collect::<Vec<_>>().join("\n").as_bytes())
     }
 
     /// `experiments/<name>.toml`.
     pub fn experiment_path(&self) -> PathBuf {
-        experiment_path(&self.root, self.name)
-    }
-
-    /// The variants that are run, with what the flags change.
-    pub fn variants(&self) -> &[Variant] {
-        &self.variants
+        self.root.join(format!("experiments/{}.toml", self.name))
     }
 
     /// Results on other data than the report's are not its reproduction.
@@ -282,13 +251,9 @@ impl Run {
         self.is_reproduction.load(Ordering::Relaxed)
     }
 
-    fn output(&self, extension: &str) -> PathBuf {
-        self.out().join(format!("{}.{extension}", self.name))
+    fn output(&self, ending: &str) -> PathBuf {
+        self.out().join(format!("{}{ending}", self.name))
     }
-}
-
-fn experiment_path(root: &Path, name: &str) -> PathBuf {
-    root.join("experiments").join(name).with_extension("toml")
 }
 
 /// The file's variants with what the flags change, for a device that has instructions for bf16 or not.
@@ -317,6 +282,34 @@ fn variants(file: &ExperimentFile, changes: &Changes, has_bf16: bool) -> Result<
     Ok(variants)
 }
 
+/// An example's `main`: does what `example` says with a run that was started or, with `--predict`, classifies images, with
+/// `--print-experiment` prints the experiment; prints its error, and gives its exit code.
+pub fn main(run: Result<Run>, example: impl FnOnce(&Run) -> Result<()>) -> ExitCode {
+    let do_it = |run: Run| {
+        if run.flags.print_experiment {
+            for Variant { name, experiment, seeds, .. } in &run.variants {
+                say!("# {name}, seeds {} to {}\n{}", seeds.start, seeds.end - 1, experiment.to_toml());
+            }
+            return say::ensure_written();
+        }
+        match &run.flags.predict {
+            Some(path) => predict::write_predictions(&run, path)?,
+            None => example(&run)?,
+        }
+        say::ensure_written()?;
+        if run.flags.out.is_none() && !run.flags.quick && run.flags.predict.is_none() && !run.is_reproduction() {
+            let (folder, name) = (run.out(), run.name);
+            tell!(
+                "everything is in {}, apart from the committed results: this was not experiments/{name}.toml as it stands, on the report's data \
+                 (--out DIR writes elsewhere)",
+                folder.display()
+            );
+        }
+        Ok(())
+    };
+    finish(run.and_then(do_it))
+}
+
 /// The folder with this project's `experiments/`: the current one, so that binaries can be carried elsewhere, or the one the crate was built
 /// in. Other projects have a folder of that name too, but not the report's numbers in it.
 pub fn project_root() -> Result<PathBuf> {
@@ -330,6 +323,7 @@ pub fn project_root() -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::architecture::Architecture;
     use crate::data::{Source, embedded};
     use crate::experiment::{Experiment, Initialization};
     use crate::model::{Mlp, Model};
@@ -367,6 +361,28 @@ mod tests {
         assert_eq!(format!("{:#}", run.train_with(&digits, "another", never).expect_err("built")), "built");
         assert!(run.train_with(&digits, "", never).expect_err("no name").to_string().contains("needs a name"));
         assert!(folders(&plain).iter().all(|folder| !folders(&first).contains(folder)));
+        Ok(())
+    }
+
+    #[test]
+    fn every_experiment_has_a_small_form() -> Result<()> {
+        let small = Changes { small: true, ..Changes::default() };
+        for name in
+            ["table2_sweep", "fig10_11_cnn_capacity", "kaggle_vgg", "kaggle_search", "fig15_vgg_sweep", "ablation_vgg", "kaggle_ahead"]
+        {
+            let file = ExperimentFile::read(&project_root()?.join(format!("experiments/{name}.toml")))?;
+            for Variant { experiment, search, seeds, .. } in variants(&file, &small, false)? {
+                experiment.check()?;
+                assert!(experiment.training()?.epochs <= 2 && experiment.split()?.limit == Some(300), "{name}");
+                assert!(seeds.count() <= 2 && experiment.model.parameters.is_none(), "{name}");
+                assert!(search.is_none_or(|search| search.coarse.trials == 2 && search.fine.epochs == 2), "{name}");
+                if experiment.model.hidden.is_empty() {
+                    let channels = if flags::reads_photographs(name) { 3 } else { 1 };
+                    let architecture = Architecture::new([channels, 64, 64], &experiment.model.layers)?;
+                    assert!(architecture.multiply_adds() < 10_000_000, "{name}: {}", architecture.multiply_adds());
+                }
+            }
+        }
         Ok(())
     }
 }

@@ -2,23 +2,25 @@
 
 use super::Run;
 use super::flags::reads_photographs;
-use super::photographs::{inputs, predict, write};
-use super::progress::Display;
+use super::progress::Progress;
 use super::weights;
 use crate::data::archive::Archive;
 use crate::data::digits::{self, decode_digit};
 use crate::data::photographs::{self, Decoded, decode_all, decode_upright, to_picture};
-use crate::data::{cats_dogs, mnist};
+use crate::data::splits::Inputs;
+use crate::data::{Examples, cats_dogs, mnist};
+use crate::experiment::Experiment;
 use crate::plot::{Section, Tile, draw_grid, thousands, to_png};
 use crate::table;
+use crate::train::{logits, predictions};
 use alphanumeric_sort::compare_str;
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
-/// How files become images for a network, and what it tells apart.
+/// Image shape, classes and decoder for one kind of network.
 struct Images {
     /// `[channels, height, width]`.
     shape: [u32; 3],
@@ -30,20 +32,20 @@ const PHOTOGRAPHS: Images =
     Images { shape: [3, photographs::SIDE, photographs::SIDE], classes: &cats_dogs::CLASSES, decode: decode_upright };
 const DIGITS: Images = Images { shape: [1, digits::SIDE, digits::SIDE], classes: &mnist::CLASSES, decode: decode_digit };
 
-/// How many images are decoded and classified at a time.
+/// Number of images decoded and classified at a time.
 const AT_A_TIME: usize = 256;
-/// How many images the picture shows, each with what speaks for its class.
+/// Number of images in the picture, each with the evidence for its class.
 const DRAWN: usize = 52;
 const COLUMNS: u32 = 8;
-/// How many files an error names.
+/// Number of files that an error names.
 const NAMED: usize = 10;
 
 /// A file with its class and the probability of that; or with the reason why it cannot be read.
 type Row = (String, Result<(&'static str, f64), String>);
 
-/// The predicted class of each image with its probability, and the evidence for it (see [`crate::model::Model::explain`]) in the first
-/// ones, as many as are drawn.
-type Predictions = (Vec<(&'static str, f64)>, Tensor);
+/// The predicted class of each image, as a number, with its probability; and the evidence for it (see [`crate::model::Model::explain`]) in
+/// the first ones, as many as are drawn.
+type Predictions = (Vec<(i64, f64)>, Tensor);
 
 /// Classifies the image `path`, or each file in the folder or zip `path`, with the network of this example that was trained last, else with
 /// the committed one; prints a table and writes `<out>/<name>_predictions.csv` and `<out>/<name>_predictions.png`.
@@ -57,21 +59,21 @@ pub(super) fn write_predictions(run: &Run, path: &Path) -> Result<()> {
     let archive = open(path)?;
     let (model, experiment, what) = weights::find(run, images.shape.map(i64::from), images.classes.len() as i64)?;
     let predict = |pixels: &Tensor, drawn: usize| -> Result<Predictions> {
-        let all = predict(&*model, pixels, &experiment, images.classes, run.device, |_| ())?;
-        let place = |class: &str| images.classes.iter().position(|known| *known == class).map_or(0, |place| place as i64);
-        let classes: Vec<i64> = all.iter().take(drawn).map(|(class, _)| place(class)).collect();
-        let first = inputs(pixels, &experiment, run.device)?.range(0, classes.len() as i64).images;
-        Ok((all, model.explain(&first, &Tensor::from_slice(&classes).to_device(run.device))))
+        let inputs = inputs(pixels, &experiment, run.device)?;
+        let predicted = predictions(&logits(&*model, &inputs))?;
+        let classes: Vec<i64> = predicted.iter().take(drawn).map(|(class, _)| *class).collect();
+        let first = inputs.range(0, classes.len() as i64).images;
+        Ok((predicted, model.explain(&first, &Tensor::from_slice(&classes).to_device(run.device))))
     };
     let (rows, tiles) = classify(&archive, &images, run.flags.quiet, predict)?;
     let good = count_readable(path, &rows)?;
-    write(run, "predictions.csv", &to_csv(&rows)?)?;
+    run.write_output("_predictions.csv", &to_csv(&rows)?)?;
 
     let title = format!("Predictions for {}", path.display());
     let heading = heading(tiles.len() / 2, good);
     let picture = draw_grid(&title, &what, &[Section { heading: heading.clone(), tiles }], COLUMNS)?;
     let png = to_png(&picture, &super::provenance::text_chunks(run, &title)?)?;
-    write(run, "predictions.png", &png)?;
+    run.write_output("_predictions.png", &png)?;
     run.show_picture(&format!("{}_predictions", run.name), &picture, &png)?;
 
     let mut table = table::new(["file", "prediction", "probability"]);
@@ -86,6 +88,12 @@ pub(super) fn write_predictions(run: &Run, path: &Path) -> Result<()> {
     let bad = if bad == 0 { String::new() } else { format!(" Files that cannot be read: {}.", thousands(bad as i64)) };
     say!("The picture shows {heading}.{bad}");
     Ok(())
+}
+
+/// Images, uint8 `[n, channels, height, width]`, as the network of `experiment` takes them.
+pub(super) fn inputs(images: &Tensor, experiment: &Experiment, device: Device) -> Result<Inputs> {
+    let labels = Tensor::zeros([images.size()[0]], (Kind::Int64, Device::Cpu));
+    Inputs::new(&Examples { images: images.shallow_clone(), labels }, experiment.normalization.as_ref(), None, device)
 }
 
 /// A folder, a zip, or any other file alone.
@@ -111,33 +119,32 @@ fn classify(
     let names: Vec<&str> = archive.names().collect();
     let mut order: Vec<usize> = (0..names.len()).collect();
     order.sort_by(|one, other| compare_str(names[*one], names[*other]));
-    let display = Display::new(names.len() as u64, quiet);
+    let progress = Progress::new(names.len() as u64, quiet);
     let (mut rows, mut tiles): (Vec<Row>, Vec<Tile>) = (Vec::new(), Vec::new());
     for places in order.chunks(AT_A_TIME) {
-        let Decoded { images, good, bad } = decode_all(archive, places, images.shape, images.decode);
+        let Decoded { images: pixels, good, bad } = decode_all(archive, places, images.shape, images.decode);
         let drawn = (DRAWN - tiles.len() / 2).min(good.len());
-        let (predicted, evidence) = if good.is_empty() { (Vec::new(), images.shallow_clone()) } else { predict(&images, drawn)? };
-        for (index, (class, probability)) in (0..).zip(predicted.iter().take(drawn)) {
-            let image = images.get(index);
-            tiles.push(Tile { image: to_picture(&image)?, caption: format!("{class}, {}", percent(*probability)) });
-            let evidence = evidence.get(index);
-            let caption = if evidence.size() == image.size()[1..] { "saliency" } else { "class activation" };
-            tiles.push(Tile { image: to_picture(&reddened(&image, &evidence)?)?, caption: caption.to_owned() });
+        let (predicted, evidence) = if good.is_empty() { (Vec::new(), pixels.shallow_clone()) } else { predict(&pixels, drawn)? };
+        for (index, (class, probability)) in (0..).zip(&predicted) {
+            let class = images.classes[*class as usize];
+            rows.push((names[places[good[index]]].to_owned(), Ok((class, *probability))));
+            if index < drawn {
+                let (image, evidence) = (pixels.get(index as i64), evidence.get(index as i64));
+                tiles.push(Tile { image: to_picture(&image)?, caption: format!("{class}, {}", percent(*probability)) });
+                let caption = if evidence.size() == image.size()[1..] { "saliency" } else { "class activation" };
+                tiles.push(Tile { image: to_picture(&reddened(&image, &evidence)?)?, caption: caption.to_owned() });
+            }
         }
-        let predicted = good.into_iter().zip(predicted.into_iter().map(Ok));
-        let mut all: Vec<(usize, Result<_, String>)> =
-            predicted.chain(bad.into_iter().map(|(index, reason)| (index, Err(reason)))).collect();
-        all.sort_by_key(|(index, _)| *index);
-        rows.extend(all.into_iter().map(|(index, result)| (names[places[index]].to_owned(), result)));
-        display.advance(places.len() as u64);
-        display.say(format!("{} of {} files", thousands(rows.len() as i64), thousands(names.len() as i64)), rows.len() == names.len());
+        rows.extend(bad.into_iter().map(|(index, reason)| (names[places[index]].to_owned(), Err(reason))));
+        progress.advance(places.len() as u64);
+        progress.say(format!("{} of {} files", thousands(rows.len() as i64), thousands(names.len() as i64)), rows.len() == names.len());
     }
     rows.extend(archive.unread().iter().map(|(name, reason)| (name.clone(), Err(reason.clone()))));
     rows.sort_by(|(one, _), (other, _)| compare_str(one, other));
     Ok((rows, tiles))
 }
 
-/// How many of `rows` are of images that can be read; none is an error that says what is there instead.
+/// The number of images that can be read; none is an error that says what is there instead.
 fn count_readable(path: &Path, rows: &[Row]) -> Result<usize> {
     let good = rows.iter().filter(|(_, result)| result.is_ok()).count();
     if good == 0 {
@@ -213,7 +220,7 @@ mod tests {
     fn by_brightness(images: &Tensor, drawn: usize) -> Result<Predictions> {
         let means = images.to_kind(tch::Kind::Double).mean_dim([1_i64, 2, 3].as_slice(), false, tch::Kind::Double) / 255.0;
         let means = Vec::<f64>::try_from(means)?;
-        let predicted = means.into_iter().map(|mean| (if mean > 0.5 { "Cat" } else { "Dog" }, (10.0 * mean).round() / 10.0)).collect();
+        let predicted = means.into_iter().map(|mean| (i64::from(mean <= 0.5), (10.0 * mean).round() / 10.0)).collect();
         Ok((predicted, images.narrow(0, 0, drawn as i64).mean_dim(1, false, Kind::Float)))
     }
 

@@ -1,4 +1,4 @@
-//! Where a result comes from: enough to make it again, or to say why it came out differently.
+//! Provenance of a result: enough to make it again, or to say why it came out differently.
 
 use super::{Run, Variant};
 use crate::data::Source;
@@ -6,7 +6,7 @@ use crate::device;
 use crate::experiment::{Experiment, read_extended};
 use crate::plot::PngHeader;
 use crate::train::RunIdentity;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -80,23 +80,19 @@ impl Provenance {
         sha256(&format!("{} {} {}", self.trial, self.code, self.libraries))[..ID_DIGITS].to_owned()
     }
 
-    /// Where it is trained: trials with the same id and machine have the same result to the last bit.
-    fn machine(&self) -> BTreeMap<String, String> {
+    /// Device, number of threads, drivers and whether only deterministic operations are used: trials with the same id and machine have the
+    /// same result to the last bit.
+    pub fn machine(&self) -> BTreeMap<String, String> {
         let drivers = (!self.drivers.is_empty()).then(|| ("drivers", self.drivers.clone()));
-        let deterministic = self.deterministic.then(|| ("deterministic", self.deterministic.to_string()));
+        let deterministic = self.deterministic.then(|| ("deterministic", "true".to_owned()));
         let always = [("device", self.device.clone()), ("threads", self.threads.to_string())];
         always.into_iter().chain(drivers).chain(deterministic).map(|(key, value)| (key.to_owned(), value)).collect()
     }
 
-    /// A short hash of the device, number of threads, drivers and whether only deterministic operations are used.
+    /// A short hash of the machine.
     pub fn machine_id(&self) -> String {
-        let lines: Vec<String> = self.machine().into_iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
-        sha256(&lines.concat())[..MACHINE_DIGITS].to_owned()
-    }
-
-    /// Whether a trial with the same id has the same result to the last bit as one of `other`.
-    pub fn is_same_machine(&self, other: &Provenance) -> bool {
-        self.machine() == other.machine()
+        let lines: String = self.machine().into_iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        sha256(&lines)[..MACHINE_DIGITS].to_owned()
     }
 
     /// Identifies this trial in its checkpoints: its experiment key by key, its seed, its data and the program that trains.
@@ -113,15 +109,6 @@ impl Provenance {
         add("program", format!("{} {} of sources {code}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")));
         add("libraries", libraries.clone());
         Ok(RunIdentity { trial, machine: self.machine() })
-    }
-
-    /// None where there is none.
-    pub fn read(path: &Path) -> Result<Option<Provenance>> {
-        let text = match std::fs::read_to_string(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            text => text.with_context(|| format!("cannot read {}", path.display()))?,
-        };
-        Ok(Some(toml::from_str(&text).with_context(|| format!("in {}", path.display()))?))
     }
 }
 
@@ -153,7 +140,7 @@ pub fn text_chunks(run: &Run, title: &str) -> Result<Vec<(String, String)>> {
     let chunk = |key: &str, text: String| (key.to_owned(), text);
     // A picture that is drawn again keeps what says how its points were made.
     if run.flags.redraw
-        && let Ok(PngHeader { mut texts, .. }) = PngHeader::read(&run.output("png"))
+        && let Ok(PngHeader { mut texts, .. }) = PngHeader::read(&run.output(".png"))
     {
         texts.retain(|(key, _)| key != "Title" && key != "Redrawn");
         let redrawn = format!("{}, commit {}: {}", date(), commit(&run.root), command());
@@ -208,17 +195,15 @@ mod tests {
 
     #[test]
     fn what_earlier_versions_wrote_can_be_read() -> Result<()> {
-        let (folder, older) = (tempfile::tempdir()?, "is_stacked = true\ncommit = ''\ncommand = ''\ndate = ''\nseconds = 1.5");
+        let older = "is_stacked = true\ncommit = ''\ncommand = ''\ndate = ''\nseconds = 1.5";
         let first =
             "trial = 'abc'\nvariant = 'vgg'\nseed = 3\ndata = ''\ndata_checksum = ''\ncode = ''\ndevice = ''\nthreads = 1\nlibraries = ''";
-        let path = folder.path().join("provenance.toml");
-        std::fs::write(&path, format!("{first}\n{older}"))?;
-        let read = Provenance::read(&path)?.context("it is there")?;
+        let read: Provenance = toml::from_str(&format!("{first}\n{older}"))?;
         assert_eq!((read.name().as_str(), read.seconds), ("vgg seed 3", 1.5));
         // What a GPU's last bits depend on beside its name.
         let others = [Provenance { drivers: "driver 1".to_owned(), ..read.clone() }, Provenance { deterministic: true, ..read.clone() }];
         for other in others {
-            assert!(!other.is_same_machine(&read) && other.machine_id() != read.machine_id() && other.id() == read.id());
+            assert!(other.machine() != read.machine() && other.machine_id() != read.machine_id() && other.id() == read.id());
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
-//! Which share of a list of trials a worker takes, where several of them work on the list.
+//! One worker's share of a list of trials.
 
+use super::ending::EarlyExit;
 use anyhow::{Context, Result, bail, ensure};
 use std::str::FromStr;
 
@@ -32,14 +33,15 @@ impl Shard {
             );
         };
         let (first, step) = (number("SLURM_ARRAY_TASK_MIN")?.unwrap_or(0), number("SLURM_ARRAY_TASK_STEP")?.unwrap_or(1).max(1));
-        let offset = id.saturating_sub(first);
-        let is_even = id >= first && offset.is_multiple_of(step) && offset / step < count;
-        ensure!(
-            is_even,
-            "task {id} of a Slurm array of {count} tasks that begins at {first}: its tasks are not numbered evenly; use --array=0-{}, or name the share, for example 0/4",
-            count.saturating_sub(1)
-        );
-        Shard::new(offset / step, count)
+        let index = id.checked_sub(first).filter(|offset| offset.is_multiple_of(step)).map(|offset| offset / step);
+        let index = index.filter(|index| *index < count).with_context(|| {
+            format!(
+                "task {id} of a Slurm array of {count} tasks that begins at {first}: its tasks are not numbered evenly; \
+                 use --array=0-{}, or name the share, for example 0/4",
+                count.saturating_sub(1)
+            )
+        })?;
+        Shard::new(index, count)
     }
 
     /// Whether this worker takes the trial in place `place` of the list. Every place is one worker's.
@@ -47,9 +49,16 @@ impl Shard {
         place % self.count == self.index
     }
 
-    /// Whether nothing is left for this worker, because there are more workers than the list has trials.
-    pub fn is_empty(self, trials: usize) -> bool {
-        self.index >= trials
+    /// The end of a process that has trained its share of so many trials, with how to go on.
+    pub fn done(self, trials: usize, next: &str) -> EarlyExit {
+        let what = if self.index < trials {
+            format!("share {self} is trained.")
+        } else {
+            format!(
+                "NOTHING WAS TRAINED: share {self} is empty, there are more shares than the {trials} trial(s). The others are to be trained."
+            )
+        };
+        EarlyExit { message: format!("{what} {next}"), code: 0 }
     }
 }
 
@@ -110,7 +119,8 @@ mod tests {
             assert_eq!(takers, 1);
             for index in 0..count {
                 let shard = Shard { index, count };
-                assert_eq!(shard.is_empty(place), !(0..place).any(|place| shard.takes(place)), "share {shard} of {place} trials");
+                let is_empty = shard.done(place, "").message.starts_with("NOTHING WAS TRAINED");
+                assert_eq!(is_empty, !(0..place).any(|place| shard.takes(place)), "share {shard} of {place} trials");
             }
         }
     }

@@ -11,6 +11,7 @@ use crate::history::History;
 use crate::model::{self, Model};
 use crate::train::{Checkpoints, parameters};
 use anyhow::{Context, Result, ensure};
+use serde::de::DeserializeOwned;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use tch::Device;
@@ -20,6 +21,8 @@ use tch::Device;
 pub(super) struct Trial {
     pub experiment: Experiment,
     pub provenance: Provenance,
+    /// [`Provenance::id`].
+    id: String,
     pub folder: PathBuf,
 }
 
@@ -31,7 +34,7 @@ pub struct Outcome {
     pub history: History,
     /// Seconds that training and measuring it took.
     pub seconds: f64,
-    /// Where the trial is kept, its parameters among the files.
+    /// The trial's folder, its parameters among the files.
     pub folder: PathBuf,
     /// The resolved experiment.
     pub experiment: Experiment,
@@ -42,22 +45,23 @@ impl Trial {
     /// The trial of `experiment` that is called `provenance.variant`, kept in `folder`, that of all trials of an example.
     pub fn new(experiment: &Experiment, provenance: Provenance, folder: &Path) -> Trial {
         let Provenance { variant, seed, .. } = &provenance;
-        let folder = folder.join(format!("{variant}-seed{seed}-{}-{}", provenance.machine_id(), provenance.id()));
-        Trial { experiment: experiment.clone(), provenance, folder }
+        let id = provenance.id();
+        let folder = folder.join(format!("{variant}-seed{seed}-{}-{id}", provenance.machine_id()));
+        Trial { experiment: experiment.clone(), provenance, id, folder }
     }
 
     /// Whether `folder` is named by this trial's id, whatever the machine.
     pub fn has_id_of(&self, folder: &Path) -> bool {
-        bytes(folder).ends_with(self.provenance.id().as_bytes())
+        bytes(folder).ends_with(self.id.as_bytes())
     }
 
     /// The trial as `folder` holds it; none where it is not finished there, or where that is the result of another machine or without its
     /// network, unless `anywhere` says that it will do.
     pub fn finished_in(&self, folder: &Path, anywhere: bool) -> Result<Option<Outcome>> {
         let whole = || format!("the trial in {} is not whole; remove that folder to train it anew", folder.display());
-        let Some(found) = Provenance::read(&folder.join(PROVENANCE)).with_context(whole)? else { return Ok(None) };
-        let is_same = found.is_same_machine(&self.provenance) && folder.join(PARAMETERS).exists();
-        if found.id() != self.provenance.id() || !(anywhere || is_same) {
+        let Some(found) = read_toml::<Provenance>(&folder.join(PROVENANCE)).with_context(whole)? else { return Ok(None) };
+        let is_same = found.machine() == self.provenance.machine() && folder.join(PARAMETERS).exists();
+        if found.id() != self.id || !(anywhere || is_same) {
             return Ok(None);
         }
         let history = History::read(&folder.join(HISTORY)).with_context(whole)?;
@@ -67,17 +71,16 @@ impl Trial {
 
     /// Makes it one that is not finished: provenance is removed first and written last, so that a folder that has it is whole.
     pub fn begin(&self) -> Result<()> {
-        match std::fs::remove_file(self.folder.join(PROVENANCE)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("cannot write into {}", self.folder.display()))
-            }
-            _ => Ok(()),
+        let path = self.folder.join(PROVENANCE);
+        if path.exists() {
+            std::fs::remove_file(path).with_context(|| format!("cannot write into {}", self.folder.display()))?;
         }
+        Ok(())
     }
 
     /// Writes what was trained, after [`Trial::begin`].
     pub fn keep(self, history: History, model: &dyn Model, seconds: f64) -> Result<Outcome> {
-        let Trial { experiment, provenance, folder } = self;
+        let Trial { experiment, provenance, folder, .. } = self;
         let provenance = Provenance { seconds, date: super::provenance::date(), ..provenance };
         write_whole(&folder.join(HISTORY), &history.to_csv()?)?;
         parameters::save(&model.state_dict(), &folder.join(PARAMETERS))?;
@@ -91,15 +94,6 @@ impl Outcome {
     fn new(experiment: Experiment, provenance: Provenance, history: History, folder: PathBuf) -> Outcome {
         let Provenance { variant, seed, seconds, .. } = &provenance;
         Outcome { variant: variant.clone(), seed: *seed, seconds: *seconds, history, folder, experiment, provenance }
-    }
-
-    /// The finished trial in `folder`, by what [`finished`] gives.
-    pub(super) fn read((provenance, folder): (Provenance, PathBuf)) -> Result<Outcome> {
-        let path = folder.join(EXPERIMENT);
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let experiment = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
-        let history = History::read(&folder.join(HISTORY))?;
-        Ok(Outcome::new(experiment, provenance, history, folder))
     }
 
     /// Sets `model`'s values to what was trained.
@@ -152,19 +146,18 @@ impl Store {
     /// the same bits as if it were trained now, and its network, unless `anywhere` says that another machine's result will do, best one that
     /// has its network.
     pub fn finished(&self, trial: &Trial, anywhere: bool) -> Result<Option<Outcome>> {
-        let id = trial.provenance.id();
-        let folders = self.0.iter().filter(|folder| bytes(folder).ends_with(id.as_bytes()));
+        let folders = self.0.iter().filter(|folder| trial.has_id_of(folder));
         let found = folders.map(|folder| trial.finished_in(folder, anywhere)).filter_map(Result::transpose).collect::<Result<Vec<_>>>()?;
         // Among equals the first.
         let rank = |outcome: &Outcome| {
-            let is_same = outcome.provenance.is_same_machine(&trial.provenance);
+            let is_same = outcome.provenance.machine() == trial.provenance.machine();
             (!outcome.folder.join(PARAMETERS).exists(), !is_same)
         };
         Ok(found.into_iter().min_by_key(rank))
     }
 }
 
-/// Where a trial stands, while it is trained.
+/// The checkpoints of a trial, while it is trained.
 pub(super) fn checkpoints_in(folder: &Path) -> Checkpoints {
     Checkpoints::new(folder.join("checkpoints"))
 }
@@ -176,12 +169,26 @@ fn bytes(path: &Path) -> &[u8] {
 
 /// The finished trials of an example that have their networks and that `is_wanted`, the last one finished last; `folder` is that of all of
 /// its trials.
-pub(super) fn finished(folder: &Path, is_wanted: impl Fn(&Provenance) -> bool) -> Result<Vec<(Provenance, PathBuf)>> {
-    let with_network = list(folder)?.into_iter().filter(|folder| folder.join(PARAMETERS).exists());
-    let finished = with_network.filter_map(|folder| Some((Provenance::read(&folder.join(PROVENANCE)).ok()??, folder)));
-    let mut wanted: Vec<(Provenance, PathBuf)> = finished.filter(|(provenance, _)| is_wanted(provenance)).collect();
-    wanted.sort_by(|(one, _), (other, _)| one.date.cmp(&other.date));
-    Ok(wanted)
+pub(super) fn finished(folder: &Path, is_wanted: impl Fn(&Provenance) -> bool) -> Result<Vec<Outcome>> {
+    let mut finished = Vec::new();
+    for folder in list(folder)?.into_iter().filter(|folder| folder.join(PARAMETERS).exists()) {
+        if let Some(provenance) = read_toml(&folder.join(PROVENANCE))?.filter(&is_wanted) {
+            let experiment = read_toml(&folder.join(EXPERIMENT))?;
+            let experiment = experiment.with_context(|| format!("{} holds no {EXPERIMENT}", folder.display()))?;
+            finished.push(Outcome::new(experiment, provenance, History::read(&folder.join(HISTORY))?, folder));
+        }
+    }
+    finished.sort_by(|one, other| one.provenance.date.cmp(&other.provenance.date));
+    Ok(finished)
+}
+
+/// None where there is no such file.
+pub(super) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let text = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        text => text.with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    Ok(Some(toml::from_str(&text).with_context(|| format!("in {}", path.display()))?))
 }
 
 /// The entries of `folder`, sorted by name; empty where it is no folder.

@@ -4,7 +4,6 @@ use super::Run;
 use super::provenance::{Provenance, flatten};
 use super::store::Outcome;
 use super::trials::Trained;
-use crate::files::write_whole;
 use crate::history::{Metric, Split};
 use crate::points::{mean_and_deviation, with_deviation};
 use crate::table;
@@ -15,13 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// With `--merge`, writes `<out>/<name>_trials.csv`, a line for each trial: its id, the settings that differ, and its results; and
 /// `<name>_times.csv`, which alone depends on when and by whom it was trained.
 pub(super) fn write(run: &Run, outcomes: &[Outcome]) -> Result<()> {
-    if !run.flags.merge {
-        return Ok(());
-    }
-    for (what, table) in [("trials", trials(outcomes)?), ("times", times(outcomes)?)] {
-        let path = run.out().join(format!("{}_{what}.csv", run.name));
-        write_whole(&path, &table)?;
-        tell!("wrote {}", path.display());
+    if run.flags.merge {
+        run.write_output("_trials.csv", &trials(outcomes)?)?;
+        run.write_output("_times.csv", &times(outcomes)?)?;
     }
     Ok(())
 }

@@ -1,16 +1,14 @@
 //! The trials of an experiment: every variant with every seed, trained side by side, each kept as it finishes.
 
-use super::early::Early;
+use super::ending::EarlyExit;
 use super::flags::Flags;
 use super::interrupt::{self, Listening};
-use super::progress::Display;
+use super::progress::Progress;
 use super::provenance::Provenance;
-use super::shard::Shard;
 use super::store::{Outcome, Store, Trial};
-use super::trainer::{self, Job, Network};
+use super::trainer::{self, Job, OwnNetwork};
 use super::{Run, Variant};
 use crate::data::{DataSet, Examples};
-use crate::device;
 use crate::experiment::Experiment;
 use crate::files::ensure_writable;
 use crate::history::{History, Metric, Split};
@@ -103,7 +101,7 @@ impl Trained {
 ///
 /// # Errors
 /// If training fails or a signal stops it; where others have not yet trained theirs, with `next`, how to go on.
-pub(super) fn train(run: &Run, variants: &[Variant], network: Network, data: &DataSet, next: &str) -> Result<Trained> {
+pub(super) fn train(run: &Run, variants: &[Variant], network: OwnNetwork, data: &DataSet, next: &str) -> Result<Trained> {
     // On the CPU one thread a trial uses the cores better than all threads on one: minibatches are small. The whole list decides, so that
     // a trial gives the same bits whichever share of the list this is.
     let cores = tch::get_num_threads() as usize;
@@ -111,38 +109,47 @@ pub(super) fn train(run: &Run, variants: &[Variant], network: Network, data: &Da
     let at_a_time = variants.iter().filter_map(|variant| variant.at_a_time).min().map_or(cores, |count| count as usize);
     let workers = if run.device == Device::Cpu { cores.min(count).min(at_a_time) } else { 1 };
     let threads = if workers > 1 { 1 } else { cores };
-    let Work { mut outcomes, jobs, others } = work(run, variants, network.name, data, threads)?;
+    let Plan { mut outcomes, jobs, others } = plan(run, variants, network.map_or("", |(name, _)| name), data, threads)?;
 
-    let mut display = Display::new(jobs.iter().map(Job::minibatches).sum(), run.flags.quiet);
-    display.leaves_epochs = workers == 1;
+    let mut progress = Progress::new(jobs.iter().map(|job| (job.epochs * job.minibatches) as u64).sum(), run.flags.quiet);
+    progress.leaves_epochs = workers == 1;
     let listening = Listening::start()?;
     let trained = side_by_side(jobs, workers, |job| {
         ensure!(interrupt::asked().is_none(), Interrupted);
-        trainer::train(run, job, network, &display)
+        trainer::train(run, job, network, &progress)
     });
-    drop(display);
+    drop(progress);
     if let Some(signal) = interrupt::asked() {
         let message = match trained {
             Err(error) if !error.is::<Interrupted>() => format!("Error: {error:#}"),
             _ => "Interrupted. What was finished is kept; the same command with --resume goes on (without --fresh).".to_owned(),
         };
-        bail!(Early::signal(signal, message));
+        bail!(EarlyExit::signal(signal, message));
     }
     drop(listening);
     outcomes.extend(trained?);
-    outcomes.extend(of_others(run, others, count, next)?);
+    if let Some(shard) = run.flags.shard {
+        // Others may have finished theirs in the meantime.
+        let store = Store::list(&run.flags.runs, run.name)?;
+        for trial in others {
+            outcomes.push(store.finished(&trial, true)?.ok_or_else(|| shard.done(count, next))?);
+        }
+    }
 
     outcomes.sort_by_cached_key(|outcome| (variants.iter().position(|known| known.name == outcome.variant), outcome.seed));
     let limit = variants.iter().filter_map(|variant| variant.experiment.split.as_ref()?.limit).min();
     let limit = limit.map_or(String::new(), |limit| format!(", first {limit} training examples"));
     let set = if run.is_reproduction() { &[] } else { &run.flags.changes.set[..] };
     let set = set.iter().map(|setting| format!(", {setting}")).collect::<String>();
-    let device = if run.flags.merge { device_of(&outcomes) } else { device::describe(run.device) };
+    let mut devices: Vec<&str> = outcomes.iter().map(|outcome| outcome.provenance.device.as_str()).collect();
+    devices.sort();
+    devices.dedup();
+    let device = if let [device] = devices[..] { device.to_owned() } else { format!("{} devices", devices.len()) };
     Ok(Trained { outcomes, data: format!("{}{limit}{set}", data.source.name), device })
 }
 
 /// A list of trials, divided.
-struct Work {
+struct Plan {
     /// Finished before.
     outcomes: Vec<Outcome>,
     /// For this process to train.
@@ -151,7 +158,7 @@ struct Work {
     others: Vec<Trial>,
 }
 
-fn work(run: &Run, variants: &[Variant], network: &str, data: &DataSet, threads: usize) -> Result<Work> {
+fn plan(run: &Run, variants: &[Variant], network: &str, data: &DataSet, threads: usize) -> Result<Plan> {
     let Flags { fresh, merge, shard, runs, .. } = &run.flags;
     let (store, common) = (Store::list(runs, run.name)?, Provenance::of_run(run, &data.source, network, threads as i64));
     let experiments: Vec<Experiment> = variants.iter().map(|variant| variant.experiment.with_own_validation(data.validation)).collect();
@@ -159,61 +166,58 @@ fn work(run: &Run, variants: &[Variant], network: &str, data: &DataSet, threads:
     let mut list: Vec<(u64, &Variant, &Experiment)> =
         all.flat_map(|(variant, experiment)| variant.seeds.clone().map(move |seed| (seed, variant, experiment))).collect();
     list.sort_by_key(|(seed, ..)| *seed);
-    let mut work = Work { outcomes: Vec::new(), jobs: Vec::new(), others: Vec::new() };
+    let mut plan = Plan { outcomes: Vec::new(), jobs: Vec::new(), others: Vec::new() };
     for (place, (seed, variant, experiment)) in list.into_iter().enumerate() {
         let trial = Trial::new(experiment, common.of_trial(experiment, &variant.name, seed), &runs.join(run.name));
         // Where several machines work together, what another one has trained is as good as to be had here.
         let finished = if *fresh { None } else { store.finished(&trial, *merge || shard.is_some())? };
         match finished {
-            Some(outcome) => work.outcomes.push(outcome),
-            None if *merge || shard.is_some_and(|shard| !shard.takes(place)) => work.others.push(trial),
-            None => {
-                let tell_cost =
-                    !run.flags.quiet && network.is_empty() && work.jobs.iter().all(|job| job.trial.provenance.variant != variant.name);
-                work.jobs.push(job(run, variant, data, &store, trial, tell_cost)?);
-            }
+            Some(outcome) => plan.outcomes.push(outcome),
+            None if *merge || shard.is_some_and(|shard| !shard.takes(place)) => plan.others.push(trial),
+            None => plan.jobs.push(job(run, variant, data, &store, trial)?),
         }
     }
-    if *merge && !work.others.is_empty() {
-        let few: Vec<String> = work.others.iter().take(5).map(|trial| trial.provenance.name()).collect();
+    if *merge && !plan.others.is_empty() {
+        let few: Vec<String> = plan.others.iter().take(5).map(|trial| trial.provenance.name()).collect();
         bail!(
             "{} of {} trials have no result yet, {} among them: train them, with --shard for example, and then --merge",
-            work.others.len(),
-            work.others.len() + work.outcomes.len(),
+            plan.others.len(),
+            plan.others.len() + plan.outcomes.len(),
             few.join(", ")
         );
     }
-    tell_kept(run, &work);
-    Ok(work)
+    tell_kept(run, &plan);
+    Ok(plan)
 }
 
 /// `trial` with all that the thread needs that trains it.
-fn job(run: &Run, variant: &Variant, data: &DataSet, store: &Store, trial: Trial, tell_cost: bool) -> Result<Job> {
-    let Flags { resume, fresh, .. } = run.flags;
-    let Provenance { variant: name, seed, .. } = &trial.provenance;
+fn job(run: &Run, variant: &Variant, data: &DataSet, store: &Store, trial: Trial) -> Result<Job> {
+    let (&Flags { resume, fresh, .. }, name) = (&run.flags, trial.provenance.name());
     let interrupted = if fresh { None } else { store.interrupted(&trial)? };
     if let Some((folder, checkpoint)) = interrupted.as_ref().filter(|_| !resume) {
         let path = checkpoint.display();
         ensure!(
             !trial.has_id_of(folder),
-            "trial {name} seed {seed} was interrupted, and where it stood is kept in {path}: go on from there with --resume, or begin again with --fresh",
+            "trial {name} was interrupted, and where it stood is kept in {path}: go on from there with --resume, or begin again with --fresh",
         );
-        tell!("{name} seed {seed} begins anew: the interrupted training in {path} has other settings, data or code");
+        tell!("{name} begins anew: the interrupted training in {path} has other settings, data or code");
     }
-    run.scalars_of(name, *seed).as_deref().map_or(Ok(()), ensure_writable)?;
+    run.scalars_of(&trial.provenance).as_deref().map_or(Ok(()), ensure_writable)?;
+    let (train, training) = (data.train.share(), trial.experiment.training()?);
     Ok(Job {
+        epochs: training.epochs,
+        minibatches: (trial.experiment.split()?.taken(train.len()) as u64).div_ceil(training.minibatch as u64) as i64,
         trial,
-        train: data.train.share(),
+        train,
         test: data.test.as_ref().map(Examples::share),
         classes: data.classes.len() as i64,
-        tell_cost,
         interrupted: interrupted.map(|(folder, _)| folder).filter(|_| resume),
         checkpoint_after: variant.checkpoint_after,
     })
 }
 
 /// Says which trials are kept, and which have nothing to go on from.
-fn tell_kept(run: &Run, Work { outcomes, jobs, others }: &Work) {
+fn tell_kept(run: &Run, Plan { outcomes, jobs, others }: &Plan) {
     let (finished, all) = (outcomes.len(), outcomes.len() + jobs.len() + others.len());
     if !run.flags.quiet && finished > 0 {
         let folders: BTreeSet<String> =
@@ -228,34 +232,5 @@ fn tell_kept(run: &Run, Work { outcomes, jobs, others }: &Work) {
             count => format!(", and for {count} other trials"),
         };
         tell!("--resume: there is nothing to go on from for {} in {}{rest}: training begins anew", provenance.name(), folder.display());
-    }
-}
-
-/// The results of `others`, which other processes have finished in the meantime; else an error with `next`, how to go on.
-fn of_others(run: &Run, others: Vec<Trial>, all: usize, next: &str) -> Result<Vec<Outcome>> {
-    // Without --shard there are none.
-    let (Some(shard), false) = (run.flags.shard, others.is_empty()) else { return Ok(Vec::new()) };
-    let store = Store::list(&run.flags.runs, run.name)?;
-    others.iter().map(|trial| store.finished(trial, true)?.ok_or_else(|| share_done(shard, all, next).into())).collect()
-}
-
-/// The end of a process that has trained its share of so many trials.
-pub(super) fn share_done(shard: Shard, trials: usize, next: &str) -> Early {
-    let what = if shard.is_empty(trials) {
-        format!(
-            "NOTHING WAS TRAINED: share {shard} is empty, there are more shares than the {trials} trial(s). The others are to be trained."
-        )
-    } else {
-        format!("share {shard} is trained.")
-    };
-    Early { message: format!("{what} {next}"), code: 0 }
-}
-
-/// The device that trained all of `outcomes`, or how many devices did.
-fn device_of(outcomes: &[Outcome]) -> String {
-    let devices: BTreeSet<&String> = outcomes.iter().map(|outcome| &outcome.provenance.device).collect();
-    match devices.first() {
-        Some(device) if devices.len() == 1 => (*device).clone(),
-        _ => format!("{} devices", devices.len()),
     }
 }

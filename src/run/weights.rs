@@ -1,25 +1,24 @@
 //! Trained networks to predict with: the trial that was finished last, else what is committed in `weights/`, for each network
 //! `<example>-<variant>.safetensors` and beside it a TOML that says what it is.
 
-use super::early::Early;
-use super::flags::reads_photographs;
-use super::progress::rounded;
+use super::ending::EarlyExit;
+use super::flags::{self, reads_photographs};
+use super::progress::in_words;
 use super::provenance::Provenance;
 use super::store::{self, Outcome};
-use super::{Run, Variant, project_root};
+use super::{Run, project_root};
 use crate::data::DataSet;
 use crate::data::splits::{Inputs, Splits};
 use crate::experiment::{self, Experiment, Keep, Precision, Views};
 use crate::files::{sha256_of, write_whole};
 use crate::history::{Metric, Split};
 use crate::model::{self, Model, Parameter};
-use crate::report_card::Contents;
+use crate::report_card::Program;
 use crate::train::{evaluate, parameters};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tch::{Device, Kind};
 
 /// Below the project's folder.
@@ -35,12 +34,12 @@ const LOSS_COST: f64 = 0.001;
 struct Card {
     example: String,
     parameters: i64,
-    /// How the file keeps them: float16 or float32.
+    /// Of the file: float16 or float32.
     dtype: String,
     sha256: String,
     licence: String,
     epochs: i64,
-    /// As the file keeps it, in single precision.
+    /// Of the network in the file, computed in single precision.
     validation: Measured,
     #[serde(skip_serializing_if = "Option::is_none")]
     test: Option<Measured>,
@@ -59,10 +58,9 @@ struct Measured {
 /// The trained network of `run`, or of the variants that its flags name, for images `[channels, height, width]` of so many classes; its
 /// experiment; and in words variant, seed, epochs and accuracy.
 pub(super) fn find(run: &Run, image: [i64; 3], classes: i64) -> Result<(Box<dyn Model>, Experiment, String)> {
-    let (trials, names) = (run.flags.runs.join(run.name), &run.flags.changes.variant);
+    let names = &run.flags.changes.variant;
     let is_wanted = |provenance: &Provenance| names.is_empty() || names.contains(&provenance.variant);
-    if let Some(newest) = store::finished(&trials, is_wanted)?.pop() {
-        let outcome = Outcome::read(newest)?;
+    if let Some(outcome) = store::finished(&run.flags.runs.join(run.name), is_wanted)?.pop() {
         let Outcome { folder, experiment, provenance, history, .. } = &outcome;
         let epoch = match experiment.training.as_ref().map(|training| training.keep) {
             Some(Keep::Best) => history.best_epoch().0,
@@ -86,7 +84,7 @@ pub(super) fn find(run: &Run, image: [i64; 3], classes: i64) -> Result<(Box<dyn 
 ///
 /// # Errors
 /// If there is none of this name, or it is damaged, or for other images.
-pub(super) fn committed(name: &str, image: [i64; 3], classes: i64, device: Device) -> Result<Box<dyn Model>> {
+pub(super) fn teacher(name: &str, image: [i64; 3], classes: i64, device: Device) -> Result<Box<dyn Model>> {
     let mut cards = cards(&project_root()?)?;
     if cards.is_empty() {
         // A folder of experiments of one's own has none.
@@ -100,8 +98,7 @@ pub(super) fn committed(name: &str, image: [i64; 3], classes: i64, device: Devic
 
 /// The network of `card`, which `path` keeps, in single precision.
 fn load(path: &Path, card: &Card, views: Views, image: [i64; 3], classes: i64, device: Device) -> Result<Box<dyn Model>> {
-    let found = File::open(path).and_then(sha256_of).with_context(|| format!("cannot read {}", path.display()))?;
-    let (shown, sha256) = (path.display(), &card.sha256);
+    let (shown, sha256, found) = (path.display(), &card.sha256, hash(path)?);
     ensure!(found == *sha256, "{shown} is damaged: its SHA-256 is {found}, expected {sha256}; get it anew: git checkout -- {FOLDER}");
     let experiment = in_single_precision(card.experiment.clone());
     let model = experiment::Model { test_time_augmentation: views, ..experiment.model };
@@ -115,25 +112,22 @@ fn describe(Provenance { variant, seed, date, .. }: &Provenance, epochs: i64, ac
     format!("{variant} seed {seed}, after {epochs} epochs, validation accuracy {:.2} %, trained {day}", 100.0 * accuracy)
 }
 
+fn hash(path: &Path) -> Result<String> {
+    File::open(path).and_then(sha256_of).with_context(|| format!("cannot read {}", path.display()))
+}
+
 /// The committed networks with their model cards, in the order of their names.
 fn cards(root: &Path) -> Result<Vec<(PathBuf, Card)>> {
     let paths = store::list(&root.join(FOLDER))?.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
-    let read = |path: PathBuf| {
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let card: Card = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
-        Ok((path.with_extension("safetensors"), card))
-    };
-    paths.map(read).collect()
+    let read = |path: PathBuf| Some((path.with_extension("safetensors"), store::read_toml(&path).transpose()?));
+    paths.filter_map(read).map(|(path, card)| Ok((path, card?))).collect()
 }
 
 /// The message where there is no network: the command that trains one, its duration, and a committed network to use instead.
 fn how_to_train(run: &Run) -> String {
     let name = run.name;
-    let programs = Contents::read(&run.root.join("experiments")).map(|contents| contents.programs()).unwrap_or_default();
-    let minutes = programs.iter().find(|program| program.example == name).map(|program| program.minutes);
-    let time = minutes.map_or(String::new(), |minutes| {
-        format!(", which takes about {} on two cores", humantime::format_duration(rounded(Duration::from_secs_f64(60.0 * minutes))))
-    });
+    let time = flags::program(name)
+        .map_or(String::new(), |Program { minutes, .. }| format!(", which takes about {} on two cores", in_words(60.0 * minutes)));
     let others = cards(&run.root).unwrap_or_default().into_iter().map(|(_, card)| card.example);
     let other = others.into_iter().find(|other| other != name && reads_photographs(other) == reads_photographs(name));
     let other =
@@ -153,7 +147,7 @@ fn in_single_precision(experiment: Experiment) -> Experiment {
 ///
 /// # Errors
 /// If there is no such trial, or it is none of the experiment as its file has it, on the report's data, and `--out` names no folder.
-pub(super) fn export(run: &Run, data: &DataSet) -> Result<Early> {
+pub(super) fn export(run: &Run, data: &DataSet) -> Result<EarlyExit> {
     let as_it_stands = || {
         format!(
             "{FOLDER}/ takes the networks of experiments/{}.toml as it stands, on the report's data, and this is another experiment; \
@@ -164,24 +158,23 @@ pub(super) fn export(run: &Run, data: &DataSet) -> Result<Early> {
     ensure!(run.flags.out.is_some() || run.is_reproduction(), as_it_stands());
     let folder = run.flags.out.clone().unwrap_or_else(|| run.root.join(FOLDER));
     let mut messages = Vec::new();
-    for variant in run.variants() {
+    for variant in &run.variants {
         let wanted = in_single_precision(variant.experiment.with_own_validation(data.validation));
         let is_of_data = |found: &Provenance| found.variant == variant.name && found.data_checksum == data.source.checksum;
-        let trials = store::finished(&run.flags.runs.join(run.name), is_of_data)?.into_iter().map(Outcome::read);
-        let mut trials = trials.collect::<Result<Vec<_>>>()?;
-        trials.retain(|outcome| in_single_precision(outcome.experiment.clone()) == wanted);
+        let trials = store::finished(&run.flags.runs.join(run.name), is_of_data)?.into_iter();
+        let trials = trials.filter(|outcome| in_single_precision(outcome.experiment.clone()) == wanted);
         // Of several machines' or versions' results the newest.
-        match trials.iter().rev().min_by_key(|outcome| outcome.seed) {
-            Some(outcome) => messages.push(write(run, outcome, variant, data, &folder)?),
+        match trials.rev().min_by_key(|outcome| outcome.seed) {
+            Some(outcome) => messages.push(write(run, &outcome, data, &folder)?),
             None => tell!("{} has no finished trial of this experiment on these data", variant.name),
         }
     }
     ensure!(!messages.is_empty(), "there is nothing to export; {}", how_to_train(run));
-    Ok(Early { message: messages.join("\n"), code: 0 })
+    Ok(EarlyExit { message: messages.join("\n"), code: 0 })
 }
 
 /// Writes the network of `outcome` into `folder`.
-fn write(run: &Run, outcome: &Outcome, variant: &Variant, data: &DataSet, folder: &Path) -> Result<String> {
+fn write(run: &Run, outcome: &Outcome, data: &DataSet, folder: &Path) -> Result<String> {
     let experiment = in_single_precision(outcome.experiment.clone());
     let splits = Splits::new(&data.train, data.test.as_ref(), &experiment, outcome.seed, Device::Cpu)?;
     let model = model::build(&experiment.model, splits.validation.image(), data.classes.len() as i64, outcome.seed, Device::Cpu)?;
@@ -199,9 +192,9 @@ fn write(run: &Run, outcome: &Outcome, variant: &Variant, data: &DataSet, folder
     }
     let kept: Vec<Parameter> =
         model.state_dict().into_iter().map(|Parameter { name, tensor }| Parameter { name, tensor: tensor.to_kind(kind) }).collect();
-    let path = folder.join(format!("{}-{}.safetensors", run.name, variant.name));
+    let path = folder.join(format!("{}-{}.safetensors", run.name, outcome.variant));
     parameters::save(&kept, &path)?;
-    let sha256 = File::open(&path).and_then(sha256_of).with_context(|| format!("cannot read {}", path.display()))?;
+    let sha256 = hash(&path)?;
     let card = Card {
         example: run.name.to_owned(),
         parameters: model.parameter_count(),

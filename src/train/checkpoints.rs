@@ -1,19 +1,19 @@
-//! The checkpoints of a training run: where it stood, as files from which it goes on to the last bit.
+//! The checkpoints of a training run: files from which it resumes to the last bit.
 //!
-//! A checkpoint is one file in the format safetensors, written under a temporary name, synced and renamed. Its name says where training
-//! stood and ends with the first 16 digits of the file's SHA-256: what is not as it was written is noticed before it is read. The last
-//! two are kept, so that one can be lost.
+//! A checkpoint is one file in the format safetensors, written under a temporary name, synced and renamed. Its name has epoch and
+//! minibatch, and ends with the first 16 digits of the file's SHA-256: damage is noticed before the file is read. The last two are kept,
+//! so that one can be lost.
 
 use super::parameters::{partial, read_tensors};
 use super::state::{RunIdentity, State};
 use crate::experiment::Training;
 use crate::files::{remove_partial, sha256_of};
 use crate::model::Parameter;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// How many are kept.
+/// Number of checkpoints kept.
 const KEPT: usize = 2;
 /// Digits of the checksum in a name.
 const DIGITS: usize = 16;
@@ -40,10 +40,10 @@ impl Checkpoints {
 
     /// The newest one, damaged or not.
     pub fn newest(&self) -> Result<Option<PathBuf>> {
-        Ok(self.list()?.pop().map(|found| found.path))
+        Ok(self.list()?.pop())
     }
 
-    /// Writes where training stands, and removes the oldest beyond those that are kept.
+    /// Writes a checkpoint, and removes the oldest beyond those that are kept.
     ///
     /// # Errors
     /// If it cannot be written; those that were there still are.
@@ -51,7 +51,8 @@ impl Checkpoints {
         let write = || -> Result<PathBuf> {
             let file = partial(&state.to_tensors(values, identity)?, &self.folder)?;
             let checksum = sha256_of(File::open(file.path())?)?;
-            let name = format!("epoch{}-minibatch{}-{}.safetensors", state.epoch + 1, state.minibatch, &checksum[..DIGITS]);
+            // Numbers of so many digits that names are in the order of training.
+            let name = format!("epoch{:07}-minibatch{:09}-{}.safetensors", state.epoch + 1, state.minibatch, &checksum[..DIGITS]);
             let path = self.folder.join(name);
             file.rename(&path)?;
             Ok(path)
@@ -66,7 +67,7 @@ impl Checkpoints {
         })?;
         let mut all = self.list()?;
         all.truncate(all.len().saturating_sub(KEPT));
-        for Found { path, .. } in all {
+        for path in all {
             fs::remove_file(&path).with_context(|| format!("cannot remove {}, which is no longer needed", path.display()))?;
         }
         Ok(path)
@@ -79,14 +80,13 @@ impl Checkpoints {
     pub fn resume(&self, training: &Training, values: &mut [Parameter], identity: &RunIdentity) -> Result<Option<Resumed>> {
         remove_partial(&self.folder)?;
         let (mut notices, mut damaged) = (Vec::new(), Vec::new());
-        for found in self.list()?.into_iter().rev() {
-            let Found { path, .. } = &found;
-            if let Err(damage) = found.check() {
+        for path in self.list()?.into_iter().rev() {
+            if let Err(damage) = check(&path) {
                 notices.push(format!("the checkpoint {} is damaged ({damage:#})", path.display()));
-                damaged.push(found.path);
+                damaged.push(path);
                 continue;
             }
-            let read = read_tensors(path).and_then(|saved| State::of_tensors(&saved, training, values, identity));
+            let read = read_tensors(&path).and_then(|saved| State::of_tensors(&saved, training, values, identity));
             let (state, machine) = read.with_context(|| format!("the checkpoint {}", path.display()))?;
             if !machine.is_empty() {
                 let what = machine.join(", ");
@@ -96,59 +96,37 @@ impl Checkpoints {
                 // Out of the way of those that come, and there for who wants to look.
                 let _ = fs::rename(&path, path.with_extension("damaged"));
             }
-            return Ok(Some(Resumed { state, path: found.path, notices }));
+            return Ok(Some(Resumed { state, path, notices }));
         }
-        match notices.is_empty() {
-            true => Ok(None),
-            false => bail!("no checkpoint in {} is whole: {}; --fresh trains anew", self.folder.display(), notices.join("; ")),
-        }
+        ensure!(notices.is_empty(), "no checkpoint in {} is whole: {}; --fresh trains anew", self.folder.display(), notices.join("; "));
+        Ok(None)
     }
 
     /// Removes all of them, when they are no longer needed.
     pub fn remove(&self) -> Result<()> {
-        match fs::remove_dir_all(&self.folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("cannot remove {}, which is no longer needed", self.folder.display()))
-            }
-            _ => Ok(()),
+        if self.folder.exists() {
+            fs::remove_dir_all(&self.folder)
+                .with_context(|| format!("cannot remove {}, which is no longer needed", self.folder.display()))?;
         }
+        Ok(())
     }
 
     /// Every checkpoint, the oldest first.
-    fn list(&self) -> Result<Vec<Found>> {
-        let mut all = Vec::new();
-        for entry in fs::read_dir(&self.folder).into_iter().flatten() {
-            all.extend(Found::new(entry?.path()));
-        }
-        all.sort_by_key(|found| (found.epoch, found.minibatch));
+    fn list(&self) -> Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().collect::<Result<Vec<_>, _>>()?;
+        let mut all: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+        all.retain(|path| path.extension().is_some_and(|ending| ending == "safetensors"));
+        all.sort();
         Ok(all)
     }
 }
 
-/// A file with a checkpoint's name.
-#[derive(Debug)]
-struct Found {
-    epoch: i64,
-    minibatch: i64,
-    checksum: String,
-    path: PathBuf,
-}
-
-impl Found {
-    fn new(path: PathBuf) -> Option<Found> {
-        let name = path.file_name()?.to_str()?.to_owned();
-        let mut parts = name.strip_suffix(".safetensors")?.split('-');
-        let mut part = |start: &str| parts.next()?.strip_prefix(start);
-        let (epoch, minibatch, checksum) = (part("epoch")?, part("minibatch")?, part("")?.to_owned());
-        let (epoch, minibatch) = (epoch.parse().ok()?, minibatch.parse().ok()?);
-        Some(Found { epoch, minibatch, checksum, path }).filter(|_| parts.next().is_none())
-    }
-
-    fn check(&self) -> Result<()> {
-        let length = fs::metadata(&self.path)?.len();
-        ensure!(length > 0, "it is empty");
-        let found = &sha256_of(File::open(&self.path)?)?[..DIGITS];
-        ensure!(found == self.checksum, "its {length} bytes have the SHA-256 {found}..., expected {}...", self.checksum);
-        Ok(())
-    }
+/// Whether the file is as it was written.
+fn check(path: &Path) -> Result<()> {
+    let length = fs::metadata(path)?.len();
+    ensure!(length > 0, "it is empty");
+    let (name, found) = (path.file_stem().unwrap_or_default().to_string_lossy(), &sha256_of(File::open(path)?)?[..DIGITS]);
+    let expected = name.rsplit('-').next().unwrap_or_default();
+    ensure!(found == expected, "its {length} bytes have the SHA-256 {found}..., expected {expected}...");
+    Ok(())
 }

@@ -7,7 +7,6 @@ use crate::loss::{cross_entropy, twice_softmaxed_cross_entropy};
 use crate::model::Model;
 use anyhow::Result;
 use serde::Serialize;
-use std::convert::Infallible;
 use tch::{Kind, Tensor};
 
 /// Values of images evaluated at a time: a thousand MNIST digits. Large enough for efficient matrix products, small enough for the
@@ -15,20 +14,23 @@ use tch::{Kind, Tensor};
 const VALUES: i64 = 1_000 * 28 * 28;
 const VALUES_ON_GPU: i64 = 8 * VALUES;
 
-/// How many examples are evaluated at a time.
-pub(super) fn examples_at_a_time(inputs: &Inputs) -> i64 {
+/// Number of examples evaluated at a time.
+fn examples_at_a_time(inputs: &Inputs) -> i64 {
     let values = if inputs.device().is_cuda() { VALUES_ON_GPU } else { VALUES };
     (values / inputs.image().iter().product::<i64>()).max(1)
 }
 
 /// Logits of all examples, `[n, classes]`.
 pub fn logits(model: &dyn Model, inputs: &Inputs) -> Tensor {
-    let Ok(logits) = logits_while(model, inputs, |_| Ok::<(), Infallible>(()));
-    logits
+    let parts = inputs.minibatches(examples_at_a_time(inputs)).map(|part| model.logits(&part.images, Mode::Eval));
+    Tensor::cat(&parts.collect::<Vec<_>>(), 0)
 }
 
-/// The same, with `go_on` asked after each part, of so many examples.
-pub(crate) fn logits_while<E>(model: &dyn Model, inputs: &Inputs, mut go_on: impl FnMut(i64) -> Result<(), E>) -> Result<Tensor, E> {
+/// The same, with `go_on` called with the number of examples of each part that is done.
+///
+/// # Errors
+/// That of `go_on`.
+pub(crate) fn logits_while(model: &dyn Model, inputs: &Inputs, mut go_on: impl FnMut(i64) -> Result<()>) -> Result<Tensor> {
     let mut parts = Vec::new();
     for part in inputs.minibatches(examples_at_a_time(inputs)) {
         parts.push(model.logits(&part.images, Mode::Eval));

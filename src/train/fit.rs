@@ -11,7 +11,7 @@ use crate::layers::Mode;
 use crate::loss::Objective;
 use crate::model::{Model, Parameter};
 use crate::seed::{Purpose, draw};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use tch::{Device, Kind, Tensor};
 
 /// Offset of the random streams of validation images' augmentation; that of training images has stream `epoch` (see [`crate::seed`]).
@@ -70,7 +70,7 @@ pub fn fit(
             if let Err(interrupted) = evaluated {
                 // All of the epoch's minibatches are done: training resumes with the evaluation.
                 callbacks.checkpoint(&state, &values)?;
-                return Err(interrupted.into());
+                return Err(interrupted);
             }
         }
         (state.epoch, state.minibatch) = (epoch, 0);
@@ -93,25 +93,23 @@ fn handle_request(callbacks: &mut dyn Callbacks, monitor: &mut NonFiniteMonitor,
     }
     monitor.check(values)?;
     callbacks.checkpoint(state, values)?;
-    if request == Request::Stop { Err(Interrupted.into()) } else { Ok(()) }
+    ensure!(request != Request::Stop, Interrupted);
+    Ok(())
 }
 
 /// Every metric on every split that has labels.
 ///
 /// # Errors
 /// If `callbacks` asks to stop.
-fn evaluate_epoch(
-    model: &dyn Model,
-    splits: &Splits,
-    seed: u64,
-    epoch: i64,
-    callbacks: &mut dyn Callbacks,
-) -> Result<Vec<Record>, Interrupted> {
+fn evaluate_epoch(model: &dyn Model, splits: &Splits, seed: u64, epoch: i64, callbacks: &mut dyn Callbacks) -> Result<Vec<Record>> {
     let validation = splits.validation.augmented(seed, VALIDATION_STREAMS + epoch as u64);
     let mut records = Vec::new();
     for (split, inputs) in Split::ALL.into_iter().zip([Some(&splits.train), Some(&validation), splits.test.as_ref()]) {
         let Some(inputs) = inputs else { continue };
-        let check_stop = |_| if callbacks.request() == Request::Stop { Err(Interrupted) } else { Ok(()) };
+        let check_stop = |_| {
+            ensure!(callbacks.request() != Request::Stop, Interrupted);
+            Ok(())
+        };
         let metrics = metrics(&logits_while(model, inputs, check_stop)?, &inputs.labels);
         records.extend(metrics.into_iter().map(|(metric, value)| Record { epoch, split, metric, value }));
     }

@@ -1,9 +1,7 @@
-//! Procedures: the one training loop, evaluation, checkpoints, the parameters of a trained network, and trials of an experiment side by
-//! side.
+//! The training loop, evaluation, checkpoints, the parameters of a trained network, and several trainings side by side.
 
 mod callbacks;
 mod checkpoints;
-mod cost;
 mod ema;
 mod evaluate;
 mod fit;
@@ -14,7 +12,6 @@ mod state;
 
 pub use callbacks::{Callbacks, Interrupted, Request};
 pub use checkpoints::{Checkpoints, Resumed};
-pub use cost::expected_time;
 pub use ema::Ema;
 pub(crate) use evaluate::logits_while;
 pub use evaluate::{Misclassified, evaluate, logits, misclassified, predictions};

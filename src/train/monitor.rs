@@ -11,37 +11,39 @@ use tch::{Kind, Tensor};
 /// enough for their gradients to be kept until the next check. So are the weights of normalizations, the other parameters of one dimension.
 #[derive(Debug)]
 pub struct NonFiniteMonitor {
-    /// Of each bias, and each weight of a normalization, its place among the parameters, its name, and how many values it has.
-    biases: Vec<(usize, String, i64)>,
+    /// The biases' and normalizations' places among the parameters.
+    biases: Vec<usize>,
     epoch: i64,
     steps_per_epoch: i64,
-    /// How many minibatches of the epoch were checked before those below.
-    checked: i64,
-    /// Of each step: logits `[n, classes]`, labels `[n]`, the gradients of all biases `[values]`, and the learning rate.
-    logits: Vec<Tensor>,
-    labels: Vec<Tensor>,
-    gradients: Vec<Tensor>,
-    rates: Vec<f64>,
+    /// Number of minibatches of the epoch before `steps`.
+    checked: usize,
+    /// Not yet checked.
+    steps: Vec<Step>,
+}
+
+#[derive(Debug)]
+struct Step {
+    /// `[n, classes]`.
+    logits: Tensor,
+    /// int64, `[n]`.
+    labels: Tensor,
+    /// Of all biases, one after the other; none where the network has no biases.
+    gradients: Option<Tensor>,
+    learning_rate: f64,
 }
 
 impl NonFiniteMonitor {
     /// Before minibatch `minibatch` (counted from 0) of `epoch`.
     pub fn new(parameters: &[Parameter], epoch: i64, steps_per_epoch: i64, minibatch: i64) -> NonFiniteMonitor {
-        let bias = |(index, parameter): (usize, &Parameter)| (index, parameter.name.clone(), parameter.tensor.numel() as i64);
-        let biases = parameters.iter().enumerate().filter(|(_, parameter)| parameter.tensor.dim() == 1).map(bias).collect();
-        let (logits, labels, gradients, rates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        NonFiniteMonitor { biases, epoch, steps_per_epoch, checked: minibatch, logits, labels, gradients, rates }
+        let biases = (0..parameters.len()).filter(|index| parameters[*index].tensor.dim() == 1).collect();
+        NonFiniteMonitor { biases, epoch, steps_per_epoch, checked: minibatch as usize, steps: Vec::new() }
     }
 
     /// Records a step: logits and labels of its minibatch, the gradients of all parameters, and the learning rate.
     pub fn observe(&mut self, logits: Tensor, labels: Tensor, gradients: &[Tensor], learning_rate: f64) {
-        self.logits.push(logits);
-        self.labels.push(labels);
-        self.rates.push(learning_rate);
-        if !self.biases.is_empty() {
-            let of_biases: Vec<&Tensor> = self.biases.iter().map(|(index, ..)| &gradients[*index]).collect();
-            self.gradients.push(Tensor::cat(&of_biases, 0));
-        }
+        let of_biases: Vec<&Tensor> = self.biases.iter().map(|index| &gradients[*index]).collect();
+        let gradients = (!of_biases.is_empty()).then(|| Tensor::cat(&of_biases, 0));
+        self.steps.push(Step { logits, labels, gradients, learning_rate });
     }
 
     /// Checks all steps recorded since the last check, and `parameters` as they are now.
@@ -49,59 +51,62 @@ impl NonFiniteMonitor {
     /// # Errors
     /// If a loss, a gradient or a parameter is not finite: the first such step, and the layer.
     pub fn check(&mut self, parameters: &[Parameter]) -> Result<()> {
-        let steps = self.logits.len();
-        if steps == 0 {
-            return Ok(());
-        }
-        let sizes: Vec<i64> = self.labels.iter().map(|labels| labels.size()[0]).collect();
-        let (logits, labels) = (Tensor::cat(&std::mem::take(&mut self.logits), 0), Tensor::cat(&std::mem::take(&mut self.labels), 0));
-        let (gradients, rates) = (std::mem::take(&mut self.gradients), std::mem::take(&mut self.rates));
-        let losses = cross_entropies(&logits.to_kind(Kind::Float), &labels);
-        let gradients = (!gradients.is_empty()).then(|| Tensor::stack(&gradients, 0).isfinite());
-        let before = self.checked;
-        self.checked += steps as i64;
-        let finite = [losses.isfinite().all()].into_iter().chain(gradients.iter().map(Tensor::all));
-        let finite = finite.chain(parameters.iter().map(|parameter| parameter.tensor.isfinite().all()));
+        let (steps, before) = (std::mem::take(&mut self.steps), self.checked);
+        let Some(last) = steps.last() else { return Ok(()) };
+        self.checked += steps.len();
+        let all = |part: fn(&Step) -> Option<&Tensor>| steps.iter().filter_map(part).collect::<Vec<_>>();
+        let (logits, labels) = (Tensor::cat(&all(|step| Some(&step.logits)), 0), Tensor::cat(&all(|step| Some(&step.labels)), 0));
+        let mut finite = vec![all_finite(&losses(&logits, &labels))];
+        finite.extend(last.gradients.as_ref().map(|_| all_finite(&Tensor::stack(&all(|step| step.gradients.as_ref()), 0))));
+        finite.extend(parameters.iter().map(|parameter| all_finite(&parameter.tensor)));
         // The one moment at which the device is waited for.
-        if Tensor::stack(&finite.collect::<Vec<_>>(), 0).all().int64_value(&[]) == 1 {
+        if is_true(&Tensor::stack(&finite, 0).all()) {
             return Ok(());
         }
-        let place = |step: usize| {
-            let (minibatch, rate) = (before + step as i64 + 1, rates[step]);
-            format!("in epoch {}, minibatch {minibatch} of {}, at learning rate {rate}", self.epoch, self.steps_per_epoch)
-        };
         let advice = "training diverged; try a smaller training.learning_rate";
-        let losses = losses.split_with_sizes(&sizes, 0);
-        for (step, losses) in losses.iter().enumerate() {
-            let layer = gradients.as_ref().and_then(|gradients| self.layer(&gradients.get(step as i64)));
-            if let Some(example) = first_false(&losses.isfinite()) {
+        let place = |index: usize| {
+            let (minibatch, steps_per_epoch, rate) = (before + index + 1, self.steps_per_epoch, steps[index].learning_rate);
+            format!("in epoch {}, minibatch {minibatch} of {steps_per_epoch}, at learning rate {rate}: {advice}", self.epoch)
+        };
+        for (index, Step { logits, labels, gradients, .. }) in steps.iter().enumerate() {
+            let layer = gradients.as_ref().and_then(|gradients| self.last_layer(gradients, parameters));
+            let losses = Vec::<f64>::try_from(losses(logits, labels).to_kind(Kind::Double))?;
+            if let Some(loss) = losses.iter().find(|loss| !loss.is_finite()) {
                 let layer = layer.map_or(String::new(), |layer| format!(", and with it the gradients from {layer} back"));
-                bail!("the loss is {}{layer}, {}: {advice}", losses.double_value(&[example]), place(step));
+                bail!("the loss is {loss}{layer}, {}", place(index));
             }
             if let Some(layer) = layer {
-                bail!("the gradient of {layer} is not finite, {}: {advice}", place(step));
+                bail!("the gradient of {layer} is not finite, {}", place(index));
             }
         }
-        match parameters.iter().find(|parameter| parameter.tensor.isfinite().all().int64_value(&[]) == 0) {
-            Some(Parameter { name, .. }) => bail!("{name} is not finite after the step, {}: {advice}", place(steps - 1)),
+        match parameters.iter().find(|parameter| !is_true(&all_finite(&parameter.tensor))) {
+            Some(Parameter { name, .. }) => bail!("{name} is not finite after the step, {}", place(steps.len() - 1)),
             None => Ok(()),
         }
     }
 
-    /// The layer at which gradients began not to be finite, if any did: they flow from the last layer to the first.
-    fn layer(&self, is_finite: &Tensor) -> Option<&str> {
-        let mut end = is_finite.size()[0];
-        self.biases.iter().rev().find_map(|(_, name, values)| {
-            end -= values;
-            let is_good = is_finite.narrow(0, end, *values).all().int64_value(&[]) == 1;
-            (!is_good).then(|| name.rsplit_once('.').map_or(name.as_str(), |(layer, _)| layer))
-        })
+    /// The last layer whose `gradients` are not finite, at which it began: they flow from the last layer to the first.
+    fn last_layer<'a>(&self, gradients: &Tensor, parameters: &'a [Parameter]) -> Option<&'a str> {
+        let biases = || self.biases.iter().map(|index| &parameters[*index]);
+        let sizes: Vec<i64> = biases().map(|bias| bias.tensor.numel() as i64).collect();
+        let gradients = gradients.split_with_sizes(&sizes, 0);
+        let (Parameter { name, .. }, _) = biases().zip(&gradients).rfind(|(_, gradient)| !is_true(&all_finite(gradient)))?;
+        Some(name.rsplit_once('.').map_or(name.as_str(), |(layer, _)| layer))
     }
 }
 
-/// The place of the first value that is false.
-fn first_false(good: &Tensor) -> Option<i64> {
-    Vec::<bool>::try_from(good).ok()?.iter().position(|good| !good).map(|place| place as i64)
+/// Cross-entropy of each example, `[n]`, in single precision.
+fn losses(logits: &Tensor, labels: &Tensor) -> Tensor {
+    cross_entropies(&logits.to_kind(Kind::Float), labels)
+}
+
+/// Whether all values are finite, on their device.
+fn all_finite(values: &Tensor) -> Tensor {
+    values.isfinite().all()
+}
+
+fn is_true(value: &Tensor) -> bool {
+    value.int64_value(&[]) == 1
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ use tch::{Device, Kind, Tensor};
 /// Writes `parameters` by name to `path`, in the format safetensors: whole or not at all.
 pub fn save(parameters: &[Parameter], path: &Path) -> Result<()> {
     let named = |Parameter { name, tensor }: &Parameter| (name.clone(), tensor.shallow_clone());
-    write_tensors(&parameters.iter().map(named).collect::<Vec<_>>(), path)
+    let tensors: Vec<_> = parameters.iter().map(named).collect();
+    let whole = || format!("cannot write the parameters {}; check the right to it and the space left", path.display());
+    partial(&tensors, path.parent().unwrap_or(Path::new("."))).and_then(|file| file.rename(path)).with_context(whole)
 }
 
 /// Sets `parameters` to what [`save`] wrote to `path`.
@@ -25,13 +27,7 @@ pub fn load(parameters: &mut [Parameter], path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes `tensors` to `path`, in the format safetensors: whole or not at all.
-pub(super) fn write_tensors(tensors: &[(String, Tensor)], path: &Path) -> Result<()> {
-    let whole = || format!("cannot write the parameters {}; check the right to it and the space left", path.display());
-    partial(tensors, path.parent().unwrap_or(Path::new("."))).and_then(|file| file.rename(path)).with_context(whole)
-}
-
-/// Writes `tensors` to a file that is not yet in place.
+/// Writes `tensors`, in the format safetensors, to a file that is not yet in place.
 pub(super) fn partial(tensors: &[(String, Tensor)], folder: &Path) -> Result<Partial> {
     let file = Partial::new_in(folder)?;
     let on_host = |(name, tensor): &(String, Tensor)| (name.clone(), tensor.to_device(Device::Cpu).contiguous());
@@ -43,20 +39,16 @@ pub(super) fn partial(tensors: &[(String, Tensor)], folder: &Path) -> Result<Par
 #[derive(Debug)]
 pub(super) struct Saved {
     tensors: HashMap<String, Tensor>,
-    path: PathBuf,
+    pub path: PathBuf,
 }
 
-/// Reads what [`write_tensors`] wrote.
+/// Reads a file in the format safetensors.
 pub(super) fn read_tensors(path: &Path) -> Result<Saved> {
     let tensors = Tensor::read_safetensors(path).with_context(|| format!("cannot read the parameters {}", path.display()))?;
     Ok(Saved { tensors: tensors.into_iter().collect(), path: path.to_owned() })
 }
 
 impl Saved {
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub fn get(&self, name: &str) -> Result<&Tensor> {
         self.tensors.get(name).with_context(|| format!("{} has no `{name}`", self.path.display()))
     }
@@ -72,7 +64,7 @@ impl Saved {
         Ok(found)
     }
 
-    /// The bytes that are kept as the tensor `name`.
+    /// The bytes of the tensor `name`.
     pub fn bytes(&self, name: &str) -> Result<Vec<u8>> {
         let found = self.get(name)?;
         ensure!(found.kind() == Kind::Uint8, "in {}, `{name}` holds {:?} values, expected bytes", self.path.display(), found.kind());

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Does `work` on every item, the first ones first, with so many workers; the results in the order in which they were finished. Where there
-/// are several workers, libtorch has one thread for each.
+/// Does `work` on every item, the first ones first, in so many threads; the results in the order in which they were finished. Several
+/// workers have one thread of libtorch each.
 ///
 /// One worker is the calling thread itself. libtorch's OpenMP has a team of threads for each thread that asks it for parallel work, and
 /// counts all of them: where they are more than cores, a team sleeps between two operations instead of waiting ready, and training takes
@@ -13,22 +13,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// # Errors
 /// The first one of `work`; items already begun are finished, the others are not begun.
 pub fn side_by_side<T: Send, R: Send>(items: Vec<T>, workers: usize, work: impl Fn(T) -> Result<R> + Sync) -> Result<Vec<R>> {
-    let (items, done) = (Mutex::new(items.into_iter()), Mutex::new(Ok(Vec::new())));
+    let (items, results) = (Mutex::new(items.into_iter()), Mutex::new(Vec::new()));
     let take = || lock(&items).next();
     let threads = tch::get_num_threads();
     let worker = || {
         tch::set_num_threads(if workers > 1 { 1 } else { threads });
         while let Some(item) = take() {
             let result = work(item);
-            let mut done = lock(&done);
-            match (result, done.as_mut()) {
-                (Ok(result), Ok(results)) => results.push(result),
-                (Err(error), Ok(_)) => {
-                    *done = Err(error);
-                    lock(&items).by_ref().for_each(drop);
-                }
-                (_, Err(_)) => {}
+            if result.is_err() {
+                lock(&items).by_ref().for_each(drop);
             }
+            lock(&results).push(result);
         }
     };
     std::thread::scope(|scope| {
@@ -36,7 +31,7 @@ pub fn side_by_side<T: Send, R: Send>(items: Vec<T>, workers: usize, work: impl 
         worker();
     });
     tch::set_num_threads(threads);
-    done.into_inner().unwrap_or_else(PoisonError::into_inner)
+    std::mem::take(&mut *lock(&results)).into_iter().collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

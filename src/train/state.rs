@@ -1,4 +1,4 @@
-//! Where training stands between two minibatches: everything that the next one depends on, in memory and as tensors.
+//! The state of a training run between two minibatches: everything that the next one depends on, in memory and as tensors.
 
 use super::ema::Ema;
 use super::parameters::Saved;
@@ -12,14 +12,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 use tch::Tensor;
 
-/// The state of a training run between two minibatches, but for the network's own values (see
-/// [`crate::model::Model::values`]). Random streams have
-/// none: they begin anew with each epoch and each minibatch (see [`crate::seed`]).
+/// The state of a training run between two minibatches, but for the network's own values (see [`crate::model::Model::values`]). Random
+/// streams have none: they begin anew with each epoch and each minibatch (see [`crate::seed`]).
 #[derive(Debug)]
 pub struct State {
     /// The last epoch that is done, its measurements included; 0 before the first.
     pub epoch: i64,
-    /// How many minibatches of the next epoch are done.
+    /// Number of minibatches of the next epoch that are done.
     pub minibatch: i64,
     /// Whether early stopping has ended the training.
     pub is_stopped: bool,
@@ -27,7 +26,7 @@ pub struct State {
     pub plateau: Option<ReduceLrOnPlateau>,
     pub early_stopping: Option<EarlyStopping>,
     pub history: History,
-    /// Where the best values are to be kept: those so far.
+    /// The best values so far, where these are to be kept.
     pub best: Option<Best>,
     /// The EMA of the network's values, where `training.ema_decay` asks for it.
     pub ema: Option<Ema>,
@@ -127,7 +126,7 @@ impl State {
         }
     }
 
-    /// Where it stands, in words.
+    /// Epoch and minibatch, in words.
     pub fn place(&self) -> String {
         match self.minibatch {
             0 => format!("after epoch {}", self.epoch),
@@ -183,7 +182,7 @@ impl State {
             State { epoch: numbers.epoch, minibatch: numbers.minibatch, is_stopped: numbers.is_stopped, ..State::new(training) };
         (state.plateau, state.early_stopping) = (numbers.plateau, numbers.early_stopping);
         state.earlier_seconds = numbers.seconds;
-        state.history = History::parse(&saved.bytes(HISTORY)?, saved.path())?;
+        state.history = History::parse(&saved.bytes(HISTORY)?, &saved.path)?;
         let like = |prefix: &str, Parameter { name, tensor }: &Parameter| -> Result<Tensor> {
             let mut copy = tensor.empty_like();
             copy.copy_(saved.shaped(&format!("{prefix}{name}"), tensor)?);
