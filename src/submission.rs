@@ -32,7 +32,8 @@ impl Prediction {
 /// If they are not there, or there is none.
 pub fn read_predictions(folder: &Path, example: &str) -> Result<Vec<Prediction>> {
     let path = folder.join(format!("{example}_validation.csv"));
-    let all: Vec<Prediction> = read_csv(&path, "the predictions").with_context(|| format!("{example} writes the predictions"))?;
+    let all: Vec<Prediction> =
+        read_csv(&path, "the predictions").with_context(|| format!("{example} writes the predictions; run it first"))?;
     ensure!(!all.is_empty(), "{} holds no predictions; run {example} again", path.display());
     Ok(all)
 }

@@ -70,7 +70,8 @@ fn nothing_is_predicted_before_something_is_trained() {
     let refused = scratch.in_here(example("fig1_init").args(["--predict", "experiments"])).output().expect("runs");
     assert!(error_of(&refused).contains("--predict is no flag of fig1_init") && refused.status.code() == Some(2));
     let refused = scratch.in_here(example("fig16_errors").args(["--data", "embedded"])).output().expect("runs");
-    assert!(error_of(&refused).contains("kaggle_vgg_validation.csv; kaggle_vgg writes them"));
+    let error = error_of(&refused);
+    assert!(error.contains("kaggle_vgg_validation.csv") && error.contains("kaggle_vgg writes the predictions; run it first"), "{error}");
 }
 
 #[test]
@@ -174,12 +175,17 @@ fn a_search_goes_from_coarse_to_fine_and_in_shares_to_the_same_trials() {
     in_laboratory(&searched, "kaggle_search", &[]);
     let trials = read(&searched, "kaggle_search.csv");
     let lines: Vec<&str> = trials.lines().collect();
-    assert_eq!(lines[0], "trial,model.layers.*.dropout,training.learning_rate,epochs,best_epoch,best_validation_accuracy,seconds");
+    let settings = "trial,model.layers.*.dropout,training.learning_rate";
+    assert_eq!(lines[0], format!("{settings},epochs,best_epoch,best_validation_accuracy,seconds,data,device"));
     assert!(lines.len() == 9 && lines[5].starts_with("coarse_005,") && lines[6].starts_with("fine_001,"), "{trials}");
     let rates: Vec<f64> =
         lines[1..].iter().map(|line| line.split(',').nth(2).and_then(|text| text.parse().ok()).expect("a number")).collect();
     assert!(rates.iter().all(|rate| (1e-3..=1e-1).contains(rate)), "{rates:?}");
-    assert!(read(&searched, "kaggle_search.md").contains("### The ten best") && searched.path("plots/kaggle_search.png").exists());
+    let pixels = || image::open(searched.path("plots/kaggle_search.png")).expect("drawn").into_rgb8();
+    let (table, drawn) = (read(&searched, "kaggle_search.md"), pixels());
+    assert!(table.contains("### The ten best"), "{table}");
+    in_laboratory(&searched, "kaggle_search", &["--redraw"]);
+    assert!(read(&searched, "kaggle_search.md") == table && pixels() == drawn, "the CSV has all that is drawn");
 
     let shared = Scratch::new();
     shared.experiments(&[("kaggle_search", &experiment)]);

@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{Scratch, error_of, example};
+use common::{Scratch, error_of, example, few_digits};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use reproduction::files::sha256_of;
@@ -73,6 +73,10 @@ const VGG: (&str, &str) = (
     "#,
 );
 
+fn data(name: &str) -> PathBuf {
+    if name == VGG.0 { "embedded".into() } else { few_digits() }
+}
+
 impl Laboratory {
     fn new() -> Laboratory {
         let scratch = Scratch::new();
@@ -86,8 +90,12 @@ impl Laboratory {
 
     /// The example, on drawn data, with one thread, which is to write into `folder`.
     fn command(&self, name: &str, folder: &str) -> Command {
+        self.command_on(&data(name), name, folder)
+    }
+
+    fn command_on(&self, data: &Path, name: &str, folder: &str) -> Command {
         let mut command = example(name);
-        command.current_dir(self.path("")).args(["--data", "embedded", "--resume"]);
+        command.current_dir(self.path("")).arg("--data").arg(data).arg("--resume");
         command.arg("--out").arg(self.path(folder).join("plots")).arg("--runs").arg(self.path(folder).join("runs"));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         // Whatever this test was started by: nohup, for example, hands down that SIGHUP is ignored.
@@ -378,7 +386,9 @@ fn where_there_is_nothing_to_resume_it_says_so_and_another_experiment_is_refused
     assert!(finished.contains("finished before") && !finished.contains("begins anew"), "{finished}");
     let without = example(MLP.0)
         .current_dir(laboratory.path(""))
-        .args(["--data", "embedded", "--out"])
+        .arg("--data")
+        .arg(data(MLP.0))
+        .arg("--out")
         .arg(laboratory.path("changed/plots"))
         .arg("--runs")
         .arg(laboratory.path("changed/runs"))
@@ -409,7 +419,7 @@ fn where_there_is_nothing_to_resume_it_says_so_and_another_experiment_is_refused
 /// The MLP's example as [`Laboratory::command`] has it, without --resume.
 fn without_resume(laboratory: &Laboratory, folder: &str) -> Command {
     let mut command = example(MLP.0);
-    command.current_dir(laboratory.path("")).args(["--data", "embedded", "--out"]);
+    command.current_dir(laboratory.path("")).arg("--data").arg(data(MLP.0)).arg("--out");
     command.arg(laboratory.path(folder).join("plots")).arg("--runs").arg(laboratory.path(folder).join("runs"));
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
@@ -465,7 +475,8 @@ fn libtorch_has_one_team_of_threads_for_a_lone_trial_and_none_for_several() {
     let laboratory = Laboratory::new();
     let threads = |(name, text): (&str, &str), epochs: &str, folder: &str| {
         fs::write(laboratory.path("experiments").join(format!("{name}.toml")), text.replace(epochs, "epochs = 2000")).expect("written");
-        let mut command = laboratory.command(name, folder);
+        // Files would be read by threads of their own.
+        let mut command = laboratory.command_on(Path::new("embedded"), name, folder);
         command.env("OMP_NUM_THREADS", "2");
         let running = laboratory.begun_by(command, name, folder);
         fs::read_dir(format!("/proc/{}/task", running.0.id())).expect("it runs").count()

@@ -195,7 +195,7 @@ fn what_is_resumed_has_every_epoch_once_with_its_learning_rate() {
     )]);
     let command = |folder: &str| {
         let mut command = example("fig9_cnn");
-        command.current_dir(scratch.path("")).args(["--data", "embedded", "--resume"]);
+        command.current_dir(scratch.path("")).arg("--data").arg(few_digits()).arg("--resume");
         for (flag, below) in [("--out", "plots"), ("--runs", "runs"), ("--tensorboard", "events")] {
             command.arg(flag).arg(scratch.path(folder).join(below));
         }

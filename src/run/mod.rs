@@ -174,7 +174,7 @@ impl Run {
         if !self.flags.redraw {
             return make();
         }
-        let path = self.output("csv");
+        let path = self.output(".csv");
         let lines = csv::ReaderBuilder::new().has_headers(false).from_path(&path).map(csv::Reader::into_deserialize);
         let rows: Vec<Vec<String>> = lines.and_then(Iterator::collect).with_context(|| format!("cannot read {}", path.display()))?;
         ensure!(!rows.is_empty(), "{} is empty, expected headings; run without --redraw to make it", path.display());
