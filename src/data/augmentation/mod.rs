@@ -6,7 +6,7 @@
 //! Stretch, shear, rotation, flip, crop and shift only move pixels: each is a matrix that says where an output pixel comes from, and
 //! elastic displacements are added to where that is. All of them take one product and one resampling. The numbers of an image's
 //! transformation are worked out for all images of an epoch at once ([`Augmentation::changes`]); what is left for each minibatch
-//! ([`Augmenter::apply`]) is a few passes over its pixels, in place where they can be.
+//! (`Augmenter::apply`) is a few passes over its pixels, in place where they can be.
 
 mod affine;
 mod alone;
@@ -49,7 +49,7 @@ impl Augmentation {
     }
 
     /// The changes that follow from `numbers` (see [`Augmentation::numbers`]), a row for each image: the two rows of its matrix that
-    /// [`resample`] takes, the factors of brightness, contrast and saturation, the shift of hue, and 1 where it keeps its colors, 0 where
+    /// `resample` takes, the factors of brightness, contrast and saturation, the shift of hue, and 1 where it keeps its colors, 0 where
     /// it becomes gray. The middle of the square follows for cutout.
     pub fn changes(&self, numbers: &Tensor) -> Tensor {
         // Coordinates of 10 bits would be off by a part of a pixel.
