@@ -164,6 +164,8 @@ fn the_numbers_beyond_the_report_are_those_of_the_results() {
     for (example, variant, split) in [
         ("mlp_tuned", "plain", "test"),
         ("cnn_tuned", "large", "test"),
+        ("cnn_small", "deeper", "test"),
+        ("cnn_small", "distilled", "test"),
         ("kaggle_ahead", "ahead", "validation"),
         ("speed_records", "mlp", "test"),
         ("speed_records", "cnn", "test"),
