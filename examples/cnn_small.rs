@@ -1,13 +1,14 @@
-//! Beyond the report: what 2,066 parameters can do, with other layers, and with the report's layers and a teacher.
-//! Trains. Reads experiments/cnn_small.toml and weights/cnn_tuned-large; writes plots/cnn_small.png, .csv and .md.
+//! Beyond the report: what at most 2,066 parameters can do, with other layers, and with the report's layers and a teacher.
+//! Trains. Reads experiments/cnn_small.toml, weights/cnn_tuned-large and the CSVs of table2_sweep, mlp_tuned and cnn_tuned; writes
+//! plots/cnn_small.png, .csv and .md.
 
 use anyhow::Context;
 use reproduction::data::mnist::CLASSES;
-use reproduction::experiment::ExperimentFile;
+use reproduction::experiment::{ExperimentFile, Model};
 use reproduction::history::Metric::Accuracy;
 use reproduction::plot::{Axes, Figure};
 use reproduction::points::Quantity::AccuracyByParameters;
-use reproduction::points::{Origin, Panel, Point, read_csv};
+use reproduction::points::{Origin, Panel, Point, read_csv, variants};
 use reproduction::run::{self, ExitCode, Result, Run};
 use reproduction::{model, table};
 use tch::Device;
@@ -51,23 +52,27 @@ fn by_parameters(run: &Run, curves: &[Point]) -> Result<Vec<Point>> {
     let printed = report.number.iter().filter_map(|number| Some(theirs("the report", number.parameters? as f64, number.test?)));
     let mut points: Vec<Point> = printed.chain(PUBLISHED.map(|(x, y)| theirs("published by others", x, y))).collect();
 
-    let mut add = |name: &str, series: &str, curves: &[Point]| -> Result<()> {
-        let file = ExperimentFile::read(&run.experiment_path().with_file_name(format!("{name}.toml")))?;
-        for variant in reproduction::points::variants(curves, Accuracy) {
-            let network = model::build(&file.variant(&variant)?.model, IMAGE, CLASSES.len() as i64, 1, Device::Cpu)?;
+    let mut add = |series: &str, curves: &[Point], model_of: &dyn Fn(&str) -> Result<Model>| -> Result<()> {
+        for variant in variants(curves, Accuracy) {
+            let network = model::build(&model_of(&variant)?, IMAGE, CLASSES.len() as i64, 1, Device::Cpu)?;
             let is_test = |point: &&Point| point.panel == Panel::new(&variant, Accuracy) && point.series == "test";
-            let last = curves.iter().rfind(is_test).with_context(|| format!("{name} has no test accuracy of {variant}"))?;
+            let last = curves.iter().rfind(is_test).with_context(|| format!("there is no test accuracy of {variant}"))?;
             points.push(Point { panel: panel.clone(), series: series.to_owned(), x: network.parameter_count() as f64, ..last.clone() });
         }
         Ok(())
     };
-    add("cnn_small", "ours", curves)?;
+    add("ours", curves, &|name| {
+        let variant = run.variants.iter().find(|variant| variant.name == name);
+        Ok(variant.with_context(|| format!("{name} is no variant of this run"))?.experiment.model.clone())
+    })?;
     for name in OTHERS {
         let csv = run.out().join(name).with_extension("csv");
-        match csv.exists() {
-            true => add(name, "ours, other examples", &read_csv(&csv)?)?,
-            false => reproduction::tell!("{} is not there: the picture lacks the networks of {name}", csv.display()),
+        if !csv.exists() {
+            reproduction::tell!("{} is not there: the picture lacks the networks of {name}", csv.display());
+            continue;
         }
+        let file = ExperimentFile::read(&run.experiment_path().with_file_name(format!("{name}.toml")))?;
+        add("ours, other examples", &read_csv(&csv)?, &|variant| Ok(file.variant(variant)?.model))?;
     }
     Ok(points)
 }

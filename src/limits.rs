@@ -6,7 +6,6 @@ use anyhow::{Result, bail, ensure};
 use rlimit::Resource;
 use std::sync::Mutex;
 use std::thread::Builder;
-use sysinfo::{Pid, Process, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// Bytes that the smallest training takes beside the libraries.
 const LEAST_MEMORY: u64 = 256 << 20;
@@ -67,9 +66,10 @@ fn gigabytes(bytes: u64) -> String {
 
 /// Virtual memory of this process in bytes, its libraries included; 0 where the system does not tell.
 fn mapped() -> u64 {
-    let (mut system, own) = (System::new(), Pid::from_u32(std::process::id()));
-    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[own]), false, ProcessRefreshKind::nothing().with_memory());
-    system.process(own).map_or(0, Process::virtual_memory)
+    // `VmSize:  123456 kB`
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    size.map_or(0, |kilobytes| 1024 * kilobytes)
 }
 
 /// The limit on `resource` that is in force, if there is one.

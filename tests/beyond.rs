@@ -173,6 +173,9 @@ fn small_networks_stand_beside_the_reports_by_their_parameters() {
     assert!(small(&["--redraw"]).status.success());
     assert!(pixels() == drawn, "the CSV has every point");
 
+    let several = small(&["--variant", "deeper", "--set", "training.learning_rate=0.1,0.03"]);
+    assert!(several.status.success(), "{}", String::from_utf8_lossy(&several.stderr));
+
     let unknown = small(&["--variant", "distilled", "--set", "model.teacher=cnn_tuned-huge"]);
     let error = error_of(&unknown);
     assert!(error.contains("cnn_tuned-huge") && error.contains("cnn_tuned-large"), "{error}");

@@ -24,7 +24,6 @@ pub struct Model {
     pub test_time_augmentation: Views,
     /// A network of `weights/`, by name: its probabilities are what a network of `layers` learns, in place of one-hot labels (see
     /// [`crate::model::Distilled`]).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teacher: Option<String>,
     /// How many parameters the report counts; checked where the network is built.
     pub parameters: Option<i64>,

@@ -34,7 +34,8 @@ pub trait Model {
     /// Logits `[n, classes]` of images `[n, channels, height, width]`.
     fn logits(&self, images: &Tensor, mode: Mode) -> Tensor;
 
-    /// Logits of a training minibatch, and the gradients of `objective` with respect to every parameter. Labels are int64, `[n]`.
+    /// Logits of a training minibatch, and the gradients of `objective` with respect to every parameter. Labels are int64, `[n]`; where autograd
+    /// differentiates, probabilities `[n, classes]`, too.
     fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Tensor>);
 
     /// Evidence for the class of each image (int64 `[n]`), `[n, rows, columns]`: the class activation map (Zhou et al. 2016), which is the

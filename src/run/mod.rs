@@ -5,7 +5,6 @@ mod ending;
 mod everything;
 mod flags;
 mod interrupt;
-
 mod precision;
 mod predict;
 mod progress;
@@ -59,6 +58,7 @@ pub struct Run {
     name: &'static str,
     flags: Flags,
     root: PathBuf,
+    /// Where it is computed.
     pub device: Device,
     /// Those to run, with what the flags change.
     pub variants: Vec<Variant>,

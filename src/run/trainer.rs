@@ -11,7 +11,7 @@ use crate::experiment::{Experiment, Precision};
 use crate::files::{Lock, remove_partial};
 use crate::model::{self, Distilled, Model, Parameter};
 use crate::train::{Callbacks, Checkpoints, Request, Resumed, RunIdentity, State, fit};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tch::Device;
@@ -37,7 +37,7 @@ pub(super) struct Job {
     pub checkpoint_after: Duration,
 }
 
-/// Trains a trial and keeps it; what another process has finished since the job was made is taken over.
+/// Trains a trial and keeps it; what another process has finished or begun since the job was made is taken over.
 pub(super) fn train(run: &Run, job: Job, network: OwnNetwork, progress: &Progress) -> Result<Outcome> {
     let Trial { experiment, provenance, folder, .. } = &job.trial;
     let (started, name, seed, training) = (Instant::now(), provenance.name(), provenance.seed, experiment.training()?);
@@ -58,6 +58,7 @@ pub(super) fn train(run: &Run, job: Job, network: OwnNetwork, progress: &Progres
         None => model::build(&experiment.model, image, job.classes, seed, run.device)?,
     };
     if let Some(teacher) = &experiment.model.teacher {
+        ensure!(network.is_none(), "model.teacher is given, expected none for a network of one's own; leave it out");
         model = Box::new(Distilled::new(model, weights::teacher(teacher, image, job.classes, run.device)?));
     }
 

@@ -93,7 +93,8 @@ pub(super) fn teacher(name: &str, image: [i64; 3], classes: i64, device: Device)
     let names = || cards.iter().filter_map(|(path, _)| path.file_stem()?.to_str()).collect::<Vec<_>>().join(", ");
     let found = cards.iter().find(|(path, _)| path.file_stem().is_some_and(|stem| stem == name));
     let (path, card) = found.with_context(|| format!("model.teacher is {name}, expected a network of {FOLDER}/: {}", names()))?;
-    load(path, card, Views::Single, image, classes, device)
+    let unfit = || format!("model.teacher is {name}, which is not for these images and classes");
+    load(path, card, Views::Single, image, classes, device).with_context(unfit)
 }
 
 /// The network of `card`, which `path` keeps, in single precision.
