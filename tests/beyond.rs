@@ -176,6 +176,20 @@ fn small_networks_stand_beside_the_reports_by_their_parameters() {
     let several = small(&["--variant", "deeper", "--set", "training.learning_rate=0.1,0.03"]);
     assert!(several.status.success(), "{}", String::from_utf8_lossy(&several.stderr));
 
+    // Another network under the teacher's name makes another trial.
+    let root = Scratch::new();
+    root.experiments(&[]);
+    let taught_by = |teacher: &str| {
+        std::fs::create_dir_all(root.path("weights")).expect("made");
+        for ending in ["safetensors", "toml"] {
+            let from = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("weights/{teacher}.{ending}"));
+            std::fs::copy(from, root.path(&format!("weights/cnn_tuned-large.{ending}"))).expect("copied");
+        }
+        run(&root, "cnn_small", &["--variant", "distilled", "--limit", "200", "--epochs", "1", "--seeds", "1"]);
+        std::fs::read_dir(root.path("runs/cnn_small")).expect("trials").count()
+    };
+    assert_eq!(["cnn_tuned-large", "cnn_tuned-large", "cnn_tuned-small"].map(taught_by), [1, 1, 2]);
+
     let unknown = small(&["--variant", "distilled", "--set", "model.teacher=cnn_tuned-huge"]);
     let error = error_of(&unknown);
     assert!(error.contains("cnn_tuned-huge") && error.contains("cnn_tuned-large"), "{error}");

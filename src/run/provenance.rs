@@ -21,7 +21,7 @@ pub struct Provenance {
     pub trial: String,
     pub variant: String,
     pub seed: u64,
-    /// The name of a network that is not the experiment's.
+    /// How a network that is not the experiment's is called, or by which network, as its SHA-256, the experiment's is taught.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub network: String,
     pub data: String,

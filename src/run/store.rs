@@ -172,10 +172,15 @@ fn bytes(path: &Path) -> &[u8] {
 pub(super) fn finished(folder: &Path, is_wanted: impl Fn(&Provenance) -> bool) -> Result<Vec<Outcome>> {
     let mut finished = Vec::new();
     for folder in list(folder)?.into_iter().filter(|folder| folder.join(PARAMETERS).exists()) {
-        if let Some(provenance) = read_toml(&folder.join(PROVENANCE))?.filter(&is_wanted) {
+        let read = || -> Result<Option<Outcome>> {
+            let Some(provenance) = read_toml(&folder.join(PROVENANCE))?.filter(&is_wanted) else { return Ok(None) };
             let experiment = read_toml(&folder.join(EXPERIMENT))?;
             let experiment = experiment.with_context(|| format!("{} holds no {EXPERIMENT}", folder.display()))?;
-            finished.push(Outcome::new(experiment, provenance, History::read(&folder.join(HISTORY))?, folder));
+            Ok(Some(Outcome::new(experiment, provenance, History::read(&folder.join(HISTORY))?, folder.clone())))
+        };
+        match read() {
+            Ok(outcome) => finished.extend(outcome),
+            Err(error) => tell!("left out, since it is damaged or of another version: {error:#}"),
         }
     }
     finished.sort_by(|one, other| one.provenance.date.cmp(&other.provenance.date));

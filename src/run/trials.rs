@@ -7,7 +7,7 @@ use super::progress::Progress;
 use super::provenance::Provenance;
 use super::store::{Outcome, Store, Trial};
 use super::trainer::{self, Job, OwnNetwork};
-use super::{Run, Variant};
+use super::{Run, Variant, weights};
 use crate::data::{DataSet, Examples};
 use crate::experiment::Experiment;
 use crate::files::ensure_writable;
@@ -168,6 +168,14 @@ fn plan(run: &Run, variants: &[Variant], network: &str, data: &DataSet, threads:
     list.sort_by_key(|(seed, ..)| *seed);
     let mut plan = Plan { outcomes: Vec::new(), jobs: Vec::new(), others: Vec::new() };
     for (place, (seed, variant, experiment)) in list.into_iter().enumerate() {
+        let taught;
+        let common = match &experiment.model.teacher {
+            Some(teacher) => {
+                taught = Provenance { network: format!("taught by {}", weights::teacher_sha256(teacher)?), ..common.clone() };
+                &taught
+            }
+            None => &common,
+        };
         let trial = Trial::new(experiment, common.of_trial(experiment, &variant.name, seed), &runs.join(run.name));
         // Where several machines work together, what another one has trained is as good as to be had here.
         let finished = if *fresh { None } else { store.finished(&trial, *merge || shard.is_some())? };

@@ -85,16 +85,25 @@ pub(super) fn find(run: &Run, image: [i64; 3], classes: i64) -> Result<(Box<dyn 
 /// # Errors
 /// If there is none of this name, or it is damaged, or for other images.
 pub(super) fn teacher(name: &str, image: [i64; 3], classes: i64, device: Device) -> Result<Box<dyn Model>> {
+    let (path, card) = committed(name)?;
+    let unfit = || format!("model.teacher is {name}, which is not for these images and classes");
+    load(&path, &card, Views::Single, image, classes, device).with_context(unfit)
+}
+
+/// The SHA-256 of the committed network `name`, which tells what a student of it has learned from.
+pub(super) fn teacher_sha256(name: &str) -> Result<String> {
+    Ok(committed(name)?.1.sha256)
+}
+
+fn committed(name: &str) -> Result<(PathBuf, Card)> {
     let mut cards = cards(&project_root()?)?;
     if cards.is_empty() {
         // A folder of experiments of one's own has none.
         cards = self::cards(Path::new(env!("CARGO_MANIFEST_DIR")))?;
     }
-    let names = || cards.iter().filter_map(|(path, _)| path.file_stem()?.to_str()).collect::<Vec<_>>().join(", ");
-    let found = cards.iter().find(|(path, _)| path.file_stem().is_some_and(|stem| stem == name));
-    let (path, card) = found.with_context(|| format!("model.teacher is {name}, expected a network of {FOLDER}/: {}", names()))?;
-    let unfit = || format!("model.teacher is {name}, which is not for these images and classes");
-    load(path, card, Views::Single, image, classes, device).with_context(unfit)
+    let names = cards.iter().filter_map(|(path, _)| path.file_stem()?.to_str()).collect::<Vec<_>>().join(", ");
+    let found = cards.into_iter().find(|(path, _)| path.file_stem().is_some_and(|stem| stem == name));
+    found.with_context(|| format!("model.teacher is {name}, expected a network of {FOLDER}/: {names}"))
 }
 
 /// The network of `card`, which `path` keeps, in single precision.
