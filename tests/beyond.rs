@@ -1,13 +1,14 @@
-//! What goes beyond the report as a user makes it, short and on drawn digits and photographs.
+//! What goes beyond the report as a user makes it, short and on few digits and drawn photographs.
 
 mod common;
 
-use common::{Scratch, error_of, example};
+use common::{Scratch, error_of, example, few_digits, few_images};
 use std::process::Output;
 
 fn run(scratch: &Scratch, name: &str, flags: &[&str]) -> Output {
     let mut command = example(name);
-    let output = scratch.in_here(command.current_dir(scratch.path(".")).args(["--data", "embedded"]).args(flags)).output().expect("runs");
+    let output =
+        scratch.in_here(command.current_dir(scratch.path(".")).arg("--data").arg(few_images(name)).args(flags)).output().expect("runs");
     assert!(output.status.success(), "{name}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     output
 }
@@ -66,7 +67,7 @@ fn a_speed_record_is_one_training_at_a_time_and_every_seed_is_shown() {
     let scratch = Scratch::new();
     scratch.experiments(&[("speed_records", DIGITS)]);
     let mut command = example("speed_records");
-    command.env("OMP_NUM_THREADS", "2").current_dir(scratch.path(".")).args(["--data", "embedded"]);
+    command.env("OMP_NUM_THREADS", "2").current_dir(scratch.path(".")).arg("--data").arg(few_digits());
     assert!(scratch.in_here(&mut command).status().expect("runs").success());
     let points = read(&scratch, "speed_records.csv");
     let seconds = values(&points, "augmented_seconds_by_seed,test,reproduced,");
@@ -156,7 +157,7 @@ fn small_networks_stand_beside_the_reports_by_their_parameters() {
     let scratch = Scratch::new();
     let small = |flags: &[&str]| {
         let mut command = example("cnn_small");
-        let command = command.args(["--data", "embedded", "--limit", "200", "--epochs", "1", "--seeds", "1"]).args(flags);
+        let command = command.arg("--data").arg(few_digits()).args(["--limit", "200", "--epochs", "1", "--seeds", "1"]).args(flags);
         scratch.in_here(command).output().expect("runs")
     };
     let output = small(&[]);

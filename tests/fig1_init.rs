@@ -1,4 +1,4 @@
-//! `fig1_init` as a user runs it, on the embedded digits; on MNIST where MNIST_DIR names it.
+//! `fig1_init` as a user runs it, on few digits; on MNIST where MNIST_DIR names it.
 
 mod common;
 
@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-/// Two variants, two seeds, two epochs on 600 drawn digits.
+/// Two variants, two seeds, two epochs on 200 digits.
 fn short_run(scratch: &Scratch) -> Command {
     let mut command = example("fig1_init");
-    command.args(["--data", "embedded", "--limit", "600", "--epochs", "2", "--seeds", "2", "--variant", "glorot", "--variant", "zero"]);
+    command.arg("--data").arg(few_digits());
+    command.args(["--limit", "200", "--epochs", "2", "--seeds", "2", "--variant", "glorot", "--variant", "zero"]);
     scratch.in_here(&mut command);
     command
 }
@@ -43,9 +44,9 @@ fn same_seed_same_bytes_another_seed_another_run() {
     assert_ne!(csv(&first), csv(&other));
     let text = String::from_utf8(csv(&first)).expect("text");
     assert_eq!(text.lines().count(), 1 + 2 * 3 * 3 * 2, "variants, metrics, splits, epochs: {text}");
-    assert!(text.contains("\"embedded digits, not MNIST, first 600 training examples\""), "{text}");
+    assert!(text.contains("\"data set in few-digits, not MNIST, first 200 training examples\""), "{text}");
     let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(stdout.contains("Nothing here can be compared"), "drawn digits are not the report's: {stdout}");
+    assert!(stdout.contains("Nothing here can be compared"), "other digits are not the report's: {stdout}");
 
     let (_, texts) = png(&first.path("plots/fig1_init.png"));
     for key in ["Title", "Software", "Device", "Precision", "Creation Time", "Commit", "Command", "Experiment"] {
@@ -76,11 +77,9 @@ fn finished_trials_are_kept_and_redraw_needs_nothing_but_the_csv() {
     let fresh = short_run(&scratch).arg("--fresh").output().expect("runs");
     assert!(!String::from_utf8_lossy(&fresh.stderr).contains("finished before"), "{fresh:?}");
 
-    let longer = scratch
-        .in_here(example("fig1_init").args(["--data", "embedded", "--limit", "601", "--epochs", "2", "--seeds", "1", "--variant", "zero"]))
-        .output();
+    let longer = scratch.in_here(short_run(&scratch).args(["--limit", "201"])).output();
     let longer = longer.expect("runs");
-    assert!(!String::from_utf8_lossy(&longer.stderr).contains("finished before"), "601 examples are another trial: {longer:?}");
+    assert!(!String::from_utf8_lossy(&longer.stderr).contains("finished before"), "201 examples are another trial: {longer:?}");
     assert!(short_run(&scratch).status().expect("runs").success());
     assert_eq!(bytes(&scratch.path("plots/fig1_init.csv")), csv);
 
@@ -167,7 +166,9 @@ fn a_killed_run_leaves_whole_files_and_the_next_goes_on() {
     let scratch = Scratch::new();
     let many = |scratch: &Scratch| {
         let mut command = example("fig1_init");
-        scratch.in_here(command.args(["--data", "embedded", "--limit", "500", "--epochs", "2", "--seeds", "12", "--variant", "glorot"]));
+        scratch.in_here(
+            command.args(["--limit", "250", "--epochs", "2", "--seeds", "12", "--variant", "glorot"]).arg("--data").arg(few_digits()),
+        );
         command
     };
     let mut child = many(&scratch).stderr(std::process::Stdio::null()).stdout(std::process::Stdio::null()).spawn().expect("starts");

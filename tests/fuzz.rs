@@ -239,7 +239,7 @@ fn checkpoints() {
     fs::create_dir_all(&folder).expect("made");
     fuzz("checkpoint", good.to_vec(), |file| {
         // Under the name that its contents deserve, so that they are read; under another one they are not, which is tested elsewhere.
-        let path = folder.join(format!("epoch1-minibatch1-{}.safetensors", &sha256_of(file).expect("hashed")[..16]));
+        let path = folder.join(format!("epoch0000001-minibatch000000001-{}.safetensors", &sha256_of(file).expect("hashed")[..16]));
         fs::write(&path, file).expect("written");
         let mut before = parameters(0.0);
         let read = Checkpoints::new(folder.clone()).resume(&training, &mut before, &RunIdentity::default());

@@ -1,12 +1,12 @@
-//! Tables 1 and 2 and Figures 2 to 7 as a user makes them, short and on the embedded digits.
+//! Tables 1 and 2 and Figures 2 to 7 as a user makes them, short and on few digits.
 
 mod common;
 
-use common::{Scratch, error_of, example};
+use common::{Scratch, error_of, example, few_digits};
 use std::process::Output;
 
 fn run(scratch: &Scratch, name: &str, flags: &[&str]) -> Output {
-    let output = scratch.in_here(example(name).args(["--data", "embedded"]).args(flags)).output().expect("runs");
+    let output = scratch.in_here(example(name).arg("--data").arg(few_digits()).args(flags)).output().expect("runs");
     assert!(output.status.success(), "{name}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     output
 }

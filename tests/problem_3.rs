@@ -2,13 +2,13 @@
 
 mod common;
 
-use common::{Scratch, error_of, example};
+use common::{Scratch, error_of, example, few_images};
 use reproduction::experiment::{Experiment, ExperimentFile};
 use std::path::Path;
 use std::process::Output;
 
 fn run(scratch: &Scratch, name: &str, flags: &[&str]) -> Output {
-    let output = scratch.in_here(example(name).args(["--data", "embedded"]).args(flags)).output().expect("runs");
+    let output = scratch.in_here(example(name).arg("--data").arg(few_images(name)).args(flags)).output().expect("runs");
     assert!(output.status.success(), "{name}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     output
 }
@@ -113,12 +113,12 @@ fn what_was_interrupted_is_neither_lost_nor_taken_for_finished() {
     let mut trials = std::fs::read_dir(scratch.path("runs/fig1_init")).expect("a folder").flatten();
     let folder = trials.next().expect("a trial").path();
     std::fs::remove_file(folder.join("provenance.toml")).expect("removed");
-    let checkpoint = folder.join("checkpoints/epoch1-minibatch0-0123456789abcdef.safetensors");
+    let checkpoint = folder.join("checkpoints/epoch0000001-minibatch000000000-0123456789abcdef.safetensors");
     std::fs::create_dir(folder.join("checkpoints")).expect("made");
     std::fs::write(&checkpoint, "damaged").expect("written");
     let again = |flag: &str| {
         let flag: &[&str] = if flag.is_empty() { &[] } else { &[flag] };
-        scratch.in_here(example("fig1_init").args(["--data", "embedded"]).args(flags).args(flag)).output().expect("runs")
+        scratch.in_here(example("fig1_init").arg("--data").arg(few_images("fig1_init")).args(flags).args(flag)).output().expect("runs")
     };
     let error = error_of(&again(""));
     assert!(error.contains("trial glorot seed 1 was interrupted") && error.contains("--resume, or begin again with --fresh"), "{error}");
@@ -128,6 +128,10 @@ fn what_was_interrupted_is_neither_lost_nor_taken_for_finished() {
     }
     assert!(again("--fresh").status.success());
     assert!(!checkpoint.exists() && folder.join("provenance.toml").exists());
+    // As if it had been killed just after it had finished the trial.
+    std::fs::create_dir(folder.join("checkpoints")).expect("made");
+    std::fs::write(&checkpoint, "no longer needed").expect("written");
+    assert!(again("").status.success() && !checkpoint.exists());
 }
 
 /// The small network that stands for the VGG where many are trained.

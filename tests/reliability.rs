@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{Scratch, error_of, example, few_digits};
+use common::{Scratch, error_of, example, few_images};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use reproduction::files::sha256_of;
@@ -73,10 +73,6 @@ const VGG: (&str, &str) = (
     "#,
 );
 
-fn data(name: &str) -> PathBuf {
-    if name == VGG.0 { "embedded".into() } else { few_digits() }
-}
-
 impl Laboratory {
     fn new() -> Laboratory {
         let scratch = Scratch::new();
@@ -90,7 +86,7 @@ impl Laboratory {
 
     /// The example, on drawn data, with one thread, which is to write into `folder`.
     fn command(&self, name: &str, folder: &str) -> Command {
-        self.command_on(&data(name), name, folder)
+        self.command_on(&few_images(name), name, folder)
     }
 
     fn command_on(&self, data: &Path, name: &str, folder: &str) -> Command {
@@ -387,7 +383,7 @@ fn where_there_is_nothing_to_resume_it_says_so_and_another_experiment_is_refused
     let without = example(MLP.0)
         .current_dir(laboratory.path(""))
         .arg("--data")
-        .arg(data(MLP.0))
+        .arg(few_images(MLP.0))
         .arg("--out")
         .arg(laboratory.path("changed/plots"))
         .arg("--runs")
@@ -419,7 +415,7 @@ fn where_there_is_nothing_to_resume_it_says_so_and_another_experiment_is_refused
 /// The MLP's example as [`Laboratory::command`] has it, without --resume.
 fn without_resume(laboratory: &Laboratory, folder: &str) -> Command {
     let mut command = example(MLP.0);
-    command.current_dir(laboratory.path("")).arg("--data").arg(data(MLP.0)).arg("--out");
+    command.current_dir(laboratory.path("")).arg("--data").arg(few_images(MLP.0)).arg("--out");
     command.arg(laboratory.path(folder).join("plots")).arg("--runs").arg(laboratory.path(folder).join("runs"));
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command

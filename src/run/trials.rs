@@ -5,12 +5,12 @@ use super::flags::Flags;
 use super::interrupt::{self, Listening};
 use super::progress::Progress;
 use super::provenance::Provenance;
-use super::store::{Outcome, Store, Trial};
+use super::store::{Outcome, Store, Trial, checkpoints_in};
 use super::trainer::{self, Job, OwnNetwork};
 use super::{Run, Variant, weights};
 use crate::data::{DataSet, Examples};
 use crate::experiment::Experiment;
-use crate::files::ensure_writable;
+use crate::files::{Lock, ensure_writable};
 use crate::history::{History, Metric, Split};
 use crate::points::{Panel, Point, Quantity, mean_over_seeds};
 use crate::reported;
@@ -180,7 +180,10 @@ fn plan(run: &Run, variants: &[Variant], network: &str, data: &DataSet, threads:
         // Where several machines work together, what another one has trained is as good as to be had here.
         let finished = if *fresh { None } else { store.finished(&trial, *merge || shard.is_some())? };
         match finished {
-            Some(outcome) => plan.outcomes.push(outcome),
+            Some(outcome) => {
+                remove_checkpoints(&outcome)?;
+                plan.outcomes.push(outcome);
+            }
             None if *merge || shard.is_some_and(|shard| !shard.takes(place)) => plan.others.push(trial),
             None => plan.jobs.push(job(run, variant, data, &store, trial)?),
         }
@@ -196,6 +199,17 @@ fn plan(run: &Run, variants: &[Variant], network: &str, data: &DataSet, threads:
     }
     tell_kept(run, &plan);
     Ok(plan)
+}
+
+/// Those that a program left which was killed when it had just finished the trial.
+fn remove_checkpoints(outcome: &Outcome) -> Result<()> {
+    let checkpoints = checkpoints_in(&outcome.folder);
+    if checkpoints.exist()
+        && let Ok(_lock) = Lock::take(&outcome.folder)
+    {
+        checkpoints.remove()?;
+    }
+    Ok(())
 }
 
 /// `trial` with all that the thread needs that trains it.

@@ -102,9 +102,13 @@ impl Checkpoints {
         Ok(None)
     }
 
+    pub(crate) fn exist(&self) -> bool {
+        self.folder.exists()
+    }
+
     /// Removes all of them, when they are no longer needed.
     pub fn remove(&self) -> Result<()> {
-        if self.folder.exists() {
+        if self.exist() {
             fs::remove_dir_all(&self.folder)
                 .with_context(|| format!("cannot remove {}, which is no longer needed", self.folder.display()))?;
         }
