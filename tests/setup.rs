@@ -201,6 +201,7 @@ fn installs_once_and_then_has_nothing_to_do() {
     let config: toml::Table = config.parse().unwrap();
     assert_eq!(config["env"]["LIBTORCH"]["value"].as_str(), Some("libtorch/torch"));
     assert_eq!(config["env"]["LIBTORCH"]["relative"].as_bool(), Some(true));
+    assert!(config["env"]["GOMP_SPINCOUNT"].is_str(), "{config}");
     let calls = checkout.calls();
     assert_eq!(calls.len(), 1);
     assert!(calls[0].contains(" torch==2.11.0 nvidia-cuda-runtime==") && calls[0].contains(" --no-deps "), "{calls:?}");
