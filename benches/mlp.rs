@@ -19,6 +19,9 @@ use tch::{Device, Kind, Tensor};
 /// Repetitions in one round of measuring the floor.
 const REPETITIONS: u32 = 200;
 
+/// Images that an evaluation of MNIST takes at once.
+const EVALUATED_AT_ONCE: i64 = 1_000;
+
 fn main() -> Result<()> {
     let Some(bench) = Bench::start()? else { return Ok(()) };
     let (digits, threads) = (&bench.digits, bench.threads);
@@ -32,7 +35,7 @@ fn main() -> Result<()> {
         let model = model::build(&best.model, splits.train.image(), CLASSES.len() as i64, 1, Device::Cpu)?;
         let steps = alternate(15, || peer::steps(&*model, &splits, training), &mut [&mut bench.peer("tight", "step", best)?])?;
         table.add("512-512, training step", 1e6 * peer::per_step(training), "µs", &steps);
-        table.floor("its matrix products alone", floor(&best.model.hidden, training.minibatch) * 1e6, "µs");
+        table.floor("its matrix products alone", products(&best.model.hidden, training.minibatch, true) * 1e6, "µs");
     }
     if bench.is_wanted("epoch") {
         let styles = ["tight", "idiomatic", "compiled"].map(|style| bench.peer(style, "epoch", best));
@@ -40,6 +43,11 @@ fn main() -> Result<()> {
         let mut peers: Vec<&mut Peer> = peers.iter_mut().collect();
         let epochs = alternate(9, || peer::train(best, &splits), &mut peers)?;
         table.add("512-512, epoch with evaluation", 1.0, "s", &epochs);
+        let (train, all) = (splits.train.len(), splits.train.len() + 2 * splits.validation.len());
+        let step = products(&best.model.hidden, best.training()?.minibatch, true);
+        let forward = products(&best.model.hidden, EVALUATED_AT_ONCE, false);
+        let steps = train as f64 / best.training()?.minibatch as f64;
+        table.floor("its matrix products alone", steps * step + all as f64 / EVALUATED_AT_ONCE as f64 * forward, "s");
         let pairs = alternate(9, || peer::train_side_by_side(best, &splits, threads as usize), &mut peers[..1])?;
         table.add("the same, one trial a core as the examples train, per trial", 1.0, "s", &pairs);
     }
@@ -97,8 +105,9 @@ fn sweep(networks: &[Experiment], splits: &Splits, cores: usize, epochs: i64) ->
     Ok(started.elapsed().as_secs_f64())
 }
 
-/// Seconds of the matrix products of one training step: the work that no implementation in single precision can leave out.
-fn floor(hidden: &[i64], minibatch: i64) -> f64 {
+/// Seconds of the matrix products of one forward pass, and of the backward pass with it: the work that no implementation in single precision
+/// can leave out.
+fn products(hidden: &[i64], minibatch: i64, with_backward: bool) -> f64 {
     let widths: Vec<i64> = [&[784], hidden, &[10]].concat();
     let random = |rows: i64, columns: i64| Tensor::rand([rows, columns], (Kind::Float, Device::Cpu));
     let operands = |pair: &[i64]| (random(minibatch, pair[0]), random(pair[0], pair[1]), random(minibatch, pair[1]));
@@ -109,8 +118,10 @@ fn floor(hidden: &[i64], minibatch: i64) -> f64 {
         for _ in 0..REPETITIONS {
             for (index, ((input, weight, delta), (to_input, to_weight, output))) in layers.iter().zip(&results).enumerate() {
                 let _ = input.mm_out(output, weight);
-                let _ = input.tr().mm_out(to_weight, delta);
-                if index > 0 {
+                if with_backward {
+                    let _ = input.tr().mm_out(to_weight, delta);
+                }
+                if with_backward && index > 0 {
                     let _ = delta.mm_out(to_input, &weight.tr());
                 }
             }

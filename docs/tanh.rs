@@ -10,6 +10,7 @@ pub struct Tanh;
 
 impl LayerConfig for Tanh {
     fn describe(&self, input: Shape) -> Result<Description> {
+        // Its label, its name as a module of PyTorch, its name and color in the diagram's legend; its output has the input's shape.
         Ok(Description::new("Tanh", "tanh", ("tanh", 0xa0d8c8), input))
     }
 

@@ -199,7 +199,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Kernels a step and how long the device works at them, and the five that take longest; on the CPU operations.
+    /// Kernels a step and how long the device works at them, and the ten that take longest; on the CPU operations.
     fn print_profile(&self, name: &str, mut train: impl FnMut()) {
         // cuDNN's trials of algorithms stay out.
         train();
@@ -213,7 +213,7 @@ impl Bench {
             kernels.iter().fold((0.0, 0.0), |(count, seconds), kernel| (count + kernel.count as f64, seconds + kernel.seconds));
         let what = if self.device.is_cuda() { "kernels and copies" } else { "operations" };
         reproduction::say!("{name}, a step: {:.1} {what}, {:.3} ms of the device", a_step(count), a_step(1e3 * seconds));
-        for kernel in kernels.iter().take(5) {
+        for kernel in kernels.iter().take(10) {
             let name: String = kernel.name.chars().take(100).collect();
             reproduction::say!("    {:6.1} x {:8.3} ms in all  {name}", a_step(kernel.count as f64), a_step(1e3 * kernel.seconds));
         }

@@ -31,7 +31,7 @@ pub fn report_card(run: &Run) -> Result<ReportCard> {
 }
 
 /// Notice at the top of a quick card.
-const QUICK: &str = "Quick: small networks on drawn stand-ins, two epochs each. Shows that everything runs; no number here is a result.";
+const QUICK: &str = "Quick: small networks on synthetic images, two epochs each. Shows that everything runs; no number here is a result.";
 
 /// Runs every example that has no result yet. What fails is told, and the others are run all the same.
 fn run_all(run: &Run) -> Result<()> {

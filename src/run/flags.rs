@@ -18,7 +18,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Parser)]
 #[command(version)]
 pub(super) struct Flags {
-    /// Folder or zip of the data set, or `embedded`: drawn stand-ins
+    /// Folder or zip of the data set, or `embedded`: synthetic images
     #[arg(long, value_name = "PATH", help_heading = "Data")]
     data: Option<Location>,
     /// Leave out images that cannot be read, and list them
@@ -65,7 +65,7 @@ pub(super) struct Flags {
     /// Run first every example without a result, the cheapest first
     #[arg(long, conflicts_with_all = ["redraw", "shard", "merge", "variant"], help_heading = "Output")]
     pub all: bool,
-    /// Run all, small, on drawn stand-ins, in minutes, into runs/quick
+    /// Run all, small, on synthetic images, in minutes, into runs/quick
     #[arg(long, conflicts_with_all = ["redraw", "shard", "merge", "variant", "all", "data", "out"], help_heading = "Output")]
     pub quick: bool,
     /// No progress
