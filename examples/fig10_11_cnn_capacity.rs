@@ -24,7 +24,7 @@ fn make(run: &Run) -> Result<()> {
             points.extend(trained.with_reported(variant, Accuracy, &published, "main_accuracy")?);
             points.extend(trained.gaps(variant, Loss));
             points.extend(trained.gaps(variant, Accuracy));
-            // Of the small networks some take their time: a mean over seeds would show steps that no run had.
+            // Some seeds of the small CNN start learning late: a mean over seeds would show steps that no single run has.
             points.extend(trained.of_each_seed(variant, Loss));
             points.extend(trained.of_each_seed(variant, Accuracy));
         }

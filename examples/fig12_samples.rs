@@ -1,4 +1,4 @@
-//! Figure 12: training images of cats and dogs, the same as training changes them, and one under each change alone.
+//! Figure 12: training images of cats and dogs, the same images augmented, and one image under each augmentation alone.
 //! Reads experiments/fig12_samples.toml; writes plots/fig12_samples.png and plots/fig12_samples.csv, which names the images.
 
 use anyhow::Context;
@@ -49,8 +49,8 @@ fn make(run: &Run) -> Result<()> {
     let alone = alone.iter().map(|(name, image)| tile(&image.get(0), name)).collect::<Result<_>>()?;
     let sections = [
         Section { heading: "Training images, 64x64".to_owned(), tiles: tiles(&original)? },
-        Section { heading: "The same, changed as in an epoch of training".to_owned(), tiles: tiles(&original.augmented(seed, 1))? },
-        Section { heading: "The first of them under each change alone, as far as it goes".to_owned(), tiles: alone },
+        Section { heading: "The same, augmented as in training".to_owned(), tiles: tiles(&original.augmented(seed, 1))? },
+        Section { heading: "The first image under each augmentation alone, at full strength".to_owned(), tiles: alone },
     ];
     let title = "Figure 12: cats and dogs";
     let subtitle = format!("{}; seed {seed}; not normalized", photographs.data.source.name);

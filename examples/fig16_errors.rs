@@ -50,7 +50,7 @@ fn make(run: &Run) -> Result<()> {
 
     let tile = |row: &Misclassified| -> Result<Tile> {
         let place = photographs.names.iter().position(|name| *name == row.file);
-        let place = place.with_context(|| format!("kaggle_vgg_validation.csv tells of {}, which these data do not have", row.file))?;
+        let place = place.with_context(|| format!("kaggle_vgg_validation.csv lists {}, which is not in this data set", row.file))?;
         let caption = format!("{} → {}, {:.0} %", row.label, row.prediction, 100.0 * row.confidence);
         Ok(Tile { image: to_picture(&photographs.data.train.images.get(place as i64))?, caption })
     };

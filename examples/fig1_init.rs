@@ -26,7 +26,7 @@ fn make(run: &Run) -> Result<()> {
     })?;
 
     let figure = Figure::of_variants("Figure 1: initialization of the MLP", &points, |variant| {
-        // In one range the curves of an initialization would be one line.
+        // On a shared y range, each initialization's curves would look like one line.
         let axes = |metric| Axes::new(variant, metric, &variant.replace('_', " ")).with_own_range();
         [Accuracy, TwiceSoftmaxedLoss, Loss].map(axes).to_vec()
     });

@@ -52,8 +52,8 @@ fn make(run: &Run) -> Result<()> {
 
 const LEAST_ERROR: &str = "least error";
 
-/// Curves against N and epsilon, one for each seed, since a mean over unequal weights would be nobody's gradient. Where the differenced loss
-/// is the one that is differentiated, the first seed's has guides beside it, and its least error is marked.
+/// Curves against N and epsilon, one per seed: seeds have different weights, so a mean would be no network's gradient. Where the
+/// differenced loss is the one that is differentiated, the first seed's has guides beside it, and its least error is marked.
 fn curves(run: &Run, variant: &Variant, digits: &DataSet) -> Result<Vec<Point>> {
     let Variant { name, experiment, seeds, .. } = variant;
     let train = Splits::new(&digits.train, None, experiment, seeds.start, run.device)?.train;

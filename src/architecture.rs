@@ -141,11 +141,11 @@ mod tests {
     #[test]
     fn layers_that_cannot_follow_are_refused_by_name() {
         let cases: [(&[Layer], &str); 6] = [
-            (&[GlobalAveragePool, ResidualBlock(2)], "ResidualBlock(2), layer 2 of model.layers, finds a vector"),
-            (&[Convolution(6), GroupNorm(4)], "GroupNorm(4), layer 2 of model.layers, finds 6 channels, expected a multiple of 4"),
-            (&[FullyConnected(3), Convolution(2)], "Convolution(2), layer 2 of model.layers, finds a vector"),
-            (&[FullyConnected(3), MaxPool], "MaxPool, layer 2 of model.layers, finds a vector"),
-            (&[MaxPool, MaxPool, MaxPool], "MaxPool, layer 3 of model.layers, finds 1x1x1, expected at least 2x2"),
+            (&[GlobalAveragePool, ResidualBlock(2)], "ResidualBlock(2), layer 2 of model.layers, gets a vector"),
+            (&[Convolution(6), GroupNorm(4)], "GroupNorm(4), layer 2 of model.layers, gets 6 channels, expected a multiple of 4"),
+            (&[FullyConnected(3), Convolution(2)], "Convolution(2), layer 2 of model.layers, gets a vector"),
+            (&[FullyConnected(3), MaxPool], "MaxPool, layer 2 of model.layers, gets a vector"),
+            (&[MaxPool, MaxPool, MaxPool], "MaxPool, layer 3 of model.layers, gets 1x1x1, expected at least 2x2"),
             (&[Convolution(16_384), FullyConnected(16_384)], "expected at most 500000000"),
         ];
         for (layers, expected) in cases {

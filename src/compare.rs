@@ -84,7 +84,8 @@ impl Comparison {
         Some(self.resolution + t * self.ours.deviation? * (1.0 + 1.0 / n).sqrt())
     }
 
-    /// Share of further runs of ours that would be below the reported one, by the distribution of [`Comparison::half_width`]. None without spread.
+    /// Probability that one more run of ours falls below the reported value, by the t-distribution of [`Comparison::half_width`]; None
+    /// without a standard deviation above 0.
     pub fn quantile(&self) -> Option<f64> {
         let n = f64::from(self.seeds());
         let spread = self.ours.deviation.filter(|deviation| *deviation > 0.0)? * (1.0 + 1.0 / n).sqrt();
@@ -206,7 +207,8 @@ pub fn with_number(points: &[Point], variant: &str, number: &Number) -> Vec<Comp
     printed.into_iter().filter_map(compared).collect()
 }
 
-/// The accuracies that the report prints in `number`, as levels beside ours of `variant`; none where our data are not the report's, whole.
+/// Horizontal lines at the accuracies that the report prints in `number`, over the epochs of our `variant`; none unless our data are the
+/// report's full data set.
 pub fn levels(points: &[Point], variant: &str, number: &Number) -> Vec<Point> {
     let panel = Panel::new(variant, Metric::Accuracy);
     let x = || points.iter().filter(|point| point.panel == panel && is_report_data(&point.data)).map(|point| point.x);
@@ -219,7 +221,7 @@ pub fn levels(points: &[Point], variant: &str, number: &Number) -> Vec<Point> {
     printed.into_iter().filter_map(level).flatten().collect()
 }
 
-/// Where the published curve levels off, beside ours over the seeds: at the largest N of both.
+/// The largest gradient difference of Figure 5 at the report's largest N, beside the mean over our seeds at that N.
 pub fn plateau(points: &[Point]) -> Vec<Comparison> {
     let published = &Panel::new("as_published", Quantity::DifferenceByN);
     let of = |origin| points.iter().filter(move |point| point.panel == *published && point.origin == origin);

@@ -7,7 +7,7 @@
 //!
 //! # From figure to module
 //!
-//! | report | example | what it rests on |
+//! | report | example | main modules |
 //! |---|---|---|
 //! | Figure 1; Tables 1, 2; Figures 2 to 4 | `fig1_init`, `table2_sweep`, `fig2_4_best_mlp` | [`model::Mlp`] with its backward pass by hand, [`layers`], [`optim::Sgd`], [`train::fit`] |
 //! | Figures 5 to 7 | `fig5_7_gradient_check` | [`gradient_check`], [`loss`] |

@@ -14,7 +14,7 @@ pub struct Objective {
 impl Objective {
     /// The loss of logits `[n, classes]` for labels, int64 `[n]`, or for probabilities `[n, classes]`.
     pub fn loss(self, logits: &Tensor, labels: &Tensor) -> Tensor {
-        // No class is to be passed over; -100 is libtorch's own choice for one that is.
+        // -100 is libtorch's default `ignore_index`; no label has it.
         logits.cross_entropy_loss::<Tensor>(labels, None, Reduction::Mean, -100, self.label_smoothing)
     }
 

@@ -14,6 +14,7 @@ pub enum Origin {
     #[default]
     Reproduced,
     Reported,
+    /// A reference line: theory, or a target.
     Guide,
 }
 
@@ -32,8 +33,9 @@ pub enum Quantity {
     Loss,
     Accuracy,
     TwiceSoftmaxedLoss,
-    /// How far training is ahead of validation.
+    /// Generalization gap: validation minus training loss.
     LossGap,
+    /// Generalization gap: training minus validation accuracy.
     AccuracyGap,
     /// Wall time of training with evaluation, at the last epoch.
     Seconds,
@@ -55,7 +57,7 @@ const QUANTITIES: [(Quantity, &str, &str, &str, &str); 12] = [
     (Quantity::AccuracyByParameters, "accuracy_by_parameters", "parameters", "test accuracy (%)", "test accuracy by parameters"),
     (Quantity::Loss, "loss", "epoch", "cross-entropy", "cross-entropy"),
     (Quantity::Accuracy, "accuracy", "epoch", "accuracy (%)", "accuracy"),
-    (Quantity::LossGap, "loss_gap", "epoch", "validation - training loss", "cross-entropy, training minus validation"),
+    (Quantity::LossGap, "loss_gap", "epoch", "validation - training loss", "cross-entropy, validation minus training"),
     (Quantity::AccuracyGap, "accuracy_gap", "epoch", "train - validation (% points)", "accuracy, training minus validation"),
     (Quantity::Seconds, "seconds", "epoch", "seconds", "seconds of training"),
     (Quantity::AccuracyBySeed, "accuracy_by_seed", "seed", "accuracy (%)", "accuracy by seed"),
@@ -82,7 +84,7 @@ impl Quantity {
         self.names()[3]
     }
 
-    /// How far training is ahead of validation in this accuracy or loss.
+    /// Generalization gap in this accuracy or loss.
     pub fn gap(self) -> Quantity {
         if self == Quantity::Accuracy { Quantity::AccuracyGap } else { Quantity::LossGap }
     }

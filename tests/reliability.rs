@@ -400,7 +400,7 @@ fn where_there_is_nothing_to_resume_it_says_so_and_another_experiment_is_refused
         "it is of another training",
         "training.learning_rate was 0.1 and is 0.2",
         "training.epochs was 12 and is 13",
-        "--fresh trains anew",
+        "--fresh trains from scratch",
     ] {
         assert!(error.contains(part), "{error}");
     }
@@ -520,7 +520,7 @@ fn without_room_it_says_so_and_what_was_kept_stays() {
     let error = error_of(&output);
     assert_eq!(output.status.code(), Some(1));
     let last = kept.last().expect("kept").display().to_string();
-    assert!(error.contains("cannot write a checkpoint into") && error.contains(&last) && error.contains("make room"), "{error}");
+    assert!(error.contains("cannot write a checkpoint into") && error.contains(&last) && error.contains("free disk space"), "{error}");
     assert_eq!(laboratory.checkpoints(MLP.0, "full"), kept);
     succeed(&mut laboratory.command(MLP.0, "full"));
     assert_eq!(laboratory.results(MLP.0, "full"), results);

@@ -478,7 +478,7 @@ fn every_damage_to_a_checkpoint_is_noticed() -> anyhow::Result<()> {
         std::fs::write(path, b"")?;
     }
     let error = checkpoints.resume(training, &mut model.parameters(), &RunIdentity::default()).expect_err("none is whole").to_string();
-    assert!(error.contains("is whole") && error.contains("it is empty") && error.contains("--fresh trains anew"), "{error}");
+    assert!(error.contains("is whole") && error.contains("it is empty") && error.contains("--fresh trains from scratch"), "{error}");
     Ok(())
 }
 

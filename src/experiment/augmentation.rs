@@ -17,25 +17,25 @@ pub struct Normalization {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default = "Augmentation::off", deny_unknown_fields)]
 pub struct Augmentation {
-    /// Width and height each by a factor of their own, between 1 - this and 1 + this.
+    /// Width and height are each scaled by a factor drawn from \[1 - stretch, 1 + stretch\].
     pub stretch: f64,
-    /// Degrees to either side: x' = x + tan(angle) y.
+    /// Largest shear angle in degrees, either way: x' = x + tan(angle) y.
     pub shear: f64,
-    /// Degrees to either side.
+    /// Largest rotation in degrees, either way.
     pub rotation: f64,
     /// Probability of mirroring.
     pub flip: f64,
-    /// Least and largest share of the area.
+    /// Smallest and largest area of the crop, as fractions of the image's.
     pub crop_scale: [f64; 2],
-    /// Least and largest ratio of width to height.
+    /// Smallest and largest aspect ratio (width / height) of the crop.
     pub crop_ratio: [f64; 2],
-    /// Share of the side, horizontally and vertically, to either side.
+    /// Largest shift in each direction, as a fraction of the side.
     pub shift: f64,
-    /// Factors between 1 - this and 1 + this.
+    /// Brightness factor from \[1 - brightness, 1 + brightness\]; `contrast` and `saturation` likewise.
     pub brightness: f64,
     pub contrast: f64,
     pub saturation: f64,
-    /// Share of the whole circle to either side.
+    /// Largest hue shift either way, as a fraction of the full circle.
     pub hue: f64,
     /// Probability of a grayscale image.
     pub grayscale: f64,
@@ -50,7 +50,7 @@ pub struct Augmentation {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Elastic {
-    /// So many rows of so many points, spread from edge to edge.
+    /// Control points per side: a `grid` x `grid` grid that spans the image.
     pub grid: i64,
     /// Standard deviation, as a share of the side.
     pub strength: f64,

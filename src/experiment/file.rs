@@ -20,10 +20,11 @@ pub struct Variant {
     pub seeds: Range<u64>,
     /// Time between checkpoints.
     pub checkpoint_after: Duration,
-    /// Most trials at the same time, where that is not left to the machine.
+    /// Most trials trained in parallel on the CPU; `None`: as many as there are cores.
     pub at_a_time: Option<u64>,
 }
 
+/// A checked file of `experiments/`, its variants not yet resolved.
 #[derive(Debug)]
 pub struct ExperimentFile {
     path: PathBuf,
@@ -78,8 +79,7 @@ impl ExperimentFile {
         Ok(self.resolve(name, &toml::Table::new())?.seeds.end - 1)
     }
 
-    /// Variant `name` with the seeds 1, 2, ..., as many as its key `seeds` says, or 3, and with the values of `set` in the places that its
-    /// keys name.
+    /// Resolves variant `name`, with `set` (path -> value) applied last. Seeds are 1, 2, ..., as many as the key `seeds` says (default 3).
     ///
     /// # Errors
     /// As [`ExperimentFile::variant`]; if there is no such place, or a value is wrong there.
@@ -103,7 +103,7 @@ impl ExperimentFile {
         let mut table = toml::Table::new();
         let set = toml::Table::from_iter([("set".to_owned(), toml::Value::Table(set.clone()))]);
         [&self.base, changes, &set].into_iter().try_for_each(|layer| overlay_and_set(&mut table, layer))?;
-        // How often something is done is no part of what is done.
+        // These keys do not change a trial's result, so they are not part of the experiment.
         let mut number = |key: &str, default: u64, range: RangeInclusive<u64>| -> Result<u64> {
             let Some(found) = table.remove(key) else { return Ok(default) };
             let number = found.try_into::<u64>().map_err(one_line).with_context(|| format!("key `{key}`"))?;

@@ -1,4 +1,4 @@
-//! Groups into which a person files images by looking at them.
+//! Image groups sorted by hand, for Figure 16.
 
 use super::line::one_line;
 use anyhow::{Context, Result, bail, ensure};

@@ -44,11 +44,11 @@ pub struct Experiment {
 #[serde(deny_unknown_fields)]
 pub struct Split {
     pub validation: Validation,
-    /// Number of validation examples; this or their share.
+    /// Number of validation examples; give either this or `validation_share`.
     pub validation_examples: Option<i64>,
     /// Share of the examples held out for validation, rounded down.
     pub validation_share: Option<f64>,
-    /// Only the first so many training examples (`--limit`).
+    /// Train on the first `limit` training examples only (`--limit`).
     pub limit: Option<i64>,
 }
 
@@ -69,7 +69,7 @@ pub struct GradientCheck {
     pub loss: CheckedLoss,
     /// The parameter, by name.
     pub parameter: String,
-    /// Its first so many elements.
+    /// Number of its elements to check, the first ones.
     pub elements: i64,
     /// The values of k.
     pub multiples: Vec<u32>,
@@ -82,7 +82,7 @@ pub struct GradientCheck {
 pub enum CheckedLoss {
     /// The loss that the backward pass differentiates.
     CrossEntropy,
-    /// Cross-entropy of softmax outputs, which it does not; what the report's pictures show.
+    /// Cross-entropy of softmax outputs: not the loss that the backward pass differentiates, but what the report's figures show.
     TwiceSoftmaxed,
 }
 
@@ -123,7 +123,8 @@ impl Experiment {
         Ok(experiment)
     }
 
-    /// The experiment on data that have images of their own for validation, so many, the last of the training file.
+    /// The experiment for data with a validation set of their own: its `examples` images, the last of the training file, replace the
+    /// configured validation examples. Unchanged for `None`.
     pub fn with_own_validation(&self, examples: Option<i64>) -> Experiment {
         let mut experiment = self.clone();
         if let (Some(split), Some(_)) = (&mut experiment.split, examples) {

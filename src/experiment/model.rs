@@ -15,7 +15,7 @@ pub struct Model {
     #[serde(default)]
     pub layers: Vec<Layer>,
     pub initialization: Initialization,
-    /// How biases start, where it is not as `initialization` has it.
+    /// Initialization of the biases, if it differs from `initialization`.
     pub bias_initialization: Option<Initialization>,
     #[serde(default)]
     pub precision: Precision,
@@ -49,8 +49,9 @@ pub enum Precision {
     /// Single precision; on NVIDIA GPUs convolutions round their inputs to 10 bits of mantissa (TF32), as PyTorch has it by default.
     #[default]
     F32,
-    /// On NVIDIA GPUs matrix products round their inputs so too.
+    /// As `F32`, with matrix products in TF32 too (NVIDIA GPUs).
     Tf32,
+    /// bfloat16 arithmetic over parameters kept in single precision.
     Bf16,
     /// Double precision, parameters and all.
     F64,

@@ -40,7 +40,8 @@ pub enum Distribution {
 }
 
 impl Distribution {
-    /// The value below which a share `quantile` in \[0, 1) of what is drawn lies, to three digits: what is drawn is what is read.
+    /// The value at `quantile` in \[0, 1) (inverse distribution function). Continuous values are rounded to three significant digits, so
+    /// that the value printed is the value used.
     pub fn at(&self, quantile: f64) -> f64 {
         let between = |low: f64, high: f64| low + quantile * (high - low);
         match self {
@@ -50,7 +51,8 @@ impl Distribution {
         }
     }
 
-    /// The range of these values and a tenth of the whole range to either side, within the whole; of a choice, those that are among them.
+    /// Narrowed to the range of `values`, plus a tenth of the full range (of its logarithm for `LogUniform`) on either side, and clipped to
+    /// the full range; a choice keeps only the options among `values`.
     pub fn around(&self, values: &[f64]) -> Distribution {
         let span = |low: f64, high: f64, value: fn(f64) -> f64| {
             let (low, high, margin) = (value(low), value(high), (value(high) - value(low)) / 10.0);

@@ -1,4 +1,4 @@
-//! Values in places of an experiment: of the TOML's key `set`, of a random search, and of the flag `--set`.
+//! Overrides of single values of an experiment by path: the TOML key `set`, random search, and the flag `--set`.
 
 use super::line::one_line;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -45,7 +45,7 @@ pub(super) fn set(table: &mut Table, path: &str, value: impl Fn(Option<&Value>) 
     Ok(())
 }
 
-/// The number of places that were there, and are set.
+/// Replaces every existing entry that matches `path`, and returns their number.
 fn replace(found: &mut Value, path: &[&str], value: &impl Fn(Option<&Value>) -> Value) -> usize {
     match (found, path) {
         (found, []) => {
@@ -65,7 +65,7 @@ fn child<'a>(found: &'a mut Value, key: &str) -> Option<&'a mut Value> {
     }
 }
 
-/// Adds a key, and the tables that it is in. To an element of a list none can be added: what the element is, its key says.
+/// Adds a missing key, with the tables above it. Not inside list elements, where the only key is the kind of layer.
 fn add(whole: &mut Value, path: &[&str], value: Value) -> Result<()> {
     let mut found = whole;
     for (depth, key) in path.iter().enumerate() {

@@ -39,8 +39,10 @@ impl LayerConfig for ConvolutionConfig {
 
 /// a\[n, o, y, x\] = b\[o\] + sum over c, i, j of W\[o, c, i, j\] h\[n, c, y + i - 1, x + j - 1\], where h is zero outside the image.
 ///
-/// h `[n, inputs, height, width]`, W `[outputs, inputs, 3, 3]`, b `[outputs]`, a `[n, outputs, height, width]`. With another odd kernel in
-/// place of 3, what is subtracted is half of it, rounded down; with a stride, y and x are multiples of it, and a is as much smaller.
+/// h `[n, inputs, height, width]`, W `[outputs, inputs, 3, 3]`, b `[outputs]`, a `[n, outputs, height, width]`.
+///
+/// For odd kernel size k and stride s: padding floor(k / 2) takes the place of 1, a\[.., y, x\] reads h at s y + i - floor(k / 2) and
+/// s x + j - floor(k / 2), and a is `[n, outputs, ceil(height / s), ceil(width / s)]`.
 ///
 /// W is kept channels-last, and libtorch then makes `a` channels-last too, whatever h is: on the CPU that is
 /// faster (PyTorch's step of the report's network in both layouts: `cargo bench --profile dev --bench cnn -- step`).
@@ -57,7 +59,7 @@ impl Convolution {
         Convolution::sized(inputs, outputs, KERNEL, 1, init.into(), kind, device)
     }
 
-    /// A layer of filters of `kernel` by `kernel` pixels that are `stride` apart.
+    /// A layer of `kernel` x `kernel` filters (`kernel` odd), with stride `stride` and padding `kernel / 2`.
     pub fn sized(inputs: i64, outputs: i64, kernel: i64, stride: i64, init: InitScheme, kind: Kind, device: Device) -> Convolution {
         let fan = Fan { fan_in: inputs * kernel * kernel, fan_out: outputs * kernel * kernel };
         let weight = init.weights.weight(&[outputs, inputs, kernel, kernel], fan).to_device(device).to_kind(kind);

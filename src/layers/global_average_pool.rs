@@ -1,4 +1,4 @@
-//! The average over an image.
+//! Global average pooling.
 
 use super::{Description, LayerConfig, Mode, Module, Place, Shape};
 use anyhow::Result;

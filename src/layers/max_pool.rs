@@ -14,7 +14,7 @@ pub struct MaxPool;
 impl LayerConfig for MaxPool {
     fn describe(&self, input: Shape) -> Result<Description> {
         let [channels, height, width] = input.image()?;
-        ensure!(height >= 2 && width >= 2, "finds {input}, expected at least 2x2 values a channel");
+        ensure!(height >= 2 && width >= 2, "gets {input}, expected at least 2x2 values a channel");
         let output = Shape::Image { channels, height: height / 2, width: width / 2 };
         Ok(Description { relu: Relu::Delayed, ..Description::new("Pool", "pool", ("max pool", 0xd96666), output) })
     }

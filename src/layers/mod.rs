@@ -71,7 +71,7 @@ impl Layer {
     }
 }
 
-/// Whether a network is being trained or used. Layers that drop or disturb something do so in training only.
+/// As `train()` and `eval()` in PyTorch: dropout and batch statistics are used in training only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// The dropout mask depends on the seed and the minibatch, counted from the start of training.

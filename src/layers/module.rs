@@ -83,19 +83,20 @@ impl Description {
     }
 }
 
-/// The place of a layer's ReLU.
+/// Whether a ReLU follows the layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relu {
     None,
-    /// One follows it.
+    /// A ReLU follows directly, or after the `Delayed` layers that come next.
     After,
-    /// It ends with one.
+    /// The layer ends with a ReLU of its own.
     Inside,
-    /// None of its own, but that of the layer before comes after this layer too.
+    /// No ReLU of its own; one that is due from the layer before is applied after this layer.
     Delayed,
 }
 
-/// Context in which a layer is built: the shape of its input, its index in the network, how its parameters start, their precision and device.
+/// Context in which a layer is built: the shape of its input, its index in the network, the initialization of its parameters, their
+/// precision and device.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub input: Shape,
@@ -133,7 +134,7 @@ impl Shape {
     pub(super) fn image(self) -> Result<[i64; 3]> {
         match self {
             Shape::Image { channels, height, width } => Ok([channels, height, width]),
-            Shape::Vector(_) => bail!("finds a vector, expected it before the first fully connected layer and the first average"),
+            Shape::Vector(_) => bail!("gets a vector, expected an image: put it before the first fully connected or average pooling layer"),
         }
     }
 }

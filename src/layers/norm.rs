@@ -1,4 +1,4 @@
-//! Normalization of the values within a network.
+//! Batch and group normalization.
 
 use super::module::check_width;
 use super::{Description, LayerConfig, Mode, Module, Place, Relu, Shape};
@@ -112,7 +112,7 @@ impl LayerConfig for GroupNormConfig {
 
     fn describe(&self, input: Shape) -> Result<Description> {
         let (channels, groups) = (input.channels(), self.groups);
-        ensure!(channels % groups == 0, "finds {channels} channels, expected a multiple of {groups}");
+        ensure!(channels % groups == 0, "gets {channels} channels, expected a multiple of {groups}");
         Ok(describe("GroupNorm", "gn", input))
     }
 

@@ -1,4 +1,4 @@
-//! A network that learns from another one.
+//! Knowledge distillation.
 
 use super::{Model, Parameter};
 use crate::layers::Mode;

@@ -7,13 +7,13 @@
 //! | a_l = h_{l-1} W_l + b_l | activations before the non-linearity, l = 1 ... L |
 //! | h_l = max(0, a_l) | ReLU, l < L |
 //! | p = softmax(a_L) | probabilities |
-//! | L = -(1/n) sum_i ln p\[i, y_i\] | mean cross-entropy |
+//! | J = -(1/n) sum_i ln p\[i, y_i\] | mean cross-entropy |
 //!
 //! | backward | |
 //! |---|---|
-//! | delta_L = (p - onehot(y)) / n | dL/da_L: the derivative of the softmax and that of the logarithm cancel (see [`Objective`]) |
-//! | dL/dW_l = h_{l-1}^T delta_l | |
-//! | dL/db_l = sum_i delta_l\[i\] | |
+//! | delta_L = (p - onehot(y)) / n | dJ/da_L: the derivative of the softmax and that of the logarithm cancel (see [`Objective`]) |
+//! | dJ/dW_l = h_{l-1}^T delta_l | |
+//! | dJ/db_l = sum_i delta_l\[i\] | |
 //! | delta_{l-1} = (delta_l W_l^T) * \[h_{l-1} > 0\] | through the ReLU, which passes where its output is positive |
 //!
 //! No autograd graph is built: parameters do not require gradients.

@@ -19,7 +19,7 @@ use crate::seed::{Purpose, draw};
 use anyhow::{Result, bail, ensure};
 use tch::{Device, Tensor};
 
-/// A parameter by name. The tensor is a handle: it shares its storage with the network's own.
+/// A named parameter or buffer. The tensor is a handle: it shares its storage with the network's own.
 #[derive(Debug)]
 pub struct Parameter {
     pub name: String,
@@ -38,9 +38,9 @@ pub trait Model {
     /// differentiates, probabilities `[n, classes]`, too.
     fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Tensor>);
 
-    /// Evidence for the class of each image (int64 `[n]`), `[n, rows, columns]`: the class activation map (Zhou et al. 2016), which is the
-    /// linear layer's logits at each place before the pool, where global average pooling and one linear layer end the network; else the
-    /// saliency map of the input gradient (Simonyan et al. 2014), 0 where autograd does not follow [`Model::logits`].
+    /// Evidence for class `classes[i]` (int64 `[n]`) in image i, `[n, rows, columns]`: the class activation map (Zhou et al. 2016) where
+    /// the network ends with global average pooling and one linear layer, else the saliency map |d logit / d pixel| (Simonyan et al.
+    /// 2014); 0 where autograd does not follow [`Model::logits`].
     fn explain(&self, images: &Tensor, classes: &Tensor) -> Tensor {
         explain::saliency(images, classes, |images| self.logits(images, Mode::Eval))
     }
@@ -50,7 +50,7 @@ pub trait Model {
         Vec::new()
     }
 
-    /// Parameters, then buffers.
+    /// Parameters, then buffers, in the network's own layout: a linear weight is `[inputs, outputs]`, unlike in [`Model::state_dict`].
     fn values(&self) -> Vec<Parameter> {
         let mut values = self.parameters();
         values.extend(self.buffers());

@@ -1,4 +1,4 @@
-//! A network that looks at an image more than once.
+//! Test-time augmentation.
 
 use super::{Model, Parameter};
 use crate::experiment::Views;
@@ -6,7 +6,7 @@ use crate::layers::Mode;
 use crate::loss::Objective;
 use tch::Tensor;
 
-/// A network whose logits, once it is trained, are the mean over several views of each image. It learns from the images themselves.
+/// Averages the logits over several views of each image in evaluation mode; training sees the image alone.
 pub struct TestTimeAugmentation {
     network: Box<dyn Model>,
     views: Views,

@@ -1,4 +1,4 @@
-//! When to stop.
+//! Early stopping.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! The learning rate falls when the validation loss no longer does.
+//! Learning-rate reduction on a plateau of the validation loss.
 
 use serde::{Deserialize, Serialize};
 

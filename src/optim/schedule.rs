@@ -1,22 +1,22 @@
-//! Learning rates that follow a course laid out beforehand.
+//! Learning-rate schedules: linear warm-up, then linear or cosine decay.
 
 use crate::experiment::{Decay, Schedule, Training};
 use std::f64::consts::PI;
 
 impl Schedule {
-    /// By what the learning rate is multiplied when `share` of the training is done, from 0 to 1: with warm-up w and s the share of what
-    /// comes after it, (share - w) / (1 - w),
+    /// The factor on the learning rate when the fraction `progress` in \[0, 1\] of all steps is done; with warm-up w and, after it,
+    /// s = (progress - w) / (1 - w),
     ///
     /// | | |
     /// |---|---|
-    /// | share < w | share / w |
+    /// | progress < w | progress / w |
     /// | [`Decay::Linear`] | 1 - s |
     /// | [`Decay::Cosine`] | (1 + cos(pi s)) / 2 (Loshchilov and Hutter 2016, equation 5) |
-    pub fn factor(&self, share: f64) -> f64 {
-        if share < self.warm_up {
-            return share / self.warm_up;
+    pub fn factor(&self, progress: f64) -> f64 {
+        if progress < self.warm_up {
+            return progress / self.warm_up;
         }
-        let rest = (share - self.warm_up) / (1.0 - self.warm_up);
+        let rest = (progress - self.warm_up) / (1.0 - self.warm_up);
         match self.decay {
             Decay::Linear => 1.0 - rest,
             Decay::Cosine => 0.5 * (1.0 + (PI * rest).cos()),

@@ -58,9 +58,9 @@ pub struct Run {
     name: &'static str,
     flags: Flags,
     root: PathBuf,
-    /// Where it is computed.
+    /// Device to train and evaluate on.
     pub device: Device,
-    /// Those to run, with what the flags change.
+    /// Variants to run, with the flags applied.
     pub variants: Vec<Variant>,
     /// Whether this is the unmodified experiment on the report's data, as far as data were read: its results may go to `plots/`.
     is_reproduction: AtomicBool,
@@ -165,8 +165,7 @@ impl Run {
         if self.flags.redraw { points::read_csv(&self.output(".csv")) } else { train() }
     }
 
-    /// The lines of the CSV of a figure that has other columns, the headings first: those that `make` gives or, with `--redraw`, those of
-    /// `<out>/<name>.csv`.
+    /// Rows of the figure's CSV, header first, for figures not drawn from points: from `make` or, with `--redraw`, from `<out>/<name>.csv`.
     ///
     /// # Errors
     /// If `make` fails, or the file cannot be read or has no lines.
@@ -207,7 +206,7 @@ impl Run {
         Ok(())
     }
 
-    /// With `--tensorboard`, `picture`, which is also there as `png`, as an image event.
+    /// Writes `picture`, encoded as `png`, as a TensorBoard image if `--tensorboard` is given.
     fn show_picture(&self, tag: &str, picture: &RgbImage, png: &[u8]) -> Result<()> {
         if let Some(folder) = &self.flags.tensorboard {
             EventFile::replace(&folder.join(self.name), tag)?.picture(0, tag, picture.dimensions(), png)?;
@@ -232,7 +231,7 @@ impl Run {
         self.root.join(format!("experiments/{}.toml", self.name))
     }
 
-    /// Results on other data than the report's are not its reproduction.
+    /// Clears `is_reproduction` unless `data` is the report's.
     fn note(&self, data: &DataSet) {
         self.is_reproduction.fetch_and(is_report_data(&data.source.name), Ordering::Relaxed);
     }
@@ -282,8 +281,8 @@ fn variants(file: &ExperimentFile, changes: &Changes, has_bf16: bool) -> Result<
     Ok(variants)
 }
 
-/// An example's `main`: does what `example` says with a run that was started or, with `--predict`, classifies images, with
-/// `--print-experiment` prints the experiment; prints its error, and gives its exit code.
+/// `main` of every example: runs `example`, or what `--predict` or `--print-experiment` asks for instead; prints the error, if any, and
+/// returns the exit code (see [`finish`]).
 pub fn main(run: Result<Run>, example: impl FnOnce(&Run) -> Result<()>) -> ExitCode {
     let do_it = |run: Run| {
         if run.flags.print_experiment {

@@ -23,7 +23,8 @@ use tch::Device;
 #[derive(Debug)]
 pub struct Trained {
     pub outcomes: Vec<Outcome>,
-    /// The data set, what of it was used if not all, and what `--set` changed; only what has the bare name is compared with the report.
+    /// Name of the data set, with the limit on training examples (`--limit`) and `--set` appended if given; only results under the bare
+    /// name are compared with the report.
     pub data: String,
     pub device: String,
 }
@@ -77,8 +78,8 @@ impl Trained {
         self.of(variant).map(|outcome| &outcome.history).collect()
     }
 
-    /// How far training is ahead of validation, accuracy on the one minus accuracy on the other, loss
-    /// the other way round. Mean and deviation are those of each seed's own gap.
+    /// Generalization gap by epoch: training minus validation accuracy, or validation minus training loss; mean and standard deviation over
+    /// seeds of each seed's gap.
     pub fn gaps(&self, variant: &str, metric: Metric) -> Vec<Point> {
         let ahead = |history: &History, epoch| {
             let of = |split| history.get(epoch, split, metric);
@@ -89,7 +90,7 @@ impl Trained {
         mean_over_seeds(&panel, "train ahead of validation", &self.histories(variant), ahead, &self.data, &self.device)
     }
 
-    /// [`Trained::curves`], and over them the published ones of `panel`, where the data are those of the report.
+    /// [`Trained::curves`] and, if the data are the report's, the published curves of `panel` in `figure`.
     pub fn with_reported(&self, variant: &str, metric: Metric, figure: &reported::Figure, panel: &str) -> Result<Vec<Point>> {
         let mut points = self.curves(variant, metric);
         points.extend(figure.over(&points, panel, &Panel::new(variant, metric))?);
@@ -201,7 +202,7 @@ fn plan(run: &Run, variants: &[Variant], network: &str, data: &DataSet, threads:
     Ok(plan)
 }
 
-/// Those that a program left which was killed when it had just finished the trial.
+/// Removes a finished trial's checkpoints, left by a process killed before it did; skipped while another process has the lock.
 fn remove_checkpoints(outcome: &Outcome) -> Result<()> {
     let checkpoints = checkpoints_in(&outcome.folder);
     if checkpoints.exist()
@@ -212,7 +213,7 @@ fn remove_checkpoints(outcome: &Outcome) -> Result<()> {
     Ok(())
 }
 
-/// `trial` with all that the thread needs that trains it.
+/// The job that trains `trial`, with handles on the data and the interrupted run to resume, if any.
 fn job(run: &Run, variant: &Variant, data: &DataSet, store: &Store, trial: Trial) -> Result<Job> {
     let (&Flags { resume, fresh, .. }, name) = (&run.flags, trial.provenance.name());
     let interrupted = if fresh { None } else { store.interrupted(&trial)? };

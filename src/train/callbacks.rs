@@ -25,6 +25,7 @@ pub trait Callbacks {
     }
 }
 
+/// What [`super::fit`] does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
     Continue,

@@ -18,7 +18,7 @@ const KEPT: usize = 2;
 /// Digits of the checksum in a name.
 const DIGITS: usize = 16;
 
-/// A folder of checkpoints of one trial. Who writes it holds the trial's lock.
+/// The checkpoint folder of one trial. A writer must hold the trial's lock.
 #[derive(Debug)]
 pub struct Checkpoints {
     folder: PathBuf,
@@ -61,7 +61,7 @@ impl Checkpoints {
             let last =
                 self.newest().ok().flatten().map_or("there is none yet".to_owned(), |path| format!("the last one is {}", path.display()));
             format!(
-                "cannot write a checkpoint into {}; {last}; make room or mend the permissions, then go on with --resume",
+                "cannot write a checkpoint into {}; {last}; free disk space or fix the permissions, then continue with --resume",
                 self.folder.display()
             )
         })?;
@@ -73,10 +73,10 @@ impl Checkpoints {
         Ok(path)
     }
 
-    /// Goes on from the newest checkpoint that is whole, and sets the network's `values` to those in it; none if there is no checkpoint.
+    /// Loads the newest undamaged checkpoint: sets the network's `values`, and returns the state; `None` if there is no checkpoint.
     ///
     /// # Errors
-    /// If none of those that are there is whole, or it is of another training than `identity`'s.
+    /// If every checkpoint is damaged, or the newest undamaged one belongs to another run than `identity`.
     pub fn resume(&self, training: &Training, values: &mut [Parameter], identity: &RunIdentity) -> Result<Option<Resumed>> {
         remove_partial(&self.folder)?;
         let (mut notices, mut damaged) = (Vec::new(), Vec::new());
@@ -98,7 +98,12 @@ impl Checkpoints {
             }
             return Ok(Some(Resumed { state, path, notices }));
         }
-        ensure!(notices.is_empty(), "no checkpoint in {} is whole: {}; --fresh trains anew", self.folder.display(), notices.join("; "));
+        ensure!(
+            notices.is_empty(),
+            "no checkpoint in {} is whole: {}; --fresh trains from scratch",
+            self.folder.display(),
+            notices.join("; ")
+        );
         Ok(None)
     }
 
@@ -125,7 +130,7 @@ impl Checkpoints {
     }
 }
 
-/// Whether the file is as it was written.
+/// Checks the file's SHA-256 against the digits in its name.
 fn check(path: &Path) -> Result<()> {
     let length = fs::metadata(path)?.len();
     ensure!(length > 0, "it is empty");

@@ -9,8 +9,8 @@ use anyhow::Result;
 use serde::Serialize;
 use tch::{Kind, Tensor};
 
-/// Values of images evaluated at a time: a thousand MNIST digits. Large enough for efficient matrix products, small enough for the
-/// activations to stay in the cache. A GPU wants more at a time.
+/// Values (pixels times channels) per evaluation batch: 1,000 MNIST digits. Large enough for efficient matrix products, small enough for
+/// the activations to stay in the cache. A GPU wants larger batches.
 const VALUES: i64 = 1_000 * 28 * 28;
 const VALUES_ON_GPU: i64 = 8 * VALUES;
 
@@ -26,10 +26,7 @@ pub fn logits(model: &dyn Model, inputs: &Inputs) -> Tensor {
     Tensor::cat(&parts.collect::<Vec<_>>(), 0)
 }
 
-/// The same, with `go_on` called with the number of examples of each part that is done.
-///
-/// # Errors
-/// That of `go_on`.
+/// As [`logits`], but calls `go_on` after each batch with its number of examples; an error of `go_on` ends the evaluation.
 pub(crate) fn logits_while(model: &dyn Model, inputs: &Inputs, mut go_on: impl FnMut(i64) -> Result<()>) -> Result<Tensor> {
     let mut parts = Vec::new();
     for part in inputs.minibatches(examples_at_a_time(inputs)) {
@@ -70,9 +67,7 @@ pub fn evaluate(model: &dyn Model, inputs: &Inputs) -> Vec<(Metric, f64)> {
     metrics(&logits(model, inputs), &inputs.labels)
 }
 
-/// Every metric as a mean over all examples, not over minibatches of unequal size; nothing is left out.
-///
-/// `logits` `[n, classes]` are reduced once, in double precision, so that the device is waited for once.
+/// Every metric, in double precision, as a mean over all examples, not over minibatches of unequal size. Logits are `[n, classes]`.
 pub(super) fn metrics(logits: &Tensor, labels: &Tensor) -> Vec<(Metric, f64)> {
     let logits = logits.to_kind(Kind::Double);
     let right = logits.argmax(-1, false).eq_tensor(labels).to_kind(Kind::Double).mean(None::<Kind>);

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Does `work` on every item, the first ones first, in so many threads; the results in the order in which they were finished. Several
-/// workers have one thread of libtorch each.
+/// Calls `work` on every item from `workers` threads, starting items in order; results are in the order of completion. With several
+/// workers, each has one libtorch thread.
 ///
 /// One worker is the calling thread itself. libtorch's OpenMP has a team of threads for each thread that asks it for parallel work, and
 /// counts all of them: where they are more than cores, a team sleeps between two operations instead of waiting ready, and training takes

@@ -12,11 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 use tch::Tensor;
 
-/// The state of a training run between two minibatches, but for the network's own values (see [`crate::model::Model::values`]). Random
-/// streams have none: they begin anew with each epoch and each minibatch (see [`crate::seed`]).
+/// The state of a training run: everything that the next minibatch depends on except the network's values (see
+/// [`crate::model::Model::values`]). There is no generator state: random streams are seeded anew for each epoch and minibatch (see
+/// [`crate::seed`]).
 #[derive(Debug)]
 pub struct State {
-    /// The last epoch that is done, its measurements included; 0 before the first.
+    /// Number of epochs done, their evaluation included.
     pub epoch: i64,
     /// Number of minibatches of the next epoch that are done.
     pub minibatch: i64,
@@ -53,7 +54,7 @@ pub struct RunIdentity {
 }
 
 impl RunIdentity {
-    /// Each key whose value differs, with that of the state and that of here.
+    /// A message for each key whose value differs.
     fn differences(saved: &BTreeMap<String, String>, here: &BTreeMap<String, String>) -> Vec<String> {
         let keys: BTreeSet<&String> = saved.keys().chain(here.keys()).collect();
         let value = |map: &BTreeMap<String, String>, key: &String| map.get(key).cloned().unwrap_or("nothing".to_owned());
@@ -177,7 +178,7 @@ impl State {
     ) -> Result<(State, Vec<String>)> {
         let numbers: Numbers = toml::from_str(&String::from_utf8(saved.bytes(NUMBERS)?)?).context("in its numbers")?;
         let differences = RunIdentity::differences(&numbers.identity.trial, &identity.trial);
-        ensure!(differences.is_empty(), "it is of another training: {}; --fresh trains anew", differences.join(", "));
+        ensure!(differences.is_empty(), "it is of another training: {}; --fresh trains from scratch", differences.join(", "));
         let mut state =
             State { epoch: numbers.epoch, minibatch: numbers.minibatch, is_stopped: numbers.is_stopped, ..State::new(training) };
         (state.plateau, state.early_stopping) = (numbers.plateau, numbers.early_stopping);
