@@ -40,13 +40,9 @@ fn make(run: &Run) -> Result<()> {
 /// A point for each network: the report's, those that others have published, and ours, of which `curves` are the new ones.
 fn by_parameters(run: &Run, curves: &[Point]) -> Result<Vec<Point>> {
     let panel = Panel::new("networks", AccuracyByParameters);
-    let theirs = |series: &str, x: f64, y: f64| Point {
-        panel: panel.clone(),
-        series: series.to_owned(),
-        origin: Origin::Reported,
-        x,
-        y,
-        ..Point::default()
+    let theirs = |series: &str, x: f64, y: f64| {
+        let (panel, series) = (panel.clone(), series.to_owned());
+        Point { panel, series, origin: Origin::Reported, x, y, ..Point::default() }
     };
     let report = run.report()?;
     let printed = report.number.iter().filter_map(|number| Some(theirs("the report", number.parameters? as f64, number.test?)));
@@ -72,7 +68,10 @@ fn by_parameters(run: &Run, curves: &[Point]) -> Result<Vec<Point>> {
             continue;
         }
         let file = ExperimentFile::read(&run.experiment_path().with_file_name(format!("{name}.toml")))?;
-        add("ours, other examples", &read_csv(&csv)?, &|variant| Ok(file.variant(variant)?.model))?;
+        // What --set made of a variant has another name, and no network in the file.
+        let of_file = |point: &Point| file.variant(&point.panel.variant).is_ok();
+        let curves: Vec<Point> = read_csv(&csv)?.into_iter().filter(of_file).collect();
+        add("ours, other examples", &curves, &|variant| Ok(file.variant(variant)?.model))?;
     }
     Ok(points)
 }

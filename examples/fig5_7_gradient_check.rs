@@ -66,7 +66,7 @@ fn curves(run: &Run, variant: &Variant, digits: &DataSet) -> Result<Vec<Point>> 
             found.extend(differences.least().map(|(n, least)| (LEAST_ERROR.to_owned(), Reproduced, n, least)));
         }
     }
-    let (data, device) = (&digits.source.name, &device::describe(run.device));
+    let (data, device) = (&run.name_of(digits), &device::describe(run.device));
     let point = |(series, origin, n, y): (String, _, f64, _)| {
         [(n, DifferenceByN), (1.0 / n, DifferenceByEpsilon)].map(|(x, quantity)| {
             let (panel, series, data, device) = (Panel::new(name, quantity), series.clone(), data.clone(), device.clone());

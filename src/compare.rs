@@ -227,6 +227,9 @@ pub fn plateau(points: &[Point]) -> Vec<Comparison> {
     let of = |origin| points.iter().filter(move |point| point.panel == *published && point.origin == origin);
     let Some(theirs) = of(Origin::Reported).max_by(|a, b| a.x.total_cmp(&b.x)) else { return Vec::new() };
     let ours: Vec<f64> = of(Origin::Reproduced).filter(|point| point.x == theirs.x).map(|point| point.y).collect();
+    if ours.is_empty() {
+        return Vec::new();
+    }
     let ours = Point::of_runs(Panel::default(), "", 0.0, &ours, "", "");
     let what = format!("largest difference, softmax taken twice, N = {}", theirs.x);
     vec![Comparison::new(what, theirs.y, theirs.resolution.unwrap_or(0.0), &ours)]
@@ -313,6 +316,15 @@ mod tests {
     fn comparison(reproduced: f64, deviation: Option<f64>, seeds: u32) -> Comparison {
         let ours = Point { panel: Panel::new("cnn", Metric::Accuracy), y: reproduced, deviation, seeds: Some(seeds), ..Point::default() };
         Comparison::new(String::new(), 0.97, 5e-5, &ours)
+    }
+
+    #[test]
+    fn a_plateau_that_was_not_reached_is_not_compared() {
+        let published = Point { panel: Panel::new("as_published", Quantity::DifferenceByN), x: 50.0, y: 0.0113, ..Point::default() };
+        let theirs = Point { origin: Origin::Reported, ..published.clone() };
+        let ours = |x| Point { origin: Origin::Reproduced, x, ..published.clone() };
+        assert!(plateau(&[theirs.clone(), ours(10.0)]).is_empty());
+        assert_eq!(plateau(&[theirs, ours(50.0)]).len(), 1);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::fs::{File, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Once;
 use tempfile::NamedTempFile;
 
@@ -74,6 +74,17 @@ pub(crate) fn remove_partial(folder: &Path) -> Result<()> {
 pub(crate) fn ensure_writable(folder: &Path) -> Result<()> {
     let partial = Partial::new_in(folder);
     partial.with_context(|| format!("cannot write into {}; choose another folder or mend its permissions", folder.display())).map(drop)
+}
+
+/// The entries of `folder`, sorted by name; empty where it is no folder.
+pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries: std::io::Result<Vec<PathBuf>> = match std::fs::read_dir(folder) {
+        Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => return Ok(Vec::new()),
+        entries => entries.and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect()),
+    };
+    let mut paths = entries.with_context(|| format!("cannot list {}", folder.display()))?;
+    paths.sort();
+    Ok(paths)
 }
 
 /// A CSV with a line for each of `rows`, below the names of its columns.

@@ -174,6 +174,11 @@ fn small_networks_stand_beside_the_reports_by_their_parameters() {
     assert!(small(&["--redraw"]).status.success());
     assert!(pixels() == drawn, "the CSV has every point");
 
+    // Variants that --set has made of another example's are in no file.
+    let other = "panel,series,origin,x,y,deviation,resolution,seeds,data,device\nplain_learning_rate_0.1_accuracy,test,reproduced,1.0,0.5,,,1,MNIST,cpu\n";
+    std::fs::write(scratch.path("plots/mlp_tuned.csv"), other).expect("written");
+    assert!(small(&[]).status.success());
+
     let several = small(&["--variant", "deeper", "--set", "training.learning_rate=0.1,0.03"]);
     assert!(several.status.success(), "{}", String::from_utf8_lossy(&several.stderr));
 
@@ -190,6 +195,11 @@ fn small_networks_stand_beside_the_reports_by_their_parameters() {
         std::fs::read_dir(root.path("runs/cnn_small")).expect("trials").count()
     };
     assert_eq!(["cnn_tuned-large", "cnn_tuned-large", "cnn_tuned-small"].map(taught_by), [1, 1, 2]);
+    let digit = root.path("digit.png");
+    let stroke = |x: u32, y: u32| image::Rgb([if x.abs_diff(14) < 2 && y.abs_diff(14) < 9 { 255 } else { 0 }; 3]);
+    image::RgbImage::from_fn(28, 28, stroke).save(&digit).expect("written");
+    let predicted = run(&root, "cnn_small", &["--variant", "distilled", "--predict", &digit.to_string_lossy()]);
+    assert!(String::from_utf8_lossy(&predicted.stdout).contains("digit.png"), "{predicted:?}");
 
     let unknown = small(&["--variant", "distilled", "--set", "model.teacher=cnn_tuned-huge"]);
     let error = error_of(&unknown);

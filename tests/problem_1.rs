@@ -46,6 +46,9 @@ fn the_gradient_check_finds_the_backward_pass_right() {
     let rows = |start: &str| csv.lines().filter(|line| line.starts_with(start)).count();
     assert_eq!((rows("as_published_n,seed 1,"), rows("correct_epsilon,seed 1,")), (10, 30), "{csv}");
     assert!(!csv.contains(",reported,"), "drawn digits are not the report's");
+    run(&scratch, "fig5_7_gradient_check", &["--seeds", "1", "--set", "gradient_check.powers=[0, 1]"]);
+    let changed = std::fs::read_to_string(scratch.path("plots/fig5_7_gradient_check.csv")).expect("points");
+    assert!(changed.contains(", gradient_check.powers=[0, 1]\""), "what was changed is no data of the report: {changed}");
     let refused = scratch.in_here(example("fig5_7_gradient_check").args(["--epochs", "3"])).output().expect("runs");
     assert!(error_of(&refused).contains("trains nothing"));
 }

@@ -116,6 +116,7 @@ fn what_is_no_key_or_of_another_type_is_refused() {
         ("fig10_11_cnn_capacity", "model.layers.1.dropout=0.5", 1, "`model.layers.1` is "),
         ("fig16_errors", "training.epochs=3", 2, "--set is no flag of fig16_errors"),
         ("kaggle_search", "training.epochs=3", 1, "the search decides this itself"),
+        ("kaggle_search", "model.layers.14.dropout=0.5", 1, "the search decides this itself"),
         ("kaggle_search", "training.momentum=0.5", 1, "the search decides this itself"),
         ("kaggle_search", "search.around=0", 1, "search.around is 0, expected a number from 1"),
     ];

@@ -48,9 +48,9 @@ fn extended(mut table: Table, folder: &Path, chain: &mut Vec<String>) -> Result<
     let mut whole = Table::new();
     for name in names {
         ensure!(!chain.contains(&name), "`extends` goes in a circle: {} -> {name}", chain.join(" -> "));
-        chain.push(name);
+        chain.push(name.clone());
         let layer = named(folder, chain).and_then(|layer| overlay_and_set(&mut whole, &layer));
-        layer.with_context(|| format!("extends = \"{}\"", chain[chain.len() - 1]))?;
+        layer.with_context(|| format!("extends = \"{name}\""))?;
         chain.pop();
     }
     overlay(&mut whole, &table);
@@ -164,11 +164,13 @@ mod tests {
             ("extends = 3", "`extends` is neither a name nor a list of names"),
             ("extends = \"networks.odd\"", "unknown field `depth`"),
             ("extends = \"broken\"", "broken.toml"),
+            ("extends = \"inner\"", "extends = \"inner\": extends = \"none\": cannot read "),
             ("[model]\nextends = \"networks.small\"", "x.toml"),
         ];
         for (line, expected) in cases {
             let text = if line.starts_with('[') { format!("run = [\"a\"]\n{line}\n[variants.a]") } else { format!("{line}{rest}") };
-            let error = parse(&text, &[NETWORKS, circle, other, ("broken.toml", "= 3")]).expect_err(line);
+            let error =
+                parse(&text, &[NETWORKS, circle, other, ("broken.toml", "= 3"), ("inner.toml", "extends = \"none\"")]).expect_err(line);
             let error = format!("{error:#}");
             assert!(error.contains(expected) && error.contains("x.toml") && !error.contains('\n'), "{line}: {error}");
         }

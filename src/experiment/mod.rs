@@ -20,6 +20,7 @@ pub use file::{ExperimentFile, MOST_SEEDS, Variant};
 pub use groups::Group;
 pub use model::{Model, Precision, Views};
 pub use search::{Distribution, Search, SearchStage};
+pub(crate) use set::overlap;
 pub use set::{Setting, combinations};
 pub use training::{Decay, EarlyStopping, Keep, MomentumForm, OptimizerKind, Order, ReduceLrOnPlateau, Schedule, Training};
 

@@ -1,7 +1,7 @@
 //! The section `[model]`: architecture, initialization, precision.
 
-use crate::layers::{InitScheme, Initialization, LARGEST_WIDTH, Layer};
-use anyhow::{Result, ensure};
+use crate::layers::{InitScheme, Initialization, Layer, check_width};
+use anyhow::{Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 
 /// A network: a multilayer perceptron by its `hidden` widths, or any list of `layers`; one of the two.
@@ -93,7 +93,7 @@ impl Model {
         );
         ensure!(teacher.is_none() || hidden.is_empty(), "model.teacher is given, expected none for a multilayer perceptron; leave it out");
         for width in hidden {
-            ensure!((1..=LARGEST_WIDTH).contains(width), "model.hidden holds {width}, expected widths from 1 to {LARGEST_WIDTH}");
+            check_width(*width).map_err(|expected| anyhow!("model.hidden holds {width}, expected {expected}"))?;
         }
         ensure!(layers.len() <= MOST_LAYERS, "model.layers has {} layers, expected at most {MOST_LAYERS}", layers.len());
         layers.iter().try_for_each(|layer| layer.check())

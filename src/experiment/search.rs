@@ -80,7 +80,8 @@ impl Distribution {
 }
 
 impl Search {
-    /// Every corner of the space must be an experiment too, so that no trial finds out late that it is none.
+    /// Experiments with all hyperparameters at their lowest, at their highest, and with every option of a choice have to be valid, so that
+    /// no trial finds out late that it is not.
     pub(super) fn check(&self, experiment: &Experiment) -> Result<()> {
         let Search { coarse, fine, around, space } = self;
         for (name, stage) in [("coarse", coarse), ("fine", fine)] {
@@ -91,7 +92,12 @@ impl Search {
         ensure!((1..=coarse.trials).contains(around), "search.around is {around}, expected a number from 1 to search.coarse.trials");
         ensure!(!space.is_empty(), "search.space is empty, expected at least one hyperparameter");
         space.iter().try_for_each(|(key, distribution)| distribution.check(key))?;
-        for quantile in [0.0, 1.0 - f64::EPSILON] {
+        let options =
+            space.values().map(|distribution| if let Distribution::Choice(values) = distribution { values.len() } else { 2 }).max();
+        let last = options.unwrap_or(2).max(2) - 1;
+        for place in 0..=last {
+            // Of each choice the first, the second, and so on; of a range the two ends and values between.
+            let quantile = (place as f64 / last as f64).min(1.0 - f64::EPSILON);
             experiment.with(&space.iter().map(|(key, distribution)| (key.clone(), distribution.at(quantile))).collect())?;
         }
         Ok(())
@@ -122,6 +128,25 @@ mod tests {
             assert_eq!([0.0, 0.5, 1.0 - 1e-12].map(|quantile| distribution.at(quantile)), expected, "{distribution:?}");
         }
         assert_eq!(Distribution::Uniform([0.0, 1.0]).at(0.123_456), 0.123);
+    }
+
+    #[test]
+    fn every_option_of_a_choice_has_to_make_an_experiment() {
+        let parse = |options: &str| {
+            let text = format!(
+                "run = ['a']\nsplit = {{ validation = 'last', validation_examples = 9 }}\nmodel = {{ hidden = [5], initialization = 'zero' }}\n\
+                 training = {{ epochs = 1, minibatch = 5, learning_rate = 0.1, momentum = 0.9, order = 'shuffled' }}\n\
+                 search = {{ coarse = {{ trials = 2, epochs = 1 }}, fine = {{ trials = 1, epochs = 1 }}, around = 1, \
+                 space = {{ 'training.momentum' = {{ choice = {options} }}, 'training.learning_rate' = {{ uniform = [0.1, 0.2] }} }} }}\n\
+                 [variants.a]"
+            );
+            crate::experiment::ExperimentFile::parse(&text, std::path::Path::new("x.toml"))
+        };
+        assert!(parse("[0.9, 0.0, 0.3, 0.5]").is_ok());
+        for options in ["[2.0, 0.9]", "[0.9, 2.0, 0.5]", "[0.9, 0.5, 2.0, 0.1]", "[0.9, 0.5, 0.1, 0.2, 2.0]"] {
+            let error = format!("{:#}", parse(options).expect_err(options));
+            assert!(error.contains("training.momentum is 2"), "{options}: {error}");
+        }
     }
 
     #[test]

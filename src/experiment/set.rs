@@ -45,6 +45,12 @@ pub(super) fn set(table: &mut Table, path: &str, value: impl Fn(Option<&Value>) 
     Ok(())
 }
 
+/// Whether the two paths can name the same entry.
+pub(crate) fn overlap(one: &str, other: &str) -> bool {
+    let is_same = |(one, other): (&str, &str)| one == other || [one, other].contains(&"*");
+    one.split('.').count() == other.split('.').count() && one.split('.').zip(other.split('.')).all(is_same)
+}
+
 /// Replaces every existing entry that matches `path`, and returns their number.
 fn replace(found: &mut Value, path: &[&str], value: &impl Fn(Option<&Value>) -> Value) -> usize {
     match (found, path) {

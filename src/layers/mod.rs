@@ -20,7 +20,7 @@ pub use init::{InitScheme, Initialization};
 pub use linear::Linear;
 pub use max_pool::MaxPool;
 pub use module::{Description, Module, Relu, Shape};
-pub(crate) use module::{LARGEST_WIDTH, LayerConfig, Place, prefixed};
+pub(crate) use module::{LayerConfig, Place, check_width, prefixed};
 pub use norm::{BatchNorm, GroupNorm};
 pub(crate) use relu::ReluInPlace;
 pub use residual_block::ResidualBlock;

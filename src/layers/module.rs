@@ -149,8 +149,8 @@ impl Display for Shape {
 }
 
 /// The most channels of a convolution and outputs of a fully connected layer.
-pub(crate) const LARGEST_WIDTH: i64 = 16_384;
+const LARGEST_WIDTH: i64 = 16_384;
 
-pub(super) fn check_width(width: i64) -> Result<(), String> {
+pub(crate) fn check_width(width: i64) -> Result<(), String> {
     if (1..=LARGEST_WIDTH).contains(&width) { Ok(()) } else { Err(format!("widths from 1 to {LARGEST_WIDTH}")) }
 }

@@ -25,14 +25,20 @@ impl Cnn {
     pub fn new(architecture: &Architecture, init: impl Into<InitScheme>, compute: Kind, device: Device) -> Cnn {
         let kind = if compute == Kind::BFloat16 { Kind::Float } else { compute };
         let init = init.into();
-        let build = |step| match step {
-            Step::Layer(index, Stage { module, layer, input, .. }) => {
-                let place = Place { input: *input, index: index as u64, init, kind, device };
-                (module.clone(), layer.config().build(&place))
+        let relu = || ("relu".to_owned(), Box::new(ReluInPlace) as Box<dyn Module>);
+        let (mut modules, mut relu_is_due) = (Vec::new(), false);
+        for (index, Stage { module, layer, input, description, .. }) in (0..).zip(&architecture.stages) {
+            // A ReLU comes after the normalizations that follow its layer, and after the max pools, whose outputs are a quarter as many
+            // (see [`crate::layers::MaxPool`]).
+            if relu_is_due && description.relu != Relu::Delayed {
+                modules.push(relu());
+                relu_is_due = false;
             }
-            Step::Relu => ("relu".to_owned(), Box::new(ReluInPlace) as Box<dyn Module>),
-        };
-        let modules: Vec<_> = steps(architecture).into_iter().map(build).collect();
+            let place = Place { input: *input, index, init, kind, device };
+            modules.push((module.clone(), layer.config().build(&place)));
+            relu_is_due |= description.relu == Relu::After;
+        }
+        modules.extend(relu_is_due.then(relu));
         let parameters = modules.iter().flat_map(|(_, module)| module.parameters());
         let leaves = parameters.map(|(_, parameter)| parameter.set_requires_grad(true)).collect();
         Cnn { modules, leaves, compute }
@@ -51,31 +57,6 @@ impl Cnn {
     fn named<'a, T: 'a>(&'a self, tensors: impl Fn(&'a dyn Module) -> Vec<(String, T)> + 'a) -> impl Iterator<Item = (String, T)> + 'a {
         self.modules.iter().flat_map(move |(name, module)| prefixed(name, tensors(&**module)))
     }
-}
-
-/// The modules in the order of the forward pass.
-enum Step<'a> {
-    /// The layer with this index.
-    Layer(usize, &'a Stage),
-    Relu,
-}
-
-/// The layers of `architecture` with their ReLUs.
-fn steps(architecture: &Architecture) -> Vec<Step<'_>> {
-    let mut steps = Vec::new();
-    for (index, stage) in architecture.stages.iter().enumerate() {
-        steps.push(Step::Layer(index, stage));
-        steps.extend((stage.description.relu == Relu::After).then_some(Step::Relu));
-    }
-    // A ReLU comes after the normalizations that follow its layer, and after the max pools, whose outputs are a quarter as many (see
-    // [`crate::layers::MaxPool`]).
-    for next in 1..steps.len() {
-        let (before, after) = (&steps[next - 1], &steps[next]);
-        if matches!((before, after), (Step::Relu, Step::Layer(_, stage)) if stage.description.relu == Relu::Delayed) {
-            steps.swap(next - 1, next);
-        }
-    }
-    steps
 }
 
 impl Model for Cnn {

@@ -92,7 +92,9 @@ impl Model for Mlp {
     fn gradients(&self, images: &Tensor, labels: &Tensor, _mode: Mode, objective: Objective) -> (Tensor, Vec<Tensor>) {
         let mut values = self.forward(images);
         let logits = values.pop().expect("a network has an output");
-        let delta = objective.logit_gradient(&logits, labels);
+        // The softmax in eight bits of mantissa would lose what distinguishes good logits.
+        let exact = if self.compute == Kind::BFloat16 { logits.to_kind(Kind::Float) } else { logits.shallow_clone() };
+        let delta = objective.logit_gradient(&exact, labels).to_kind(self.compute);
         (logits, self.backward(&values, delta))
     }
 }
@@ -101,6 +103,18 @@ impl Model for Mlp {
 mod tests {
     use super::*;
     use crate::experiment::Initialization;
+
+    #[test]
+    fn in_bfloat16_a_good_logit_still_has_a_gradient() {
+        let network = Mlp::new(1, &[], 2, Initialization::Zero, Kind::BFloat16, Device::Cpu);
+        network.parameters()[1].tensor.shallow_clone().copy_(&Tensor::from_slice(&[7.0_f32, 0.0]));
+        let images = Tensor::zeros([1, 1, 1, 1], (Kind::Float, Device::Cpu));
+        let (_, gradients) = network.gradients(&images, &Tensor::from_slice(&[0_i64]), Mode::Eval, Objective::default());
+        // softmax(7, 0) - (1, 0)
+        let expected = -1.0 / (1.0 + 7.0_f64.exp());
+        assert!((gradients[1].double_value(&[0]) / expected - 1.0).abs() < 0.01, "{:?}", gradients[1]);
+    }
+
     #[test]
     fn bfloat16_computes_on_parameters_kept_in_single_precision() {
         let network = |kind| {

@@ -33,7 +33,7 @@ use crate::data::cats_dogs::{self, CatsDogs, Corrupt};
 use crate::data::mnist;
 use crate::data::{DataSet, Location};
 use crate::device;
-use crate::experiment::{ExperimentFile, Variant, combinations};
+use crate::experiment::{ExperimentFile, Variant, combinations, overlap};
 use crate::files::{ensure_writable, to_csv, write_whole};
 use crate::limits;
 use crate::plot::{self, Figure};
@@ -236,6 +236,16 @@ impl Run {
         self.is_reproduction.fetch_and(is_report_data(&data.source.name), Ordering::Relaxed);
     }
 
+    /// The name of `data` in tables and pictures, with the limit on training examples and what `--set` changed; only results under the bare
+    /// name are compared with the report.
+    pub fn name_of(&self, data: &DataSet) -> String {
+        let limit = self.variants.iter().filter_map(|variant| variant.experiment.split.as_ref()?.limit).min();
+        let limit = limit.map(|limit| format!("first {limit} training examples"));
+        let set = if self.is_reproduction() { &[] } else { &self.flags.changes.set[..] };
+        let changes = limit.into_iter().chain(set.iter().map(ToString::to_string));
+        [data.source.name.clone()].into_iter().chain(changes).collect::<Vec<_>>().join(", ")
+    }
+
     /// The folder of `--out`; else `plots`, or `plots/local` for modified experiments and other data. `--quick` has a folder of its own.
     pub fn out(&self) -> PathBuf {
         match &self.flags.out {
@@ -268,7 +278,8 @@ fn variants(file: &ExperimentFile, changes: &Changes, has_bf16: bool) -> Result<
         let changed = || changes.set.iter().map(|setting| format!("--set {setting}: ")).collect::<String>();
         let variant = file.resolve(name, &set).map_err(|error| anyhow!("{}{error:#}", changed()))?;
         if let Some(search) = &variant.search
-            && let Some(setting) = changes.set.iter().find(|set| set.key == "training.epochs" || search.space.contains_key(&set.key))
+            && let Some(setting) =
+                changes.set.iter().find(|set| set.key == "training.epochs" || search.space.keys().any(|key| overlap(key, &set.key)))
         {
             bail!("--set {setting}: the search decides this itself; set a key of `search`, search.coarse.epochs for example");
         }

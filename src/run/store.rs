@@ -6,7 +6,7 @@
 
 use super::provenance::Provenance;
 use crate::experiment::Experiment;
-use crate::files::write_whole;
+use crate::files::{list, write_whole};
 use crate::history::History;
 use crate::model::{self, Model};
 use crate::train::{Checkpoints, parameters};
@@ -107,7 +107,9 @@ impl Outcome {
     /// If it is not the experiment's own (see [`super::Run::train_with`]), or its parameters cannot be read.
     pub fn network(&self, image: [i64; 3], classes: i64, device: Device) -> Result<Box<dyn Model>> {
         let (name, path) = (&self.provenance.network, self.folder.join(PARAMETERS));
-        ensure!(name.is_empty(), "`{name}` is a network of your own: build it, and read {} into it", path.display());
+        // A teacher stands there too; its student's network is the experiment's own.
+        let is_own = name.is_empty() || self.experiment.model.teacher.is_some();
+        ensure!(is_own, "`{name}` is a network of your own: build it, and read {} into it", path.display());
         let model = model::build(&self.experiment.model, image, classes, self.seed, device)?;
         self.load(&*model)?;
         Ok(model)
@@ -194,17 +196,6 @@ pub(super) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
         text => text.with_context(|| format!("cannot read {}", path.display()))?,
     };
     Ok(Some(toml::from_str(&text).with_context(|| format!("in {}", path.display()))?))
-}
-
-/// The entries of `folder`, sorted by name; empty where it is no folder.
-pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries: std::io::Result<Vec<PathBuf>> = match std::fs::read_dir(folder) {
-        Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => return Ok(Vec::new()),
-        entries => entries.and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect()),
-    };
-    let mut paths = entries.with_context(|| format!("cannot list {}", folder.display()))?;
-    paths.sort();
-    Ok(paths)
 }
 
 const HISTORY: &str = "history.csv";

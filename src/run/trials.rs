@@ -138,15 +138,11 @@ pub(super) fn train(run: &Run, variants: &[Variant], network: OwnNetwork, data: 
     }
 
     outcomes.sort_by_cached_key(|outcome| (variants.iter().position(|known| known.name == outcome.variant), outcome.seed));
-    let limit = variants.iter().filter_map(|variant| variant.experiment.split.as_ref()?.limit).min();
-    let limit = limit.map_or(String::new(), |limit| format!(", first {limit} training examples"));
-    let set = if run.is_reproduction() { &[] } else { &run.flags.changes.set[..] };
-    let set = set.iter().map(|setting| format!(", {setting}")).collect::<String>();
     let mut devices: Vec<&str> = outcomes.iter().map(|outcome| outcome.provenance.device.as_str()).collect();
     devices.sort();
     devices.dedup();
     let device = if let [device] = devices[..] { device.to_owned() } else { format!("{} devices", devices.len()) };
-    Ok(Trained { outcomes, data: format!("{}{limit}{set}", data.source.name), device })
+    Ok(Trained { outcomes, data: run.name_of(data), device })
 }
 
 /// A list of trials, divided.
@@ -169,14 +165,10 @@ fn plan(run: &Run, variants: &[Variant], network: &str, data: &DataSet, threads:
     list.sort_by_key(|(seed, ..)| *seed);
     let mut plan = Plan { outcomes: Vec::new(), jobs: Vec::new(), others: Vec::new() };
     for (place, (seed, variant, experiment)) in list.into_iter().enumerate() {
-        let taught;
-        let common = match &experiment.model.teacher {
-            Some(teacher) => {
-                taught = Provenance { network: format!("taught by {}", weights::teacher_sha256(teacher)?), ..common.clone() };
-                &taught
-            }
-            None => &common,
-        };
+        let mut common = common.clone();
+        if let Some(teacher) = &experiment.model.teacher {
+            common.network = format!("taught by {}", weights::teacher_sha256(teacher)?);
+        }
         let trial = Trial::new(experiment, common.of_trial(experiment, &variant.name, seed), &runs.join(run.name));
         // Where several machines work together, what another one has trained is as good as to be had here.
         let finished = if *fresh { None } else { store.finished(&trial, *merge || shard.is_some())? };

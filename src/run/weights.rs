@@ -10,7 +10,7 @@ use super::{Run, project_root};
 use crate::data::DataSet;
 use crate::data::splits::{Inputs, Splits};
 use crate::experiment::{self, Experiment, Keep, Precision, Views};
-use crate::files::{sha256_of, write_whole};
+use crate::files::{list, sha256_of, write_whole};
 use crate::history::{Metric, Split};
 use crate::model::{self, Model, Parameter};
 use crate::report_card::Program;
@@ -128,7 +128,7 @@ fn hash(path: &Path) -> Result<String> {
 
 /// The committed networks with their model cards, in the order of their names.
 fn cards(root: &Path) -> Result<Vec<(PathBuf, Card)>> {
-    let paths = store::list(&root.join(FOLDER))?.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    let paths = list(&root.join(FOLDER))?.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
     let read = |path: PathBuf| Some((path.with_extension("safetensors"), store::read_toml(&path).transpose()?));
     paths.filter_map(read).map(|(path, card)| Ok((path, card?))).collect()
 }

@@ -7,7 +7,7 @@
 use super::parameters::{partial, read_tensors};
 use super::state::{RunIdentity, State};
 use crate::experiment::Training;
-use crate::files::{remove_partial, sha256_of};
+use crate::files::{list, remove_partial, sha256_of};
 use crate::model::Parameter;
 use anyhow::{Context, Result, ensure};
 use std::fs::{self, File};
@@ -122,10 +122,8 @@ impl Checkpoints {
 
     /// Every checkpoint, the oldest first.
     fn list(&self) -> Result<Vec<PathBuf>> {
-        let entries = fs::read_dir(&self.folder).into_iter().flatten().collect::<Result<Vec<_>, _>>()?;
-        let mut all: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+        let mut all = list(&self.folder)?;
         all.retain(|path| path.extension().is_some_and(|ending| ending == "safetensors"));
-        all.sort();
         Ok(all)
     }
 }

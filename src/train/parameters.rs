@@ -21,6 +21,8 @@ pub fn save(parameters: &[Parameter], path: &Path) -> Result<()> {
 /// If the file cannot be read, or is not of a network with these parameters.
 pub fn load(parameters: &mut [Parameter], path: &Path) -> Result<()> {
     let saved = read_tensors(path)?;
+    let (found, expected) = (saved.tensors.len(), parameters.len());
+    ensure!(found <= expected, "{} holds {found} tensors, expected {expected}: it is of another network", path.display());
     for Parameter { name, tensor } in parameters {
         tensor.copy_(saved.shaped(name, tensor)?);
     }
@@ -97,6 +99,7 @@ mod tests {
 
         let refused = |read: &mut [Parameter], path: &Path| format!("{:#}", load(read, path).expect_err("refused"));
         assert!(refused(&mut parameters(0.0, &[4, 2, 5, 5]), &path).contains("`a` has the shape [4, 3, 3, 2], expected [4, 5, 5, 2]"));
+        assert!(refused(&mut read[..1], &path).contains("holds 2 tensors, expected 1"), "a part of a larger network");
         read[1].name = "c".to_owned();
         assert!(refused(&mut read, &path).contains("has no `c`"));
         std::fs::write(&path, "not tensors")?;

@@ -75,7 +75,6 @@ struct Numbers {
     best: Option<(i64, f64)>,
     plateau: Option<ReduceLrOnPlateau>,
     early_stopping: Option<EarlyStopping>,
-    #[serde(default)]
     seconds: f64,
     identity: RunIdentity,
 }
