@@ -111,7 +111,7 @@ pub(crate) struct NoCuda {
     pub remedy: String,
 }
 
-/// The missing part, in the order in which one would mend it.
+/// The missing part, in the order in which one would fix it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
     Driver,

@@ -15,7 +15,7 @@ use tch::{Device, Kind, Tensor};
 pub struct Line {
     item: String,
     found: String,
-    /// For an item that is not there: the command, or the step, that mends it.
+    /// For an item that is not there: the command, or the step, that fixes it.
     remedy: Option<String>,
     /// Nothing is wrong where it is not there and nobody asks for it.
     is_optional: bool,

@@ -73,7 +73,7 @@ pub(crate) fn remove_partial(folder: &Path) -> Result<()> {
 /// Makes `folder` and tries whether files can be written there, so that a long run does not find out at its end.
 pub(crate) fn ensure_writable(folder: &Path) -> Result<()> {
     let partial = Partial::new_in(folder);
-    partial.with_context(|| format!("cannot write into {}; choose another folder or mend its permissions", folder.display())).map(drop)
+    partial.with_context(|| format!("cannot write into {}; choose another folder or fix its permissions", folder.display())).map(drop)
 }
 
 /// The entries of `folder`, sorted by name; empty where it is no folder.

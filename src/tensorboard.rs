@@ -50,12 +50,12 @@ impl EventFile {
     fn append(&mut self, step: i64, (field, content): (u32, &[u8])) -> Result<()> {
         // In one write: of a killed program a torn record can only be the last, and TensorBoard leaves that out.
         let written = self.file.write_all(&record(&event(now(), step, field, content)));
-        written.with_context(|| format!("cannot write the events {}; free some space or mend its permissions", self.path.display()))
+        written.with_context(|| format!("cannot write the events {}; free some space or fix its permissions", self.path.display()))
     }
 }
 
 fn cannot(what: &str, path: &Path) -> String {
-    format!("cannot {what} {} for TensorBoard; choose another folder with --tensorboard or mend its permissions", path.display())
+    format!("cannot {what} {} for TensorBoard; choose another folder with --tensorboard or fix its permissions", path.display())
 }
 
 /// Seconds since 1970.

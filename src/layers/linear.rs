@@ -31,7 +31,7 @@ impl Linear {
         self.bias.to_kind(kind).addmm(input, &self.weight.to_kind(kind))
     }
 
-    /// dL/dh = delta W^T, where delta = dL/da, `[n, fan_out]`.
+    /// dJ/dh = delta W^T, where J is the loss and delta = dJ/da, `[n, fan_out]`.
     pub fn input_gradient(&self, delta: &Tensor) -> Tensor {
         let kind = delta.kind();
         if kind == self.weight.kind() {
@@ -40,7 +40,7 @@ impl Linear {
         delta.mm(&self.weight.to_kind(kind).tr())
     }
 
-    /// dL/dW = h^T delta and dL/db = the sum of delta's rows, in the precision of the parameters.
+    /// dJ/dW = h^T delta and dJ/db = the sum of delta's rows, in the precision of the parameters.
     pub fn parameter_gradients(&self, input: &Tensor, delta: &Tensor) -> [Tensor; 2] {
         let kind = self.weight.kind();
         [input.tr().mm(delta).to_kind(kind), delta.sum_dim_intlist(0, false, None::<Kind>).to_kind(kind)]

@@ -50,8 +50,7 @@ pub fn fit(
             // Gathered when it is needed, a minibatch stays in the cache; a shuffled copy of all would pass through memory twice.
             let Minibatch { images, labels } = examples.select(indices);
             let mode = Mode::Train { seed, minibatch: step as u64 };
-            // Forward pass, loss and backward pass. The monitor computes the cross-entropy once more, for all steps of an epoch
-            // at once.
+            // Forward and backward pass. The monitor computes the losses once more, for all steps of an epoch at once.
             let (logits, gradients) = model.gradients(&images, &labels, mode, objective);
             state.optimizer.step(&mut parameters, &gradients);
             if let Some(ema) = &mut state.ema {

@@ -78,7 +78,7 @@ fn ensure_both_classes(path: &Path, labels: &Tensor, left_out: &[(String, String
     ensure!(
         cats > 0 && dogs > 0,
         "{}: {cats} cats and {dogs} dogs are left to train on, expected at least one of each: {} images cannot be read{first}, {held_out} are \
-         held out for the test; add images, or mend those",
+         held out for the test; add images, or fix those",
         path.display(),
         left_out.len()
     );
