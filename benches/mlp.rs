@@ -35,7 +35,7 @@ fn main() -> Result<()> {
         let model = model::build(&best.model, splits.train.image(), CLASSES.len() as i64, 1, Device::Cpu)?;
         let steps = alternate(15, || peer::steps(&*model, &splits, training), &mut [&mut bench.peer("tight", "step", best)?])?;
         table.add("512-512, training step", 1e6 * peer::per_step(training), "µs", &steps);
-        table.floor("its matrix products alone", products(&best.model.hidden, training.minibatch, true) * 1e6, "µs");
+        table.floor("the step's matrix products alone", products(&best.model.hidden, training.minibatch, true) * 1e6, "µs");
     }
     if bench.is_wanted("epoch") {
         let styles = ["tight", "idiomatic", "compiled"].map(|style| bench.peer(style, "epoch", best));
@@ -47,7 +47,7 @@ fn main() -> Result<()> {
         let step = products(&best.model.hidden, best.training()?.minibatch, true);
         let forward = products(&best.model.hidden, EVALUATED_AT_ONCE, false);
         let steps = train as f64 / best.training()?.minibatch as f64;
-        table.floor("its matrix products alone", steps * step + all as f64 / EVALUATED_AT_ONCE as f64 * forward, "s");
+        table.floor("the epoch's matrix products alone", steps * step + all as f64 / EVALUATED_AT_ONCE as f64 * forward, "s");
         let pairs = alternate(9, || peer::train_side_by_side(best, &splits, threads as usize), &mut peers[..1])?;
         table.add("the same, one trial a core as the examples train, per trial", 1.0, "s", &pairs);
     }

@@ -68,8 +68,8 @@ fn by_parameters(run: &Run, curves: &[Point]) -> Result<Vec<Point>> {
             continue;
         }
         let file = ExperimentFile::read(&run.experiment_path().with_file_name(format!("{name}.toml")))?;
-        // What --set made of a variant has another name, and no network in the file.
-        let of_file = |point: &Point| file.variant(&point.panel.variant).is_ok();
+        // Not what --set has made: its network is not the file's.
+        let of_file = |point: &Point| file.variant(&point.panel.variant).is_ok() && !point.data.contains('=');
         let curves: Vec<Point> = read_csv(&csv)?.into_iter().filter(of_file).collect();
         add("ours, other examples", &curves, &|variant| Ok(file.variant(variant)?.model))?;
     }

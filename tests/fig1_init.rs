@@ -75,10 +75,13 @@ fn finished_trials_are_kept_and_redraw_needs_nothing_but_the_csv() {
     assert!(String::from_utf8_lossy(&again.stderr).contains("4 of 4 trials were finished before"), "{again:?}");
     assert_eq!(bytes(&scratch.path("plots/fig1_init.csv")), csv);
     let fresh = short_run(&scratch).arg("--fresh").output().expect("runs");
+    assert!(fresh.status.success(), "{fresh:?}");
     assert!(!String::from_utf8_lossy(&fresh.stderr).contains("finished before"), "{fresh:?}");
 
-    let longer = scratch.in_here(short_run(&scratch).args(["--limit", "201"])).output();
-    let longer = longer.expect("runs");
+    let mut longer = example("fig1_init");
+    longer.arg("--data").arg(few_digits()).args(["--limit", "201", "--epochs", "2", "--seeds", "1", "--variant", "zero"]);
+    let longer = scratch.in_here(&mut longer).output().expect("runs");
+    assert!(longer.status.success(), "{longer:?}");
     assert!(!String::from_utf8_lossy(&longer.stderr).contains("finished before"), "201 examples are another trial: {longer:?}");
     assert!(short_run(&scratch).status().expect("runs").success());
     assert_eq!(bytes(&scratch.path("plots/fig1_init.csv")), csv);

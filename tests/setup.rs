@@ -202,6 +202,15 @@ fn installs_once_and_then_has_nothing_to_do() {
     assert_eq!(config["env"]["LIBTORCH"]["value"].as_str(), Some("libtorch/torch"));
     assert_eq!(config["env"]["LIBTORCH"]["relative"].as_bool(), Some(true));
     assert!(config["env"]["GOMP_SPINCOUNT"].is_str(), "{config}");
+    // What an earlier ./setup wrote, and a line of the user.
+    let whole = fs::read_to_string(checkout.at(".cargo/config.toml")).unwrap();
+    let added = format!("{whole}[build]\njobs = 1\n");
+    let earlier: Vec<&str> = added.lines().filter(|line| !line.contains("GOMP")).collect();
+    for text in [&added, &(earlier.join("\n") + "\n")] {
+        fs::write(checkout.at(".cargo/config.toml"), text).unwrap();
+        checkout.succeed(&["--cpu"]);
+        assert_eq!(fs::read_to_string(checkout.at(".cargo/config.toml")).unwrap(), added);
+    }
     let calls = checkout.calls();
     assert_eq!(calls.len(), 1);
     assert!(calls[0].contains(" torch==2.11.0 nvidia-cuda-runtime==") && calls[0].contains(" --no-deps "), "{calls:?}");

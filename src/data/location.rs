@@ -124,7 +124,7 @@ pub(super) trait Finder {
     fn notice(&self, reasons: &[String]) -> String {
         let (rule, notice, by_hand, reasons) = ("=".repeat(100), Self::NOTICE, self.by_hand(), reasons.join("\n  "));
         format!(
-            "\n{rule}\n{notice}\n{rule}\nTo use {}, run where there is a network; {by_hand}.\n\
+            "\n{rule}\n{notice}\n{rule}\nTo use {}, run where there is an internet connection; {by_hand}.\n\
              To use synthetic images without this notice: --data embedded\nNo mirror can be reached:\n  {reasons}\n\n",
             Self::NAME
         )

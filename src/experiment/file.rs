@@ -103,7 +103,7 @@ impl ExperimentFile {
         let mut table = toml::Table::new();
         let set = toml::Table::from_iter([("set".to_owned(), toml::Value::Table(set.clone()))]);
         [&self.base, changes, &set].into_iter().try_for_each(|layer| overlay_and_set(&mut table, layer))?;
-        // These keys do not change a trial's result, so they are not part of the experiment.
+        // How many trials, how many at a time, and how often they are saved is no part of an experiment.
         let mut number = |key: &str, default: u64, range: RangeInclusive<u64>| -> Result<u64> {
             let Some(found) = table.remove(key) else { return Ok(default) };
             let number = found.try_into::<u64>().map_err(one_line).with_context(|| format!("key `{key}`"))?;

@@ -1,4 +1,4 @@
-//! Image groups sorted by hand, for Figure 16.
+//! Groups to which images are assigned by hand, for Figure 16.
 
 use super::line::one_line;
 use anyhow::{Context, Result, bail, ensure};

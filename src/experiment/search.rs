@@ -94,10 +94,10 @@ impl Search {
         space.iter().try_for_each(|(key, distribution)| distribution.check(key))?;
         let options =
             space.values().map(|distribution| if let Distribution::Choice(values) = distribution { values.len() } else { 2 }).max();
-        let last = options.unwrap_or(2).max(2) - 1;
-        for place in 0..=last {
-            // Of each choice the first, the second, and so on; of a range the two ends and values between.
-            let quantile = (place as f64 / last as f64).min(1.0 - f64::EPSILON);
+        let count = options.unwrap_or(2).max(2);
+        // Steps of at most an option, away from the edges between two.
+        let middle = |place: usize| (place as f64 + 0.5) / count as f64;
+        for quantile in [0.0, 1.0 - f64::EPSILON].into_iter().chain((0..count).map(middle)) {
             experiment.with(&space.iter().map(|(key, distribution)| (key.clone(), distribution.at(quantile))).collect())?;
         }
         Ok(())

@@ -71,7 +71,7 @@ impl Layer {
     }
 }
 
-/// As `train()` and `eval()` in PyTorch: dropout and batch statistics are used in training only.
+/// As `train()` and `eval()` in PyTorch: only in training does dropout act, and batch normalization use the minibatch's own statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// The dropout mask depends on the seed and the minibatch, counted from the start of training.

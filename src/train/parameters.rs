@@ -22,7 +22,7 @@ pub fn save(parameters: &[Parameter], path: &Path) -> Result<()> {
 pub fn load(parameters: &mut [Parameter], path: &Path) -> Result<()> {
     let saved = read_tensors(path)?;
     let (found, expected) = (saved.tensors.len(), parameters.len());
-    ensure!(found <= expected, "{} holds {found} tensors, expected {expected}: it is of another network", path.display());
+    ensure!(found <= expected, "{} holds {found} tensors, expected {expected}: it is another network's", path.display());
     for Parameter { name, tensor } in parameters {
         tensor.copy_(saved.shaped(name, tensor)?);
     }
