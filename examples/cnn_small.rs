@@ -68,9 +68,10 @@ fn by_parameters(run: &Run, curves: &[Point]) -> Result<Vec<Point>> {
             continue;
         }
         let file = ExperimentFile::read(&run.experiment_path().with_file_name(format!("{name}.toml")))?;
+        let mut curves = read_csv(&csv)?;
         // Not what --set has made: its network is not the file's.
-        let of_file = |point: &Point| file.variant(&point.panel.variant).is_ok() && !point.data.contains('=');
-        let curves: Vec<Point> = read_csv(&csv)?.into_iter().filter(of_file).collect();
+        let of_file: Vec<String> = variants(&curves, Accuracy).into_iter().filter(|name| file.variant(name).is_ok()).collect();
+        curves.retain(|point| of_file.contains(&point.panel.variant) && !point.data.contains('='));
         add("ours, other examples", &curves, &|variant| Ok(file.variant(variant)?.model))?;
     }
     Ok(points)

@@ -15,20 +15,25 @@ impl Objective {
     /// The loss of logits `[n, classes]` for labels, int64 `[n]`, or for probabilities `[n, classes]`.
     pub fn loss(self, logits: &Tensor, labels: &Tensor) -> Tensor {
         // -100 is libtorch's default `ignore_index`; no label has it.
-        logits.cross_entropy_loss::<Tensor>(labels, None, Reduction::Mean, -100, self.label_smoothing)
+        exact(logits).cross_entropy_loss::<Tensor>(labels, None, Reduction::Mean, -100, self.label_smoothing)
     }
 
-    /// (softmax(a) - q) / n: the gradient of the loss with respect to the logits `[n, classes]`.
+    /// (softmax(a) - q) / n: the gradient of the loss with respect to the logits `[n, classes]`, in their precision.
     pub fn logit_gradient(self, logits: &Tensor, labels: &Tensor) -> Tensor {
-        let mut delta = logits.softmax(-1, None::<Kind>);
+        let mut delta = exact(logits).softmax(-1, None::<Kind>);
         let places = labels.unsqueeze(-1);
         let onehot = Tensor::full(places.size(), self.label_smoothing - 1.0, (delta.kind(), delta.device()));
         let _ = delta.scatter_add_(-1, &places, &onehot);
         if self.label_smoothing > 0.0 {
             let _ = delta.g_sub_scalar_(self.label_smoothing / logits.size()[1] as f64);
         }
-        delta.g_div_scalar_(labels.size()[0] as f64)
+        delta.g_div_scalar_(labels.size()[0] as f64).to_kind(logits.kind())
     }
+}
+
+/// `logits` in single precision at least: the softmax in bfloat16's eight bits of mantissa would lose what distinguishes good ones.
+fn exact(logits: &Tensor) -> Tensor {
+    if logits.kind() == Kind::BFloat16 { logits.to_kind(Kind::Float) } else { logits.shallow_clone() }
 }
 
 /// -(1/n) sum_i ln softmax(a)\[i, y_i\]: the mean cross-entropy of logits a `[n, classes]` for labels y `[n]`.

@@ -79,9 +79,7 @@ impl Model for Cnn {
 
     fn gradients(&self, images: &Tensor, labels: &Tensor, mode: Mode, objective: Objective) -> (Tensor, Vec<Tensor>) {
         let logits = self.forward(images, mode);
-        // The softmax in eight bits of mantissa would lose what distinguishes good logits.
-        let exact = if self.compute == Kind::BFloat16 { logits.to_kind(Kind::Float) } else { logits.shallow_clone() };
-        let gradients = Tensor::run_backward(&[objective.loss(&exact, labels)], &self.leaves, false, false);
+        let gradients = Tensor::run_backward(&[objective.loss(&logits, labels)], &self.leaves, false, false);
         (logits.detach(), gradients)
     }
 

@@ -92,9 +92,7 @@ impl Model for Mlp {
     fn gradients(&self, images: &Tensor, labels: &Tensor, _mode: Mode, objective: Objective) -> (Tensor, Vec<Tensor>) {
         let mut values = self.forward(images);
         let logits = values.pop().expect("a network has an output");
-        // The softmax in eight bits of mantissa would lose what distinguishes good logits.
-        let exact = if self.compute == Kind::BFloat16 { logits.to_kind(Kind::Float) } else { logits.shallow_clone() };
-        let delta = objective.logit_gradient(&exact, labels).to_kind(self.compute);
+        let delta = objective.logit_gradient(&logits, labels);
         (logits, self.backward(&values, delta))
     }
 }
